@@ -1,0 +1,326 @@
+/* reference.c: a naive LSTM language model; see reference.h.
+ *
+ * S. Hochreiter, J. Schmidhuber: Long Short-Term Memory, 1997; F. Gers et al.: Learning to Forget,
+ * 2000. Clarity before speed: every sum is a loop, and each loop says which equation it is. */
+#include "reference.h"
+
+#include "base/philox.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *zeros(size_t count, size_t size)
+{
+	void *p = calloc(count ? count : 1, size);
+	if (!p) {
+		fputs("reference: out of memory\n", stderr);
+		abort();
+	}
+	return p;
+}
+
+/* The width of layer l's input. */
+static size_t width(const struct reference *r, size_t l)
+{
+	return l ? r->H : r->V;
+}
+
+size_t reference_size(const struct reference *r, size_t i)
+{
+	size_t l = i / 4, H4 = 4 * r->H;
+	if (l == r->L)
+		return i % 4 == 0 ? r->V * r->H : r->V;
+	switch (i % 4) {
+	case 0:
+		return H4 * width(r, l);
+	case 1:
+		return H4 * r->H;
+	default:
+		return H4;
+	}
+}
+
+size_t reference_offset(const struct reference *r, size_t i)
+{
+	size_t offset = 0;
+	while (i > 0)
+		offset += reference_size(r, --i);
+	return offset;
+}
+
+void reference_init(struct reference *r, size_t V, size_t H, size_t L, size_t N, size_t T)
+{
+	*r = (struct reference){.V = V, .H = H, .L = L, .N = N, .T = T};
+	r->parameters = reference_offset(r, 4 * L + 2);
+	r->w = zeros(r->parameters, sizeof *r->w);
+	r->dw = zeros(r->parameters, sizeof *r->dw);
+	r->m = zeros(r->parameters, sizeof *r->m);
+	r->v = zeros(r->parameters, sizeof *r->v);
+	r->h = zeros(L * N * H, sizeof *r->h);
+	r->c = zeros(L * N * H, sizeof *r->c);
+	r->inputs = zeros(T * N, sizeof *r->inputs);
+	r->targets = zeros(T * N, sizeof *r->targets);
+	r->gates = zeros(L * T * N * 4 * H, sizeof *r->gates);
+	r->hs = zeros(L * (T + 1) * N * H, sizeof *r->hs);
+	r->cs = zeros(L * (T + 1) * N * H, sizeof *r->cs);
+	r->out = zeros(L * T * N * H, sizeof *r->out);
+	r->logits = zeros(T * N * V, sizeof *r->logits);
+	r->nats = zeros(T * N, sizeof *r->nats);
+}
+
+void reference_release(struct reference *r)
+{
+	void *owned[] = {r->w, r->dw, r->m, r->v, r->h, r->c, r->inputs, r->targets, r->gates,
+		r->hs, r->cs, r->out, r->logits, r->nats};
+	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+		free(owned[i]);
+	*r = (struct reference){0};
+}
+
+/* Where (l,t,n) begins in the arrays of the last pass. */
+static double *gates_at(const struct reference *r, size_t l, size_t t, size_t n)
+{
+	return r->gates + ((l * r->T + t) * r->N + n) * 4 * r->H;
+}
+
+static double *out_at(const struct reference *r, size_t l, size_t t, size_t n)
+{
+	return r->out + ((l * r->T + t) * r->N + n) * r->H;
+}
+
+/* hs or cs; step 0 is the state before the window. */
+static double *state_at(const struct reference *r, double *states, size_t l, size_t t, size_t n)
+{
+	return states + ((l * (r->T + 1) + t) * r->N + n) * r->H;
+}
+
+static double mask_at(const struct reference *r, size_t l, size_t t, size_t n, size_t u)
+{
+	return r->mask ? r->mask[((l * r->T + t) * r->N + n) * r->H + u] : 1;
+}
+
+static double sigmoid(double x)
+{
+	return 1 / (1 + exp(-x));
+}
+
+/* One layer, one step, one row: z = W_ih x + b_ih + W_hh h + b_hh, then the gates and the cell. */
+static void cell_forward(struct reference *r, size_t l, size_t t, size_t n)
+{
+	size_t H = r->H, X = width(r, l);
+	const double *w_ih = r->w + reference_offset(r, 4 * l);
+	const double *w_hh = r->w + reference_offset(r, 4 * l + 1);
+	const double *b_ih = r->w + reference_offset(r, 4 * l + 2);
+	const double *b_hh = r->w + reference_offset(r, 4 * l + 3);
+	const double *h0 = state_at(r, r->hs, l, t, n), *c0 = state_at(r, r->cs, l, t, n);
+	double *h1 = state_at(r, r->hs, l, t + 1, n), *c1 = state_at(r, r->cs, l, t + 1, n);
+	double *gates = gates_at(r, l, t, n), *out = out_at(r, l, t, n);
+
+	for (size_t j = 0; j < 4 * H; j++) {
+		double z = b_ih[j] + b_hh[j];
+		if (l == 0)
+			z += w_ih[j * X + r->inputs[t * r->N + n]]; /* the one-hot product */
+		else
+			for (size_t k = 0; k < H; k++)
+				z += w_ih[j * X + k] * out_at(r, l - 1, t, n)[k];
+		for (size_t k = 0; k < H; k++)
+			z += w_hh[j * H + k] * h0[k];
+		gates[j] = j / H == 2 ? tanh(z) : sigmoid(z);
+	}
+	for (size_t u = 0; u < H; u++) {
+		double i = gates[u], f = gates[H + u], g = gates[2 * H + u], o = gates[3 * H + u];
+		c1[u] = f * c0[u] + i * g;
+		h1[u] = o * tanh(c1[u]);
+		out[u] = h1[u] * mask_at(r, l, t, n, u);
+	}
+}
+
+/* The output layer and -log softmax of one step of one row. */
+static double output_forward(struct reference *r, size_t t, size_t n)
+{
+	size_t H = r->H, V = r->V;
+	const double *w = r->w + reference_offset(r, 4 * r->L);
+	const double *b = r->w + reference_offset(r, 4 * r->L + 1);
+	const double *x = out_at(r, r->L - 1, t, n);
+	double *logits = r->logits + (t * r->N + n) * V;
+	uint32_t target = r->targets[t * r->N + n];
+
+	double largest = -INFINITY, sum = 0;
+	for (size_t v = 0; v < V; v++) {
+		logits[v] = b[v];
+		for (size_t k = 0; k < H; k++)
+			logits[v] += w[v * H + k] * x[k];
+		largest = fmax(largest, logits[v]);
+	}
+	if (target == UINT32_MAX)
+		return 0;
+	for (size_t v = 0; v < V; v++)
+		sum += exp(logits[v] - largest);
+	return log(sum) + largest - logits[target];
+}
+
+double reference_forward(struct reference *r, const uint32_t *batch)
+{
+	size_t N = r->N, T = r->T, row = r->H * sizeof(double);
+	double total = 0;
+
+	for (size_t t = 0; t < T; t++)
+		for (size_t n = 0; n < N; n++) {
+			uint32_t id = batch[n * (T + 1) + t];
+			r->inputs[t * N + n] = id == UINT32_MAX ? 0 : id;
+			r->targets[t * N + n] = batch[n * (T + 1) + t + 1];
+		}
+	for (size_t n = 0; n < N; n++) {
+		for (size_t l = 0; l < r->L; l++) {
+			memcpy(state_at(r, r->hs, l, 0, n), r->h + (l * N + n) * r->H, row);
+			memcpy(state_at(r, r->cs, l, 0, n), r->c + (l * N + n) * r->H, row);
+		}
+		for (size_t t = 0; t < T; t++) {
+			for (size_t l = 0; l < r->L; l++)
+				cell_forward(r, l, t, n);
+			r->nats[t * N + n] = output_forward(r, t, n);
+			total += r->nats[t * N + n];
+		}
+		for (size_t l = 0; l < r->L; l++) {
+			memcpy(r->h + (l * N + n) * r->H, state_at(r, r->hs, l, T, n), row);
+			memcpy(r->c + (l * N + n) * r->H, state_at(r, r->cs, l, T, n), row);
+		}
+	}
+	return total;
+}
+
+/* dlogits = (softmax - one-hot) / (N T); gradients of the output layer; dout += W^T dlogits. */
+static void output_backward(struct reference *r, size_t t, size_t n, double *dout)
+{
+	size_t H = r->H, V = r->V, fc = reference_offset(r, 4 * r->L);
+	const double *w = r->w + fc, *x = out_at(r, r->L - 1, t, n);
+	double *dw = r->dw + fc, *db = dw + V * H;
+	const double *logits = r->logits + (t * r->N + n) * V;
+	uint32_t target = r->targets[t * r->N + n];
+	if (target == UINT32_MAX)
+		return;
+
+	double largest = -INFINITY, sum = 0;
+	for (size_t v = 0; v < V; v++)
+		largest = fmax(largest, logits[v]);
+	for (size_t v = 0; v < V; v++)
+		sum += exp(logits[v] - largest);
+	for (size_t v = 0; v < V; v++) {
+		double dlogit = exp(logits[v] - largest) / sum - (v == target);
+		dlogit /= (double)(r->N * r->T);
+		db[v] += dlogit;
+		for (size_t k = 0; k < H; k++) {
+			dw[v * H + k] += dlogit * x[k];
+			dout[k] += dlogit * w[v * H + k];
+		}
+	}
+}
+
+/* One layer, one step, one row. In: dout, the gradient of the layer's masked output; dh and dc,
+ * what step t+1 sent back to h[t+1] and c[t+1]. Out: dh and dc for step t, and dx, (H), the
+ * gradient of the layer's input (unless it is the one-hot layer). */
+static void cell_backward(struct reference *r, size_t l, size_t t, size_t n, const double *dout,
+	double *dh, double *dc, double *dx)
+{
+	size_t H = r->H, X = width(r, l);
+	size_t at_ih = reference_offset(r, 4 * l), at_hh = reference_offset(r, 4 * l + 1);
+	const double *w_ih = r->w + at_ih, *w_hh = r->w + at_hh;
+	double *dw_ih = r->dw + at_ih, *dw_hh = r->dw + at_hh;
+	double *db_ih = r->dw + reference_offset(r, 4 * l + 2);
+	double *db_hh = r->dw + reference_offset(r, 4 * l + 3);
+	const double *gates = gates_at(r, l, t, n);
+	const double *h0 = state_at(r, r->hs, l, t, n), *c0 = state_at(r, r->cs, l, t, n);
+	const double *c1 = state_at(r, r->cs, l, t + 1, n);
+	double *dz = zeros(4 * H, sizeof *dz);
+
+	for (size_t u = 0; u < H; u++) {
+		double i = gates[u], f = gates[H + u], g = gates[2 * H + u], o = gates[3 * H + u];
+		double y = tanh(c1[u]);
+		double dh1 = dh[u] + dout[u] * mask_at(r, l, t, n, u);
+		double dc1 = dc[u] + dh1 * o * (1 - y * y);
+		dz[u] = dc1 * g * i * (1 - i);
+		dz[H + u] = dc1 * c0[u] * f * (1 - f);
+		dz[2 * H + u] = dc1 * i * (1 - g * g);
+		dz[3 * H + u] = dh1 * y * o * (1 - o);
+		dc[u] = dc1 * f;
+		dh[u] = 0;
+	}
+	for (size_t j = 0; j < 4 * H; j++) {
+		db_ih[j] += dz[j];
+		db_hh[j] += dz[j];
+		for (size_t k = 0; k < H; k++) {
+			dw_hh[j * H + k] += dz[j] * h0[k];
+			dh[k] += dz[j] * w_hh[j * H + k];
+		}
+		if (l == 0) {
+			dw_ih[j * X + r->inputs[t * r->N + n]] += dz[j];
+			continue;
+		}
+		for (size_t k = 0; k < H; k++) {
+			dw_ih[j * X + k] += dz[j] * out_at(r, l - 1, t, n)[k];
+			dx[k] += dz[j] * w_ih[j * X + k];
+		}
+	}
+	free(dz);
+}
+
+void reference_backward(struct reference *r)
+{
+	size_t H = r->H, L = r->L;
+	double *dh = zeros(L * H, sizeof *dh), *dc = zeros(L * H, sizeof *dc);
+	double *dout = zeros(L * H, sizeof *dout); /* of the layers' outputs at one step */
+
+	memset(r->dw, 0, r->parameters * sizeof *r->dw);
+	for (size_t n = 0; n < r->N; n++) {
+		memset(dh, 0, L * H * sizeof *dh);
+		memset(dc, 0, L * H * sizeof *dc);
+		for (size_t t = r->T; t-- > 0;) {
+			memset(dout, 0, L * H * sizeof *dout);
+			output_backward(r, t, n, dout + (L - 1) * H);
+			for (size_t l = L; l-- > 0;)
+				cell_backward(r, l, t, n, dout + l * H, dh + l * H, dc + l * H,
+					l ? dout + (l - 1) * H : NULL);
+		}
+	}
+	free(dh);
+	free(dc);
+	free(dout);
+}
+
+double reference_norm(const struct reference *r)
+{
+	double squares = 0;
+	for (size_t i = 0; i < r->parameters; i++)
+		squares += r->dw[i] * r->dw[i];
+	return sqrt(squares);
+}
+
+void reference_adam(struct reference *r, double lr, double clip, unsigned step)
+{
+	const double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+	double scale = clip > 0 ? fmin(1, clip / (reference_norm(r) + 1e-6)) : 1;
+
+	for (size_t i = 0; i < r->parameters; i++) {
+		double g = r->dw[i] * scale;
+		r->m[i] = beta1 * r->m[i] + (1 - beta1) * g;
+		r->v[i] = beta2 * r->v[i] + (1 - beta2) * g * g;
+		double m = r->m[i] / (1 - pow(beta1, step)), v = r->v[i] / (1 - pow(beta2, step));
+		r->w[i] -= lr * m / (sqrt(v) + epsilon);
+	}
+}
+
+double *reference_masks(const struct reference *r, double p, uint32_t seed, uint32_t step)
+{
+	double *mask = zeros(r->L * r->T * r->N * r->H, sizeof *mask), *next = mask;
+	for (uint32_t l = 0; l < r->L; l++)
+		for (uint32_t t = 0; t < r->T; t++)
+			for (uint32_t n = 0; n < r->N; n++)
+				for (uint32_t u = 0; u < r->H; u++) {
+					uint32_t x[4] = {u / 4, n, t, step};
+					philox(x, philox_key(seed, PHILOX_DROPOUT, l));
+					*next++ = x[u % 4] >= p * 0x1p32 ? 1 / (1 - p) : 0;
+				}
+	return mask;
+}

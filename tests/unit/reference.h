@@ -1,0 +1,56 @@
+/* reference.h: the language model once more, for the tests: loops in double precision straight from
+ * the equations, to be compared with everything that computes the same fast.
+ *
+ * Nothing here is shared with lib/nn but the order of the tensors (params.h), in the layouts that
+ * files have: weight_ih_l (4H,V) or (4H,H), weight_hh_l (4H,H), bias_ih_l and bias_hh_l (4H) of
+ * each layer, then fc.weight (V,H) and fc.bias (V), one behind the other without padding. */
+#ifndef TESTS_REFERENCE_H
+#define TESTS_REFERENCE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct reference {
+	size_t V, H, L, N, T;
+	size_t parameters;
+	double *w, *dw;     /* (parameters): weights; gradient of the mean loss */
+	double *m, *v;      /* (parameters): Adam's moments */
+	double *h, *c;      /* (L,N,H): the state carried from window to window */
+	const double *mask; /* (L,T,N,H): factors on each layer's outputs; NULL: none. Not owned */
+	/* The last forward pass, for the backward pass: */
+	uint32_t *inputs, *targets; /* (T,N) */
+	double *gates;              /* (L,T,N,4H): i, f, g, o */
+	double *hs, *cs;            /* (L,T+1,N,H); [l][0] is the state before */
+	double *out;                /* (L,T,N,H): outputs behind the mask */
+	double *logits;             /* (T,N,V) */
+	double *nats;               /* (T,N) */
+};
+
+/* A model with zero weights, moments and state for windows of N rows and T steps. Ends the test
+ * program when there is no memory. */
+void reference_init(struct reference *r, size_t V, size_t H, size_t L, size_t N, size_t T);
+void reference_release(struct reference *r);
+
+/* Where tensor i (in the order above) begins in w, and how many numbers it has. */
+size_t reference_offset(const struct reference *r, size_t i);
+size_t reference_size(const struct reference *r, size_t i);
+
+/* Runs over a batch (N,T+1), whose first T columns are inputs and last T targets, and carries the
+ * state on. Returns the sum of all characters' nats. A target UINT32_MAX is not scored; as an input
+ * it reads as 0. */
+double reference_forward(struct reference *r, const uint32_t *batch);
+
+/* dw = gradient of the mean nats of the last forward pass; nothing flows into the initial state. */
+void reference_backward(struct reference *r);
+
+/* The global norm of dw. */
+double reference_norm(const struct reference *r);
+
+/* Update number `step` (from 1) of Adam with betas 0.9 and 0.999, epsilon 1e-8, after scaling dw by
+ * min(1, clip / (norm + 1e-6)); clip 0 doesn't scale. */
+void reference_adam(struct reference *r, double lr, double clip, unsigned step);
+
+/* The factors, (L,T,N,H), of dropout with probability p as ops.h defines its masks. malloc'ed. */
+double *reference_masks(const struct reference *r, double p, uint32_t seed, uint32_t step);
+
+#endif
