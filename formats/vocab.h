@@ -1,0 +1,78 @@
+/* vocab.h: the symbols that ids stand for, and what was done to the text before they were counted.
+ *
+ * Part of every charpipe file: token streams, shards and models carry it along. */
+#ifndef FORMATS_VOCAB_H
+#define FORMATS_VOCAB_H
+
+#include "base/error.h"
+#include "formats/yaml.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum vocab_unit {
+	VOCAB_CODEPOINT, /* symbols are Unicode code points, text is UTF-8 */
+	VOCAB_BYTE,      /* symbols are bytes 0..255 */
+};
+
+enum vocab_newlines {
+	VOCAB_KEEP,      /* CR and LF are symbols like others */
+	VOCAB_UNIVERSAL, /* CRLF and CR became LF, as in Python's text mode */
+};
+
+#define VOCAB_NONE UINT32_MAX /* the id of a symbol that the vocabulary lacks */
+
+struct vocab {
+	enum vocab_unit unit;
+	enum vocab_newlines newlines;
+	uint32_t size;
+	uint32_t *symbols; /* (size): id to code point or byte; distinct, any order; owned */
+	uint32_t *ids;     /* symbol to id or VOCAB_NONE, UTF8_CODEPOINTS or 256 entries; owned */
+};
+
+/* Takes a copy of `symbols`. Refuses none, duplicates, surrogates, values out of the unit's range
+ * (65). After a failure there is nothing to release, but vocab_release() is harmless. */
+int vocab_init(struct vocab *vocab, enum vocab_unit unit, enum vocab_newlines newlines,
+	const uint32_t *symbols, size_t size, struct error *err);
+int vocab_copy(struct vocab *vocab, const struct vocab *from, struct error *err);
+void vocab_release(struct vocab *vocab);
+
+/* The id of a symbol, VOCAB_NONE where there is none (any 32-bit value may be asked for). */
+static inline uint32_t vocab_find(const struct vocab *vocab, uint32_t symbol)
+{
+	uint32_t limit = vocab->unit == VOCAB_BYTE ? 256 : 0x110000;
+	return symbol < limit ? vocab->ids[symbol] : VOCAB_NONE;
+}
+
+/* The text of one id: 1..4 bytes into `text`; returns their number. */
+int vocab_text(const struct vocab *vocab, uint32_t id, unsigned char text[4]);
+
+/* The symbol for messages: 'a', U+00E9 'é', U+000A, or byte 0xE9. Returns buf. */
+const char *vocab_name(const struct vocab *vocab, uint32_t symbol, char buf[32]);
+
+/* The words that files use: "codepoint" or "byte", "keep" or "universal". */
+const char *vocab_unit_name(enum vocab_unit unit);
+const char *vocab_newlines_name(enum vocab_newlines newlines);
+
+/* Bytes of one id in a stream, the smallest of 1, 2, 4 that holds size - 1, and its numpy name. */
+unsigned vocab_id_bytes(const struct vocab *vocab);
+const char *vocab_dtype(const struct vocab *vocab);
+
+bool vocab_equal(const struct vocab *a, const struct vocab *b); /* order, unit, newlines included */
+
+/* Makes map (from->size entries, the caller's) such that map[id in from] is the id of the same
+ * symbol in `to`. Fails (65) when units differ or `to` lacks a symbol, and names it. The newlines
+ * may differ. */
+int vocab_remap(const struct vocab *from, const struct vocab *to, uint32_t *map, struct error *err);
+
+/* The keys of a stream's header that hold a vocabulary, as stream.md describes them: first unit,
+ * newlines and dtype, then, after the format's own keys, the symbols. */
+void vocab_write_keys(const struct vocab *vocab, FILE *f);
+void vocab_write_symbols(const struct vocab *vocab, FILE *f);
+
+/* Reads all of these keys from a header. The result is released with vocab_release(). */
+int vocab_read(struct vocab *vocab, const struct yaml *y, struct error *err);
+
+#endif
