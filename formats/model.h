@@ -1,0 +1,45 @@
+/* model.h: trained models and checkpoints as .safetensors files. Normative description: model.md.
+ *
+ * Weights are in host memory, in one arena laid out by nn/params.h. */
+#ifndef FORMATS_MODEL_H
+#define FORMATS_MODEL_H
+
+#include "base/error.h"
+#include "base/input.h"
+#include "base/output.h"
+#include "formats/vocab.h"
+#include "nn/params.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/* A tensor beside the model's own, named "train.NAME" in the file: F32. A checkpoint has some. */
+struct model_tensor {
+	char name[48];
+	uint64_t shape[3];
+	unsigned dims;
+	float *data; /* in the file's order */
+};
+
+struct model_file {
+	struct params params;
+	float *weights;     /* (params.total), padding zero; owned */
+	bool has_vocab;     /* a bare state_dict has none */
+	struct vocab vocab; /* owned */
+	double dropout;     /* drop_prob; 0 where the file doesn't say */
+	json_t *training;   /* object: what shaped the weights; NULL where the file has none; owned */
+	json_t *checkpoint; /* object: counters and positions of a checkpoint; NULL in a model; owned */
+	struct model_tensor *tensors; /* those under "train."; owned with their data */
+	size_t tensor_count;
+};
+
+/* Reads a whole model or checkpoint; everything in it is checked before it is believed. Accepts what PyTorch users save: `fc_linear.*` for `fc.*`, no
+ * metadata at all. Errors: 65, 71, 74. */
+int model_file_read(struct model_file *model, struct input *in, struct error *err);
+
+/* Writes it; the result is a function of the content alone (no time, host, path). */
+int model_file_write(const struct model_file *model, struct output *out, struct error *err);
+
+void model_file_release(struct model_file *model);
+
+#endif

@@ -1,0 +1,84 @@
+/* safetensors.h: the container of models: named tensors behind a JSON header. What a model's
+ * tensors mean is model.c's business. Format: https://github.com/huggingface/safetensors, and
+ * model.md.
+ *
+ *     struct safetensors st;
+ *     if (safetensors_open(&st, in, err) < 0) goto out;
+ *     for (i = 0; i < st.count; i++)              tensors come in the order of their data
+ *             if (safetensors_read(&st, buf, st.tensors[i].end - st.tensors[i].begin, err) < 0)
+ *                     goto out;
+ *     if (safetensors_end(&st, err) < 0) goto out;
+ *     out: safetensors_close(&st);
+ *
+ * The data goes straight to where the caller wants it: a model is loaded at the speed of its CRC.
+ */
+#ifndef FORMATS_SAFETENSORS_H
+#define FORMATS_SAFETENSORS_H
+
+#include "base/error.h"
+#include "base/input.h"
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	SAFETENSORS_LENGTH_BYTES = 8,               /* the header's length, u64, stands first */
+	SAFETENSORS_HEADER_MAX = 100 * 1000 * 1000, /* of the JSON, as in the reference reader */
+	SAFETENSORS_TENSORS_MAX = 1 << 16,
+	SAFETENSORS_DIMS_MAX = 8,
+};
+
+struct safetensors_tensor {
+	const char *name;  /* not owned: the header's, or the writer's */
+	const char *dtype; /* "F32", ...: one of those that the format knows */
+	unsigned dims;     /* 0: a scalar */
+	uint64_t shape[SAFETENSORS_DIMS_MAX];
+	uint64_t begin, end; /* bytes, from the start of the data section */
+};
+
+/* A file being read: its header is in memory and checked, its data follows. */
+struct safetensors {
+	struct input *in;    /* not owned */
+	unsigned char *head; /* the file up to its data section; owned */
+	size_t head_bytes;   /* ... its bytes */
+	json_t *header;      /* owned */
+	const json_t
+		*metadata; /* in `header`: an object of strings; NULL where the file has none */
+	struct safetensors_tensor *tensors; /* (count), in the order of their data; owned */
+	size_t count;
+	uint64_t data_bytes; /* of the data section */
+	uint64_t read;       /* ... read so far */
+	uint32_t crc;        /* zlib's CRC-32 of all bytes read so far */
+};
+
+/* Reads the header and checks it: JSON without duplicate keys, metadata of strings, known types,
+ * extents that equal shape times size of the type and cover the data without hole or overlap, and
+ * the file's size, where there is one, just that of header and data: all this before memory is
+ * taken for what the header claims. `in` stays the caller's and must outlive `st`. Errors start
+ * with the input's name: 65, 71, 74. */
+int safetensors_open(struct safetensors *st, struct input *in, struct error *err);
+
+/* Reads the next bytes of the data section, no more than it has left. */
+int safetensors_read(struct safetensors *st, void *to, size_t bytes, struct error *err);
+
+/* Checks that the input ends where the data does; all data has been read. */
+int safetensors_end(struct safetensors *st, struct error *err);
+
+/* Releases everything; harmless after a failed open and when called twice. */
+void safetensors_close(struct safetensors *st);
+
+/* The tensor of that name, or NULL. */
+const struct safetensors_tensor *safetensors_find(const struct safetensors *st, const char *name);
+
+/* "F32 (4,2)": for messages. Returns buf. */
+const char *safetensors_describe(const struct safetensors_tensor *tensor, char buf[96]);
+
+/* Lays out the tensors one behind the other in the order given (sets begin and end) and makes the
+ * header, length included: metadata (an object of strings) first and in its own order, then the
+ * tensors; spaces up to a multiple of `align` (a power of two >= 8). *header: *bytes bytes, the
+ * caller's to free(). */
+int safetensors_header(const json_t *metadata, struct safetensors_tensor *tensors, size_t count,
+	unsigned align, unsigned char **header, size_t *bytes, struct error *err);
+
+#endif

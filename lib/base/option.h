@@ -1,0 +1,85 @@
+/* option.h: a tool's options as one table, from which come the parser, --help, the man page's OPTIONS, the shell
+ * completions and the keys of configuration files. */
+#ifndef BASE_OPTION_H
+#define BASE_OPTION_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum option_type {
+	OPTION_FLAG,    /* bool */
+	OPTION_INTEGER, /* uint64_t, low..high */
+	OPTION_REAL,    /* double, low..high, finite */
+	OPTION_TEXT,    /* const char *; NULL when not given and without a default */
+	OPTION_CHOICE,  /* unsigned: the index in `choices` */
+};
+
+struct option {
+	char letter;          /* short name, or 0 */
+	const char *name;     /* long name and YAML key */
+	const char *argument; /* what --help calls the value: "ROWS"; NULL for a flag */
+	enum option_type type;
+	size_t offset;              /* of the value in the tool's struct of values */
+	const char *initial;        /* the default, as the user would write it; NULL: none */
+	double low, high;           /* range of a number, bounds included; integers up to 2^53 */
+	bool open_low;              /* the bound `low` itself is excluded */
+	bool infinite;              /* an integer that may be "inf": UINT64_MAX */
+	const char *const *choices; /* of OPTION_CHOICE, NULL-terminated */
+	bool command_line_only;     /* not a YAML key: --help, --config, ... */
+	const char *help;           /* one sentence, lower case, no full stop */
+};
+
+enum option_source {
+	SOURCE_DEFAULT,
+	SOURCE_CONFIG,
+	SOURCE_COMMAND_LINE,
+};
+
+enum {
+	OPTIONS_MAX = 64
+};
+
+/* One tool's options and where each value came from. */
+struct options {
+	const char *tool;            /* its name, and that of its mapping in configuration files */
+	const struct option *table;  /* ended by an entry without a name */
+	void *values;                /* the tool's struct, which the offsets point into */
+	unsigned char source[OPTIONS_MAX]; /* enum option_source */
+};
+
+/* Sets every value to its default, then to what the command line says: short options may be bundled, a value may
+ * follow in the same word, after "=" or in the next word, long names may be abbreviated unambiguously, "--" ends the
+ * options. Options and operands may be mixed: operands are moved behind the options in argv (order kept),
+ * and *operands is the index of the first. Status 64. Texts point into argv. */
+int options_parse(struct options *options, int argc, char **argv, int *operands, struct error *err);
+
+/* Sets one value from text as from `source`, unless a stronger source has set it before. `what` names the option in
+ * messages ("--rows", "line 3: rows"). Status 64 from the command line, 78 from a configuration. */
+int options_set(struct options *options, const struct option *option, const char *text,
+	enum option_source source, const char *what, struct error *err);
+
+/* The option of that long name (exactly), or NULL. */
+const struct option *options_find(const struct options *options, const char *name);
+
+/* Whether the value of the option with that long name came from elsewhere than its default. */
+bool options_given(const struct options *options, const char *name);
+
+/* The long name nearest to a mistyped one (edit distance), or NULL when none is near. */
+const char *options_nearest(const struct options *options, const char *name);
+
+/* The value as text, as one would write it on the command line; "" for a text that is not set. */
+void options_format(const struct options *options, const struct option *option, char *buf, size_t n);
+
+/* Writers: the option part of --help wrapped to `columns`; the same as man(7) source; the values as YAML, each with its source
+ * as a comment (--print-config); one option a line as TSV for completions (letter, name, argument, default,
+ * choices, help). They write to a stream that the tool gives. */
+void options_help(const struct options *options, FILE *f, int columns);
+void options_man(const struct options *options, FILE *f);
+void options_yaml(const struct options *options, FILE *f);
+void options_tsv(const struct options *options, FILE *f);
+
+#endif

@@ -1,0 +1,63 @@
+/* kernels.h: the inner loops of lib/cpu, single-threaded, on parts of the data; one table of them for each vector width.
+ *
+ * Each result element is computed by the same operations in the same order whatever the ranges are, so the caller may
+ * cut work as it likes. Letters as in nn/ops.h. */
+#ifndef CPU_KERNELS_H
+#define CPU_KERNELS_H
+
+#include "nn/ops.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct kernels {
+	const char *name;
+	size_t panel; /* columns of a panel of a packed operand */
+	size_t rows;  /* rows that one pass over a panel serves best */
+
+	/* A packed operand B (k,n): ceil(n / panel) panels, each (k,panel), the last one filled up with zeros. Packs panels first..last-1 from w:
+	 * (k,n), or (n,k) if transposed. */
+	void (*pack)(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
+		float *packed);
+
+	/* y (rows,n) += x (rows,k) B (k,n), in the columns of panels first..last-1 alone. */
+	void (*product)(size_t rows, size_t k, size_t n, const float *x, const float *packed,
+		size_t first, size_t last, float *y);
+
+	/* One time step of `rows` rows, units first..last-1 of H: gates (rows,4H) z in, i f g o out; c_old to c and h, all (rows,H). */
+	void (*lstm_forward)(size_t rows, size_t H, size_t first, size_t last, float *gates,
+		const float *c_old, float *c, float *h);
+	/* Backward: gates i f g o in, gradient of z out; dh (rows,H): whole gradient of h; dc (rows,H): gradient of c from the step after in, of c_old out. */
+	void (*lstm_backward)(size_t rows, size_t H, size_t first, size_t last, float *gates,
+		const float *c_old, const float *c, const float *dh, float *dc);
+
+	/* One row of H units: y = x times the mask of (row, t). */
+	void (*dropout)(size_t H, const struct dropout *dropout, uint32_t row, uint32_t t, const float *x,
+		float *y);
+
+	/* As in ops.h, for `rows` rows. */
+	void (*cross_entropy)(size_t rows, size_t vocab, float *logits, const uint32_t *targets,
+		float scale, float *nats);
+
+	void (*add)(size_t n, const float *x, float *y); /* y += x */
+	double (*sum)(size_t n, const float *x);
+	double (*sum_squares)(size_t n, const float *x);
+
+	/* Adam on n parameters: gradients times `scale` first; step_size = lr / (1 - beta1^step), and
+	 * w -= step_size m / (sqrt(v) / root_correction + epsilon), root_correction = sqrt(1 - beta2^step). */
+	void (*adam)(size_t n, const struct adam_update *update, float scale, float step_size,
+		float root_correction, float *w, const float *dw, float *m, float *v);
+
+	/* y = f(x), for tests of vec.h. */
+	void (*exp)(size_t n, const float *x, float *y);
+	void (*sigmoid)(size_t n, const float *x, float *y);
+	void (*tanh)(size_t n, const float *x, float *y);
+};
+
+/* The kernels for this machine's widest vectors. */
+const struct kernels *kernels_best(void);
+
+/* All kernels that run on this machine, NULL-terminated, best first. */
+const struct kernels *const *kernels_all(void);
+
+#endif

@@ -1,0 +1,159 @@
+/* vec.h: one vector of floats, as wide as the instruction set that this file is compiled for, and exp, sigmoid and tanh on it.
+ *
+ * GNU vector types give + - * / and comparisons; what they lack is here. kernels.c is compiled once per width. NaN goes
+ * in and comes out of every function. */
+#ifndef CPU_VEC_H
+#define CPU_VEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined __AVX512F__
+#include <immintrin.h>
+enum { VL = 16 };
+#elif defined __AVX2__ && defined __FMA__
+#include <immintrin.h>
+enum { VL = 8 };
+#else
+enum { VL = 4 };
+#endif
+
+typedef float vf __attribute__((vector_size(4 * VL)));   /* VL floats */
+typedef int32_t vi __attribute__((vector_size(4 * VL))); /* comparison results, bit patterns */
+typedef uint32_t vu __attribute__((vector_size(4 * VL)));
+
+static inline vf vload(const float *p)
+{
+	vf x;
+	memcpy(&x, p, sizeof x);
+	return x;
+}
+
+static inline void vstore(float *p, vf x)
+{
+	memcpy(p, &x, sizeof x);
+}
+
+/* The first n < VL floats; the others are zero, or not written. */
+static inline vf vload_part(const float *p, size_t n)
+{
+	vf x = {0};
+	memcpy(&x, p, n * sizeof *p);
+	return x;
+}
+
+static inline void vstore_part(float *p, vf x, size_t n)
+{
+	memcpy(p, &x, n * sizeof *p);
+}
+
+static inline vf vset(float x)
+{
+	return x - (vf){0};
+}
+
+/* a b + c, rounded once where the instruction set has FMA. */
+static inline vf vfma(vf a, vf b, vf c)
+{
+#if defined __AVX512F__
+	return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined __AVX2__ && defined __FMA__
+	return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+	return a * b + c;
+#endif
+}
+
+static inline vf vselect(vi mask, vf yes, vf no)
+{
+	return (vf)((mask & (vi)yes) | (~mask & (vi)no));
+}
+
+/* x limited to low..high; NaN stays. */
+static inline vf vclamp(vf x, float low, float high)
+{
+	x = vselect(x < low, vset(low), x);
+	return vselect(x > high, vset(high), x);
+}
+
+static inline vf vabs(vf x)
+{
+	return (vf)((vi)x & 0x7fffffff);
+}
+
+static inline vf vsqrt(vf x)
+{
+#if defined __AVX512F__
+	return (vf)_mm512_sqrt_ps((__m512)x);
+#elif defined __AVX2__ && defined __FMA__
+	return (vf)_mm256_sqrt_ps((__m256)x);
+#else
+	for (int i = 0; i < VL; i++)
+		x[i] = __builtin_sqrtf(x[i]);
+	return x;
+#endif
+}
+
+/* The upper 32 bits of the 64-bit products. */
+static inline vu vmulhi(vu a, uint32_t b)
+{
+#if defined __AVX512F__
+	const __m512i factor = _mm512_set1_epi32((int32_t)b);
+	__m512i even = _mm512_srli_epi64(_mm512_mul_epu32((__m512i)a, factor), 32);
+	__m512i odd = _mm512_mul_epu32(_mm512_srli_epi64((__m512i)a, 32), factor);
+	return (vu)_mm512_mask_blend_epi32(0xaaaa, even, odd);
+#elif defined __AVX2__ && defined __FMA__
+	const __m256i factor = _mm256_set1_epi32((int32_t)b);
+	__m256i even = _mm256_srli_epi64(_mm256_mul_epu32((__m256i)a, factor), 32);
+	__m256i odd = _mm256_mul_epu32(_mm256_srli_epi64((__m256i)a, 32), factor);
+	return (vu)_mm256_blend_epi32(even, odd, 0xaa);
+#else
+	for (int i = 0; i < VL; i++)
+		a[i] = (uint32_t)((uint64_t)a[i] * b >> 32);
+	return a;
+#endif
+}
+
+/* e^x: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial in r (Cephes, S. Moshier), n added to the exponent. Arguments are limited to
+ * [-87.3, 88], where the result is a normal number: it neither reaches infinity nor 0. Error below 2 ulp. */
+static inline vf vexp(vf x)
+{
+	x = vclamp(x, -87.3f, 88.f);
+	const float magic = 0x1.8p23f; /* added, it leaves the integer nearest in the low bits */
+	vf shifted = vfma(x, vset(1.44269504f), vset(magic));
+	vf n = shifted - magic;
+	vf r = vfma(n, vset(-0.693359375f), x); /* ln 2 in two parts: the first is exact in 10 bits */
+	r = vfma(n, vset(2.12194440e-4f), r);
+	vf p = vset(1.9875691500e-4f);
+	p = vfma(p, r, vset(1.3981999507e-3f));
+	p = vfma(p, r, vset(8.3334519073e-3f));
+	p = vfma(p, r, vset(4.1665795894e-2f));
+	p = vfma(p, r, vset(1.6666665459e-1f));
+	p = vfma(p, r, vset(5.0000001201e-1f));
+	p = vfma(p, r * r, r) + 1.f;
+	return (vf)((vi)p + ((vi)shifted << 23));
+}
+
+/* 1 / (1 + e^-x), relative error below 4 ulp. */
+static inline vf vsigmoid(vf x)
+{
+	return 1.f / (1.f + vexp(-x));
+}
+
+/* tanh x: an odd polynomial for |x| < 0.625 (Cephes), else 1 - 2 / (e^2|x| + 1) with x's sign. Relative error below 4 ulp. */
+static inline vf vtanh(vf x)
+{
+	vf a = vabs(x), z = x * x;
+	vf p = vset(-5.70498872745e-3f);
+	p = vfma(p, z, vset(2.06390887954e-2f));
+	p = vfma(p, z, vset(-5.37397155531e-2f));
+	p = vfma(p, z, vset(1.33314422036e-1f));
+	p = vfma(p, z, vset(-3.33332819422e-1f));
+	vf small = vfma(p * z, x, x);
+	vf large = 1.f - 2.f / (vexp(a + a) + 1.f);
+	large = (vf)((vi)large | ((vi)x & INT32_MIN));
+	return vselect(a < 0.625f, small, large);
+}
+
+#endif

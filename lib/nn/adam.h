@@ -1,0 +1,29 @@
+/* adam.h: the optimizer: Adam with a global-norm clip in front.
+ *
+ * D. P. Kingma, J. Ba: Adam: A Method for Stochastic Optimization. ICLR 2015; the form and order of operations are PyTorch's
+ * (torch.optim.Adam, torch.nn.utils.clip_grad_norm_). */
+#ifndef NN_ADAM_H
+#define NN_ADAM_H
+
+#include "base/error.h"
+#include "nn/model.h"
+
+struct adam {
+	struct model *model; /* not owned */
+	double lr, beta1, beta2, epsilon, clip;
+	uint64_t step; /* updates done */
+	float *m, *v;  /* device, arenas: first and second moments */
+};
+
+/* Moments zero, betas 0.9 and 0.999, epsilon 1e-8. clip 0: none. */
+int adam_init(struct adam *adam, struct model *model, double lr, double clip, struct error *err);
+void adam_release(struct adam *adam);
+
+/* Updates the model's weights from its gradients. The caller has checked that the norm is finite. */
+void adam_step(struct adam *adam);
+
+/* Copies both moments, whole arenas, from and to the host (checkpoints). */
+int adam_set(struct adam *adam, const float *m, const float *v, uint64_t step, struct error *err);
+int adam_get(const struct adam *adam, float *m, float *v, struct error *err);
+
+#endif
