@@ -1,4 +1,5 @@
-/* cpu.h: the CPU as a device of nn/ops.h: vector kernels chosen at run time, OpenBLAS for the weight gradients. */
+/* cpu.h: the CPU as a device of nn/ops.h: vector kernels chosen at run time, OpenBLAS for the
+ * weight gradients. */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
 

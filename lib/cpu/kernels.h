@@ -1,7 +1,8 @@
-/* kernels.h: the inner loops of lib/cpu, single-threaded, on parts of the data; one table of them for each vector width.
+/* kernels.h: the inner loops of lib/cpu, single-threaded, on parts of the data; one table of them
+ * for each vector width.
  *
- * Each result element is computed by the same operations in the same order whatever the ranges are, so the caller may
- * cut work as it likes. Letters as in nn/ops.h. */
+ * Each result element is computed by the same operations in the same order whatever the ranges are,
+ * so the caller may cut work as it likes. Letters as in nn/ops.h. */
 #ifndef CPU_KERNELS_H
 #define CPU_KERNELS_H
 
@@ -15,8 +16,8 @@ struct kernels {
 	size_t panel; /* columns of a panel of a packed operand */
 	size_t rows;  /* rows that one pass over a panel serves best */
 
-	/* A packed operand B (k,n): ceil(n / panel) panels, each (k,panel), the last one filled up with zeros. Packs panels first..last-1 from w:
-	 * (k,n), or (n,k) if transposed. */
+	/* A packed operand B (k,n): ceil(n / panel) panels, each (k,panel), the last one filled up
+	 * with zeros. Packs panels first..last-1 from w: (k,n), or (n,k) if transposed. */
 	void (*pack)(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
 		float *packed);
 
@@ -24,16 +25,18 @@ struct kernels {
 	void (*product)(size_t rows, size_t k, size_t n, const float *x, const float *packed,
 		size_t first, size_t last, float *y);
 
-	/* One time step of `rows` rows, units first..last-1 of H: gates (rows,4H) z in, i f g o out; c_old to c and h, all (rows,H). */
+	/* One time step of `rows` rows, units first..last-1 of H: gates (rows,4H) z in, i f g o
+	 * out; c_old to c and h, all (rows,H). */
 	void (*lstm_forward)(size_t rows, size_t H, size_t first, size_t last, float *gates,
 		const float *c_old, float *c, float *h);
-	/* Backward: gates i f g o in, gradient of z out; dh (rows,H): whole gradient of h; dc (rows,H): gradient of c from the step after in, of c_old out. */
+	/* Backward: gates i f g o in, gradient of z out; dh (rows,H): whole gradient of h; dc
+	 * (rows,H): gradient of c from the step after in, of c_old out. */
 	void (*lstm_backward)(size_t rows, size_t H, size_t first, size_t last, float *gates,
 		const float *c_old, const float *c, const float *dh, float *dc);
 
 	/* One row of H units: y = x times the mask of (row, t). */
-	void (*dropout)(size_t H, const struct dropout *dropout, uint32_t row, uint32_t t, const float *x,
-		float *y);
+	void (*dropout)(size_t H, const struct dropout *dropout, uint32_t row, uint32_t t,
+		const float *x, float *y);
 
 	/* As in ops.h, for `rows` rows. */
 	void (*cross_entropy)(size_t rows, size_t vocab, float *logits, const uint32_t *targets,
@@ -43,8 +46,9 @@ struct kernels {
 	double (*sum)(size_t n, const float *x);
 	double (*sum_squares)(size_t n, const float *x);
 
-	/* Adam on n parameters: gradients times `scale` first; step_size = lr / (1 - beta1^step), and
-	 * w -= step_size m / (sqrt(v) / root_correction + epsilon), root_correction = sqrt(1 - beta2^step). */
+	/* Adam on n parameters: gradients times `scale` first; step_size = lr / (1 - beta1^step),
+	 * and w -= step_size m / (sqrt(v) / root_correction + epsilon), root_correction = sqrt(1 -
+	 * beta2^step). */
 	void (*adam)(size_t n, const struct adam_update *update, float scale, float step_size,
 		float root_correction, float *w, const float *dw, float *m, float *v);
 

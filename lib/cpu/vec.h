@@ -1,7 +1,8 @@
-/* vec.h: one vector of floats, as wide as the instruction set that this file is compiled for, and exp, sigmoid and tanh on it.
+/* vec.h: one vector of floats, as wide as the instruction set that this file is compiled for, and
+ * exp, sigmoid and tanh on it.
  *
- * GNU vector types give + - * / and comparisons; what they lack is here. kernels.c is compiled once per width. NaN goes
- * in and comes out of every function. */
+ * GNU vector types give + - * / and comparisons; what they lack is here. kernels.c is compiled once
+ * per width. NaN goes in and comes out of every function. */
 #ifndef CPU_VEC_H
 #define CPU_VEC_H
 
@@ -115,15 +116,18 @@ static inline vu vmulhi(vu a, uint32_t b)
 #endif
 }
 
-/* e^x: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial in r (Cephes, S. Moshier), n added to the exponent. Arguments are limited to
- * [-87.3, 88], where the result is a normal number: it neither reaches infinity nor 0. Error below 2 ulp. */
+/* e^x: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial in r (Cephes, S. Moshier), n added to the
+ * exponent. Arguments are limited to
+ * [-87.3, 88], where the result is a normal number: it neither reaches infinity nor 0. Error below
+ * 2 ulp. */
 static inline vf vexp(vf x)
 {
 	x = vclamp(x, -87.3f, 88.f);
 	const float magic = 0x1.8p23f; /* added, it leaves the integer nearest in the low bits */
 	vf shifted = vfma(x, vset(1.44269504f), vset(magic));
 	vf n = shifted - magic;
-	vf r = vfma(n, vset(-0.693359375f), x); /* ln 2 in two parts: the first is exact in 10 bits */
+	vf r = vfma(
+		n, vset(-0.693359375f), x); /* ln 2 in two parts: the first is exact in 10 bits */
 	r = vfma(n, vset(2.12194440e-4f), r);
 	vf p = vset(1.9875691500e-4f);
 	p = vfma(p, r, vset(1.3981999507e-3f));
@@ -141,7 +145,8 @@ static inline vf vsigmoid(vf x)
 	return 1.f / (1.f + vexp(-x));
 }
 
-/* tanh x: an odd polynomial for |x| < 0.625 (Cephes), else 1 - 2 / (e^2|x| + 1) with x's sign. Relative error below 4 ulp. */
+/* tanh x: an odd polynomial for |x| < 0.625 (Cephes), else 1 - 2 / (e^2|x| + 1) with x's sign.
+ * Relative error below 4 ulp. */
 static inline vf vtanh(vf x)
 {
 	vf a = vabs(x), z = x * x;

@@ -1,7 +1,7 @@
 /* adam.h: the optimizer: Adam with a global-norm clip in front.
  *
- * D. P. Kingma, J. Ba: Adam: A Method for Stochastic Optimization. ICLR 2015; the form and order of operations are PyTorch's
- * (torch.optim.Adam, torch.nn.utils.clip_grad_norm_). */
+ * D. P. Kingma, J. Ba: Adam: A Method for Stochastic Optimization. ICLR 2015; the form and order of
+ * operations are PyTorch's (torch.optim.Adam, torch.nn.utils.clip_grad_norm_). */
 #ifndef NN_ADAM_H
 #define NN_ADAM_H
 
@@ -19,7 +19,8 @@ struct adam {
 int adam_init(struct adam *adam, struct model *model, double lr, double clip, struct error *err);
 void adam_release(struct adam *adam);
 
-/* Updates the model's weights from its gradients. The caller has checked that the norm is finite. */
+/* Updates the model's weights from its gradients. The caller has checked that the norm is finite.
+ */
 void adam_step(struct adam *adam);
 
 /* Copies both moments, whole arenas, from and to the host (checkpoints). */

@@ -1,8 +1,10 @@
-/* model.h: the character-level language model: one-hot input, L LSTM layers with dropout behind each, a linear output layer, softmax.
+/* model.h: the character-level language model: one-hot input, L LSTM layers with dropout behind
+ * each, a linear output layer, softmax.
  *
- * Equations and conventions are those of the notebooks' CharRNN (see doc: formats/model.md for names and layouts). A model owns its weights on the
- * device and everything a step needs; nothing is allocated after model_init(). Batches are host arrays of ids, row-major, as shards store
- * them: (N, T + 1), inputs being the first T columns and targets the last T. */
+ * Equations and conventions are those of the notebooks' CharRNN (see doc: formats/model.md for
+ * names and layouts). A model owns its weights on the device and everything a step needs; nothing
+ * is allocated after model_init(). Batches are host arrays of ids, row-major, as shards store them:
+ * (N, T + 1), inputs being the first T columns and targets the last T. */
 #ifndef NN_MODEL_H
 #define NN_MODEL_H
 
@@ -27,14 +29,15 @@ struct model {
 	struct lstm *layers;   /* (L); owned */
 	struct operand fc, fc_backward;
 	/* Workspace of one block of rows n <= block, all on the device: */
-	uint32_t *inputs, *targets; /* (T,n) */
-	float *x;                   /* (T,n,H): a layer's outputs with dropout */
-	float *dh;                  /* (T,n,H); NULL for inference */
-	float *carry;               /* (2,n,H); NULL for inference */
-	float *logits;              /* (T,n,V), then their gradient */
-	float *nats;                /* (T,n) */
-	double *totals;             /* (2): sum of nats, sum of squared gradients */
-	uint32_t *ids;              /* host, (2,T,n): time-major copies of a block's inputs and targets */
+	uint32_t *inputs, *targets; /* (T,n); one allocation */
+	float *x;       /* (T,n,H): a layer's outputs with dropout; NULL for inference */
+	float *dh;      /* (T,n,H); NULL for inference */
+	float *carry;   /* (2,n,H); NULL for inference */
+	float *logits;  /* (T,n,V), then their gradient */
+	float *nats;    /* (T,n) */
+	double *totals; /* (2): sum of nats, sum of squared gradients */
+	uint32_t *ids;  /* host, (2,T,n): a block's inputs and targets, time-major */
+	float *host;    /* host, (T,n): a copy of nats */
 };
 
 /* h and c of every layer, carried from window to window. */
@@ -49,7 +52,8 @@ enum model_use {
 	MODEL_TRAINING,
 };
 
-/* Makes a model of these dimensions, for batches of at most `rows` x `window` characters, weights zero. Errors 65, 71. */
+/* Makes a model of these dimensions, for batches of at most `rows` x `window` characters, weights
+ * zero. Errors 65, 71. */
 int model_init(struct model *model, struct device *device, uint64_t vocab, uint64_t hidden,
 	uint64_t layers, enum model_use use, size_t rows, size_t window, struct error *err);
 void model_release(struct model *model);
@@ -63,28 +67,37 @@ int model_set_weights(struct model *model, const float *arena, struct error *err
 int model_get_weights(struct model *model, float *arena, struct error *err);
 
 /* State of N rows, zero. */
-int model_state_init(struct model_state *state, const struct model *model, size_t rows, struct error *err);
+int model_state_init(
+	struct model_state *state, const struct model *model, size_t rows, struct error *err);
 void model_state_zero(struct model_state *state);
 void model_state_release(struct model_state *state);
 /* Copies h and c, (L,N,H) each, from and to the host (checkpoints). */
 int model_state_set(struct model_state *state, const float *h, const float *c, struct error *err);
 int model_state_get(const struct model_state *state, float *h, float *c, struct error *err);
 
-/* One training pass over a batch of exactly state->rows rows: gradients (overwritten) of the mean loss, dropout on with the masks of optimizer step
- * `step`, state carried on. *nats: the mean loss; *norm: the gradient's global norm (unclipped). */
+/* One training pass over a batch of exactly state->rows rows: gradients (overwritten) of the mean
+ * loss, dropout on with the masks of optimizer step `step`, state carried on. *nats: the mean loss;
+ * *norm: the gradient's global norm (unclipped). */
 int model_gradient(struct model *model, struct model_state *state, const uint32_t *batch, size_t T,
 	uint32_t step, double *nats, double *norm, struct error *err);
 
-/* Scores a batch of state->rows rows without dropout, state carried on: *nats is the sum over all scored characters. `each` (N,T), host, receives every
- * character's nats unless NULL. Targets may be TARGET_NONE (then the inputs from there to the row's end may be any valid id). */
+/* Scores a batch of state->rows rows without dropout, state carried on: *nats is the sum over all
+ * scored characters. `each` (N,T), host, receives every character's nats unless NULL. Targets may
+ * be TARGET_NONE (then the inputs from there to the row's end may be any valid id). */
 int model_score(struct model *model, struct model_state *state, const uint32_t *batch, size_t T,
 	double *nats, float *each, struct error *err);
 
-/* Feeds `ids` (N,T), host, row-major, to state->rows rows, and gives the logits (N,V), host, that follow the last one. */
+/* Feeds `ids` (N,T), host, row-major, to state->rows rows, and gives the logits (N,V), host, that
+ * follow the last one. */
 int model_feed(struct model *model, struct model_state *state, const uint32_t *ids, size_t T,
 	float *logits, struct error *err);
 
-/* To be called after the weights changed on the device (adam.c does it). */
+/* The sum of the squared gradients of the last model_gradient(), on the device; for the optimizer.
+ */
+const double *model_squares(const struct model *model);
+
+/* To be called after the weights changed on the device; model_set_weights() and adam_step() do it.
+ */
 void model_weights_changed(struct model *model);
 
 #endif

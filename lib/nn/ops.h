@@ -1,16 +1,18 @@
 /* ops.h: what a compute device must be able to do.
  *
- * The model (model.c, lstm.c, adam.c) is written once, over these functions; lib/cpu and lib/cuda implement them. Dimensions have one
- * letter each, here and everywhere:
+ * The model (model.c, lstm.c, adam.c) is written once, over these functions; lib/cpu and lib/cuda
+ * implement them. Dimensions have one letter each, here and everywhere:
  *
  *     N  rows of a batch        T  time steps of a window     V  symbols of the vocabulary
  *     H  units of a layer       L  layers
  *
- * All matrices are row-major float; (T,N,H) means that t varies slowest. Pointers marked `device` come from alloc() and may
- * only be handed to these functions. Buffers may not overlap unless a function says so.
+ * All matrices are row-major float; (T,N,H) means that t varies slowest. Pointers marked `device`
+ * come from alloc() and may only be handed to these functions. Buffers may not overlap unless a
+ * function says so.
  *
- * Operations are queued in the order of the calls; those that return void keep their first failure until sync(), get() or put()
- * reports it. On one device the results are a function of the arguments alone: not of the number of threads, not of timing. */
+ * Operations are queued in the order of the calls; those that return void keep their first failure
+ * until sync(), get() or put() reports it. On one device the results are a function of the
+ * arguments alone: not of the number of threads, not of timing. */
 #ifndef NN_OPS_H
 #define NN_OPS_H
 
@@ -28,16 +30,18 @@ struct device {
 	size_t row_block; /* the most rows to have in flight in one training step; 0: all */
 };
 
-/* The right-hand side B (K,N) of products x B: a weight matrix, or its transpose, in the form in which the device multiplies fastest. */
+/* The right-hand side B (K,N) of products x B: a weight matrix, or its transpose, in the form in
+ * which the device multiplies fastest. */
 struct operand {
 	size_t k, n;
 	bool transposed; /* B = w transposed, w being (n,k); else B = w, w being (k,n) */
 	const float *w;  /* device; not owned */
-	float *packed;   /* device; NULL where the device takes w as it is; owned by operand_init/release */
+	float *packed;   /* device; NULL where the device takes w as it is; owned by
+			    operand_init/release */
 };
 
-/* A dropout mask: unit u of row r at time t is kept if word u % 4 of Philox(key, counter {u / 4, r, t, step}) is at least p 2^32, and
- * is then multiplied by 1 / (1 - p). */
+/* A dropout mask: unit u of row r at time t is kept if word u % 4 of Philox(key, counter {u / 4, r,
+ * t, step}) is at least p 2^32, and is then multiplied by 1 / (1 - p). */
 struct dropout {
 	double p; /* 0 <= p < 1; 0 copies */
 	struct philox_key key;
@@ -61,72 +65,86 @@ struct ops {
 	void (*describe)(struct device *device, char *buf, size_t n);
 	void (*release)(struct device *device); /* frees the device itself */
 
-	/* Memory. alloc: `bytes` zero bytes, aligned to 64; NULL on failure (71). put and get copy from and to the host and return when
-	 * that is done; -1 if anything queued before failed. */
+	/* Memory. alloc: `bytes` zero bytes, aligned to 64; NULL on failure (71). put and get copy
+	 * from and to the host and return when that is done; -1 if anything queued before failed.
+	 */
 	void *(*alloc)(struct device *device, size_t bytes, struct error *err);
 	void (*free)(struct device *device, void *p);
-	int (*put)(struct device *device, void *to, const void *from, size_t bytes, struct error *err);
-	int (*get)(struct device *device, void *to, const void *from, size_t bytes, struct error *err);
+	int (*put)(
+		struct device *device, void *to, const void *from, size_t bytes, struct error *err);
+	int (*get)(
+		struct device *device, void *to, const void *from, size_t bytes, struct error *err);
 	int (*sync)(struct device *device, struct error *err);
 	void (*copy)(struct device *device, float *to, const float *from, size_t n);
 	void (*zero)(struct device *device, float *x, size_t n);
 
-	/* Products. operand_update must be called after w changed and before the operand is used. */
-	int (*operand_init)(struct device *device, struct operand *b, size_t k, size_t n, bool transposed,
-		const float *w, struct error *err);
+	/* Products. operand_update must be called after w changed and before the operand is used.
+	 */
+	int (*operand_init)(struct device *device, struct operand *b, size_t k, size_t n,
+		bool transposed, const float *w, struct error *err);
 	void (*operand_update)(struct device *device, struct operand *b);
 	void (*operand_release)(struct device *device, struct operand *b);
 
-	/* y (rows,n) += x (rows,k) B (k,n). Row r of y depends on row r of x alone: not on `rows`, so that a text is sampled and scored the
-	 * same by itself and in a batch. */
-	void (*product)(struct device *device, size_t rows, const float *x, const struct operand *b, float *y);
+	/* y (rows,n) += x (rows,k) B (k,n). Row r of y depends on row r of x alone: not on `rows`,
+	 * so that a text is sampled and scored the same by itself and in a batch. */
+	void (*product)(struct device *device, size_t rows, const float *x, const struct operand *b,
+		float *y);
 
 	/* c (m,n) += a (rows,m) transposed, times b (rows,n): the gradient of a weight matrix. */
 	void (*product_tn)(struct device *device, size_t rows, size_t m, size_t n, const float *a,
 		const float *b, float *c);
 
 	/* y (rows,n): every row becomes bias1 (n) + bias2 (n); bias2 may be NULL. */
-	void (*bias)(struct device *device, size_t rows, size_t n, const float *bias1, const float *bias2,
-		float *y);
+	void (*bias)(struct device *device, size_t rows, size_t n, const float *bias1,
+		const float *bias2, float *y);
 	/* sum (n) += the sum of the rows of x (rows,n). */
-	void (*column_sums)(struct device *device, size_t rows, size_t n, const float *x, float *sum);
+	void (*column_sums)(
+		struct device *device, size_t rows, size_t n, const float *x, float *sum);
 
-	/* The one-hot product: y (rows,n) row r = table (V,n) row ids[r], plus bias1 (n) and bias2 (n). */
+	/* The one-hot product: y (rows,n) row r = table (V,n) row ids[r], plus bias1 (n) and bias2
+	 * (n). */
 	void (*gather)(struct device *device, size_t rows, size_t n, const float *table,
-		const uint32_t *ids /* device, (rows) */, const float *bias1, const float *bias2, float *y);
+		const uint32_t *ids /* device, (rows) */, const float *bias1, const float *bias2,
+		float *y);
 	/* Its gradient: table (V,n) row ids[r] += x (rows,n) row r, in the order of r. */
-	void (*scatter_add)(struct device *device, size_t rows, size_t n, size_t vocab, const float *x,
-		const uint32_t *ids /* device, (rows) */, float *table);
+	void (*scatter_add)(struct device *device, size_t rows, size_t n, size_t vocab,
+		const float *x, const uint32_t *ids /* device, (rows) */, float *table);
 
-	/* One LSTM layer over time, forward. S. Hochreiter, J. Schmidhuber: Long Short-Term Memory, 1997, with the forget gate of Gers et al.,
-	 * 2000, as PyTorch's nn.LSTM has it:
-	 *     z = gates[t] + h[t] W_hh^T;  i, f, o = sigmoid(z_i, z_f, z_o);  g = tanh(z_g)
-	 *     c[t+1] = f c[t] + i g;       h[t+1] = o tanh(c[t+1])
-	 * gates (T,N,4H) holds the input's share of z, both biases included, and is overwritten with i, f, g, o (in this order). h and c are
-	 * (T+1,N,H); [0] is given, [1..T] are written. w_hh: the operand of W_hh transposed, (H,4H). */
+	/* One LSTM layer over time, forward. S. Hochreiter, J. Schmidhuber: Long Short-Term Memory,
+	 * 1997, with the forget gate of Gers et al., 2000, as PyTorch's nn.LSTM has it: z =
+	 * gates[t] + h[t] W_hh^T;  i, f, o = sigmoid(z_i, z_f, z_o);  g = tanh(z_g) c[t+1] = f c[t]
+	 * + i g;       h[t+1] = o tanh(c[t+1]) gates (T,N,4H) holds the input's share of z, both
+	 * biases included, and is overwritten with i, f, g, o (in this order). h and c are
+	 * (T+1,N,H); [0] is given, [1..T] are written. w_hh: the operand of W_hh transposed,
+	 * (H,4H). */
 	void (*scan_forward)(struct device *device, size_t T, size_t N, size_t H,
 		const struct operand *w_hh, float *gates, float *h, float *c);
 
-	/* The same backward. dh (T,N,H): gradient of h[1..T] from above; overwritten. gates: i, f, g, o in, gradient of z out.
-	 * Nothing is propagated into h[0] and c[0]. w_hh: the operand of W_hh, (4H,H). `carry` (2,N,H): scratch. */
+	/* The same backward. dh (T,N,H): gradient of h[1..T] from above; overwritten. gates: i, f,
+	 * g, o in, gradient of z out. Nothing is propagated into h[0] and c[0]. w_hh: the operand
+	 * of W_hh, (4H,H). `carry` (2,N,H): scratch. */
 	void (*scan_backward)(struct device *device, size_t T, size_t N, size_t H,
 		const struct operand *w_hh, float *gates, const float *c, float *dh, float *carry);
 
-	/* y (T,N,H) = x (T,N,H) times the mask of rows first_row .. first_row + N - 1. y may be x. */
+	/* y (T,N,H) = x (T,N,H) times the mask of rows first_row .. first_row + N - 1. y may be x.
+	 */
 	void (*dropout)(struct device *device, size_t T, size_t N, size_t H, size_t first_row,
 		const struct dropout *dropout, const float *x, float *y);
 
-	/* Softmax cross-entropy: nats (rows) = -log softmax(logits (rows,V))[targets]; if `scale` is not 0, logits are overwritten with their
-	 * gradient, (softmax - one-hot) scale. TARGET_NONE: both 0. */
+	/* Softmax cross-entropy: nats (rows) = -log softmax(logits (rows,V))[targets]; if `scale`
+	 * is not 0, logits are overwritten with their gradient, (softmax - one-hot) scale.
+	 * TARGET_NONE: both 0. */
 	void (*cross_entropy)(struct device *device, size_t rows, size_t vocab, float *logits,
 		const uint32_t *targets /* device, (rows) */, float scale, float *nats);
 
-	/* *total (device, one double) += the sum of x (n), or of its squares; accumulated in double. */
+	/* *total (device, one double) += the sum of x (n), or of its squares; accumulated in
+	 * double. */
 	void (*sum)(struct device *device, size_t n, const float *x, double *total);
 	void (*sum_squares)(struct device *device, size_t n, const float *x, double *total);
 
-	/* One update of w (n) from dw, moments m and v; dw is first scaled by min(1, clip / (norm + 1e-6)), norm = sqrt(*squares) (device).
-	 * Changes nothing when the norm is not finite. dw stays as it was. */
+	/* One update of w (n) from dw, moments m and v; dw is first scaled by min(1, clip / (norm +
+	 * 1e-6)), norm = sqrt(*squares) (device). Changes nothing when the norm is not finite. dw
+	 * stays as it was. */
 	void (*adam)(struct device *device, size_t n, const struct adam_update *update, float *w,
 		const float *dw, float *m, float *v, const double *squares);
 };

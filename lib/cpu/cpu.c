@@ -1,0 +1,726 @@
+/* cpu.c: the operations of nn/ops.h on the CPU's cores: each is cut into tasks for the pool, and a
+ * task calls kernels.
+ *
+ * How work is cut never shows in the results: a kernel computes each element the same way whatever
+ * its range, and where sums run over rows (weight gradients, norms) the cut is made by the shape
+ * alone. Weight gradients, the only products whose right-hand side is not a weight matrix, go to
+ * OpenBLAS, one thread per call. */
+#include "cpu/cpu.h"
+
+#include "base/pool.h"
+#include "cpu/kernels.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	ALIGNMENT = 64,
+	ROW_BLOCK = 64,         /* rows in flight in one training step */
+	TILE_FLOATS = 16 << 10, /* of one task in elementwise loops: 64 KiB */
+	TILE_COLUMNS = 128,     /* of one task in loops over the rows of a matrix */
+	TILE_GRADIENT = 256,    /* rows of a weight gradient that one task computes */
+	SUM_PARTS = 256,        /* a sum is made of this many, joined in order */
+};
+
+struct cpu {
+	struct device device; /* first: the device's pointer is the cpu's */
+	struct pool *pool;
+	const struct kernels *kernels;
+};
+
+static struct cpu *cpu_of(struct device *device)
+{
+	return (struct cpu *)device;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static size_t quotient_up(size_t a, size_t b)
+{
+	return (a + b - 1) / b;
+}
+
+/* --- memory
+ * --------------------------------------------------------------------------------------- */
+
+static void *cpu_alloc(struct device *device, size_t bytes, struct error *err)
+{
+	(void)device;
+	size_t size = quotient_up(bytes > 0 ? bytes : 1, ALIGNMENT) * ALIGNMENT;
+	void *p = size >= bytes ? aligned_alloc(ALIGNMENT, size) : NULL;
+	if (!p) {
+		error_memory(err, bytes, "the model's arrays");
+		return NULL;
+	}
+	return memset(p, 0, size);
+}
+
+static void cpu_free(struct device *device, void *p)
+{
+	(void)device;
+	free(p);
+}
+
+static int cpu_transfer(
+	struct device *device, void *to, const void *from, size_t bytes, struct error *err)
+{
+	(void)device, (void)err;
+	memcpy(to, from, bytes);
+	return 0;
+}
+
+static int cpu_sync(struct device *device, struct error *err)
+{
+	(void)device, (void)err;
+	return 0;
+}
+
+static void cpu_copy(struct device *device, float *to, const float *from, size_t n)
+{
+	(void)device;
+	memcpy(to, from, n * sizeof *to);
+}
+
+static void cpu_zero(struct device *device, float *x, size_t n)
+{
+	(void)device;
+	memset(x, 0, n * sizeof *x);
+}
+
+/* --- products with weights
+ * ------------------------------------------------------------------------ */
+
+static size_t panels(const struct cpu *cpu, size_t n)
+{
+	return quotient_up(n, cpu->kernels->panel);
+}
+
+static int cpu_operand_init(struct device *device, struct operand *b, size_t k, size_t n,
+	bool transposed, const float *w, struct error *err)
+{
+	const struct cpu *cpu = cpu_of(device);
+	*b = (struct operand){.k = k, .n = n, .transposed = transposed, .w = w};
+	b->packed =
+		cpu_alloc(device, k * panels(cpu, n) * cpu->kernels->panel * sizeof(float), err);
+	return b->packed ? 0 : -1;
+}
+
+static void cpu_operand_release(struct device *device, struct operand *b)
+{
+	cpu_free(device, b->packed);
+	b->packed = NULL;
+}
+
+struct pack_job {
+	const struct kernels *kernels;
+	struct operand *b;
+};
+
+static void pack_task(void *arg, size_t i)
+{
+	const struct pack_job *job = arg;
+	job->kernels->pack(
+		job->b->k, job->b->n, job->b->transposed, job->b->w, i, i + 1, job->b->packed);
+}
+
+static void cpu_operand_update(struct device *device, struct operand *b)
+{
+	struct cpu *cpu = cpu_of(device);
+	struct pack_job job = {cpu->kernels, b};
+	pool_run(cpu->pool, panels(cpu, b->n), pack_task, &job);
+}
+
+/* A matrix of results cut into tiles of whole row groups and whole panels, for about four tasks a
+ * thread; few rows are cut by columns, many by rows, so that a tile reads its share of the operand
+ * once. */
+struct tiles {
+	size_t rows, columns;           /* of the matrix; columns in panels */
+	size_t tile_rows, tile_columns; /* of a tile */
+	size_t across;                  /* tiles side by side */
+	size_t count;
+};
+
+static struct tiles cut(const struct cpu *cpu, size_t rows, size_t columns)
+{
+	const size_t group = cpu->kernels->rows, wanted = 4 * pool_threads(cpu->pool);
+	struct tiles t = {.rows = rows, .columns = columns, .tile_columns = columns};
+	t.tile_rows = quotient_up(quotient_up(rows, wanted), group) * group;
+	t.tile_rows = smaller(t.tile_rows, 8 * group);
+	size_t down = quotient_up(rows, t.tile_rows);
+	if (down < wanted)
+		t.tile_columns = quotient_up(columns, quotient_up(wanted, down));
+	t.across = quotient_up(columns, t.tile_columns);
+	t.count = down * t.across;
+	return t;
+}
+
+/* Tile i: rows r0..r1-1, columns p0..p1-1. */
+struct tile {
+	size_t r0, r1, p0, p1;
+};
+
+static struct tile tile_of(const struct tiles *t, size_t i)
+{
+	struct tile tile = {
+		.r0 = i / t->across * t->tile_rows, .p0 = i % t->across * t->tile_columns};
+	tile.r1 = smaller(tile.r0 + t->tile_rows, t->rows);
+	tile.p1 = smaller(tile.p0 + t->tile_columns, t->columns);
+	return tile;
+}
+
+struct product_job {
+	const struct kernels *kernels;
+	struct tiles tiles;
+	const struct operand *b;
+	const float *x;
+	float *y;
+};
+
+static void product_task(void *arg, size_t i)
+{
+	const struct product_job *job = arg;
+	const struct tile tile = tile_of(&job->tiles, i);
+	const struct operand *b = job->b;
+	job->kernels->product(tile.r1 - tile.r0, b->k, b->n, job->x + tile.r0 * b->k, b->packed,
+		tile.p0, tile.p1, job->y + tile.r0 * b->n);
+}
+
+static void cpu_product(
+	struct device *device, size_t rows, const float *x, const struct operand *b, float *y)
+{
+	struct cpu *cpu = cpu_of(device);
+	struct product_job job = {cpu->kernels, cut(cpu, rows, panels(cpu, b->n)), b, x, y};
+	pool_run(cpu->pool, job.tiles.count, product_task, &job);
+}
+
+/* --- weight gradients
+ * ----------------------------------------------------------------------------- */
+
+struct product_tn_job {
+	size_t rows, m, n;
+	const float *a, *b;
+	float *c;
+};
+
+static void product_tn_task(void *arg, size_t i)
+{
+	const struct product_tn_job *job = arg;
+	size_t first = i * TILE_GRADIENT, m = smaller(TILE_GRADIENT, job->m - first);
+	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)job->n,
+		(blasint)job->rows, 1, job->a + first, (blasint)job->m, job->b, (blasint)job->n, 1,
+		job->c + first * job->n, (blasint)job->n);
+}
+
+static void cpu_product_tn(struct device *device, size_t rows, size_t m, size_t n, const float *a,
+	const float *b, float *c)
+{
+	struct product_tn_job job = {rows, m, n, a, b, c};
+	pool_run(cpu_of(device)->pool, quotient_up(m, TILE_GRADIENT), product_tn_task, &job);
+}
+
+/* --- rows and columns
+ * ----------------------------------------------------------------------------- */
+
+/* bias and gather are cut by rows, column_sums and scatter_add by columns: each sum then has one
+ * owner. */
+struct rows_job {
+	const struct kernels *kernels;
+	size_t rows, n, tile, vocab;
+	const float *bias1, *bias2, *table, *x;
+	const uint32_t *ids;
+	float *y;
+};
+
+static void gather_task(void *arg, size_t i)
+{
+	const struct rows_job *job = arg;
+	const size_t n = job->n, last = smaller((i + 1) * job->tile, job->rows);
+	for (size_t r = i * job->tile; r < last; r++) {
+		float *y = job->y + r * n;
+		if (job->table) {
+			memcpy(y, job->table + job->ids[r] * n, n * sizeof *y);
+			job->kernels->add(n, job->bias1, y);
+		} else {
+			memcpy(y, job->bias1, n * sizeof *y);
+		}
+		if (job->bias2)
+			job->kernels->add(n, job->bias2, y);
+	}
+}
+
+static void run_by_rows(struct device *device, struct rows_job *job)
+{
+	struct cpu *cpu = cpu_of(device);
+	job->kernels = cpu->kernels;
+	job->tile = quotient_up(TILE_FLOATS, job->n);
+	pool_run(cpu->pool, quotient_up(job->rows, job->tile), gather_task, job);
+}
+
+static void cpu_bias(struct device *device, size_t rows, size_t n, const float *bias1,
+	const float *bias2, float *y)
+{
+	run_by_rows(device,
+		&(struct rows_job){.rows = rows, .n = n, .bias1 = bias1, .bias2 = bias2, .y = y});
+}
+
+static void cpu_gather(struct device *device, size_t rows, size_t n, const float *table,
+	const uint32_t *ids, const float *bias1, const float *bias2, float *y)
+{
+	run_by_rows(device, &(struct rows_job){.rows = rows,
+				    .n = n,
+				    .table = table,
+				    .ids = ids,
+				    .bias1 = bias1,
+				    .bias2 = bias2,
+				    .y = y});
+}
+
+static void scatter_task(void *arg, size_t i)
+{
+	const struct rows_job *job = arg;
+	const size_t n = job->n, first = i * TILE_COLUMNS, width = smaller(TILE_COLUMNS, n - first);
+	for (size_t r = 0; r < job->rows; r++) {
+		size_t row = job->ids ? job->ids[r] : 0;
+		job->kernels->add(width, job->x + r * n + first, job->y + row * n + first);
+	}
+}
+
+static void run_by_columns(struct device *device, struct rows_job *job)
+{
+	struct cpu *cpu = cpu_of(device);
+	job->kernels = cpu->kernels;
+	pool_run(cpu->pool, quotient_up(job->n, TILE_COLUMNS), scatter_task, job);
+}
+
+static void cpu_column_sums(
+	struct device *device, size_t rows, size_t n, const float *x, float *sum)
+{
+	run_by_columns(device, &(struct rows_job){.rows = rows, .n = n, .x = x, .y = sum});
+}
+
+static void cpu_scatter_add(struct device *device, size_t rows, size_t n, size_t vocab,
+	const float *x, const uint32_t *ids, float *table)
+{
+	(void)vocab;
+	run_by_columns(
+		device, &(struct rows_job){.rows = rows, .n = n, .x = x, .ids = ids, .y = table});
+}
+
+/* --- the scan
+ * ------------------------------------------------------------------------------------- */
+
+/* With enough rows for all threads a task takes a group of rows through all time steps, and nobody
+ * waits for anybody. With fewer, every time step is a run of its own, cut by units too: forward one
+ * run (a unit's four gates make its h), backward two (the product needs the gates of all units). */
+struct scan_job {
+	const struct kernels *kernels;
+	size_t T, N, H;
+	const struct operand *w;
+	float *gates, *h, *c;
+	const float *cells; /* backward: c, which is then only read */
+	float *dh, *dc, *dh_next;
+	size_t t;           /* of a run that is one time step */
+	struct tiles tiles; /* of that run; columns in panels of H */
+	size_t tile_rows;   /* of a task that takes all time steps */
+};
+
+/* z += h[t] W_hh^T for a tile of units, all four gates, and what follows from it. Panels must not
+ * straddle gates, else all are done. */
+static void scan_forward_tile(const struct scan_job *job, size_t t, const struct tile *tile)
+{
+	const struct kernels *k = job->kernels;
+	const size_t N = job->N, H = job->H, rows = tile->r1 - tile->r0;
+	const size_t old = (t * N + tile->r0) * H, new = old + N *H;
+	float *gates = job->gates + 4 * old;
+	size_t first = 0, last = H;
+	if (tile->p1 - tile->p0 == job->tiles.columns || H % k->panel != 0) {
+		k->product(rows, H, 4 * H, job->h + old, job->w->packed, 0,
+			quotient_up(4 * H, k->panel), gates);
+	} else {
+		const size_t per_gate = H / k->panel;
+		for (size_t gate = 0; gate < 4; gate++)
+			k->product(rows, H, 4 * H, job->h + old, job->w->packed,
+				gate * per_gate + tile->p0, gate * per_gate + tile->p1, gates);
+		first = tile->p0 * k->panel;
+		last = tile->p1 * k->panel;
+	}
+	k->lstm_forward(rows, H, first, last, gates, job->c + old, job->c + new, job->h + new);
+}
+
+static struct tile rows_of(const struct scan_job *job, size_t i)
+{
+	return (struct tile){.r0 = i * job->tile_rows,
+		.r1 = smaller((i + 1) * job->tile_rows, job->N),
+		.p1 = job->tiles.columns};
+}
+
+static void scan_forward_rows_task(void *arg, size_t i)
+{
+	const struct scan_job *job = arg;
+	const struct tile tile = rows_of(job, i);
+	for (size_t t = 0; t < job->T; t++)
+		scan_forward_tile(job, t, &tile);
+}
+
+static void scan_forward_step_task(void *arg, size_t i)
+{
+	const struct scan_job *job = arg;
+	const struct tile tile = tile_of(&job->tiles, i);
+	scan_forward_tile(job, job->t, &tile);
+}
+
+/* Cuts the rows evenly over the threads, in whole groups if that loses no thread. */
+static void cut_scan(const struct cpu *cpu, struct scan_job *job)
+{
+	const size_t threads = pool_threads(cpu->pool), group = cpu->kernels->rows;
+	job->tile_rows = quotient_up(job->N, threads);
+	if (job->tile_rows > group)
+		job->tile_rows = quotient_up(job->tile_rows, group) * group;
+	job->tile_rows = smaller(job->tile_rows, 8 * group);
+	/* Panels of one gate; where they straddle gates, a unit range can't be cut out. */
+	size_t columns = job->H % cpu->kernels->panel == 0 ? job->H / cpu->kernels->panel : 1;
+	job->tiles = cut(cpu, job->N, columns);
+}
+
+static void cpu_scan_forward(struct device *device, size_t T, size_t N, size_t H,
+	const struct operand *w_hh, float *gates, float *h, float *c)
+{
+	struct cpu *cpu = cpu_of(device);
+	struct scan_job job = {.kernels = cpu->kernels,
+		.T = T,
+		.N = N,
+		.H = H,
+		.w = w_hh,
+		.gates = gates,
+		.h = h,
+		.c = c};
+	cut_scan(cpu, &job);
+	if (N >= cpu->kernels->rows * pool_threads(cpu->pool) || job.tiles.count == 1) {
+		pool_run(cpu->pool, quotient_up(N, job.tile_rows), scan_forward_rows_task, &job);
+	} else {
+		for (job.t = 0; job.t < T; job.t++)
+			pool_run(cpu->pool, job.tiles.count, scan_forward_step_task, &job);
+	}
+}
+
+/* Step t backward, the gates of a tile's rows (all units): dh becomes whole by adding what step t +
+ * 1 sent. */
+static void scan_backward_gates(const struct scan_job *job, size_t t, size_t r0, size_t r1)
+{
+	const struct kernels *k = job->kernels;
+	const size_t N = job->N, H = job->H, at = (t * N + r0) * H, n = (r1 - r0) * H;
+	float *dh_next = job->dh_next + r0 * H;
+	k->add(n, dh_next, job->dh + at);
+	memset(dh_next, 0, n * sizeof *dh_next);
+	k->lstm_backward(r1 - r0, H, 0, H, job->gates + 4 * at, job->cells + at,
+		job->cells + at + N * H, job->dh + at, job->dc + r0 * H);
+}
+
+/* ... and what it sends to step t - 1 through the recurrence: dz W_hh. */
+static void scan_backward_product(const struct scan_job *job, size_t t, const struct tile *tile)
+{
+	const size_t at = (t * job->N + tile->r0) * job->H;
+	job->kernels->product(tile->r1 - tile->r0, 4 * job->H, job->H, job->gates + 4 * at,
+		job->w->packed, tile->p0, tile->p1, job->dh_next + tile->r0 * job->H);
+}
+
+static void scan_backward_rows_task(void *arg, size_t i)
+{
+	const struct scan_job *job = arg;
+	const struct tile tile = rows_of(job, i);
+	for (size_t t = job->T; t-- > 0;) {
+		scan_backward_gates(job, t, tile.r0, tile.r1);
+		if (t > 0)
+			scan_backward_product(job, t, &tile);
+	}
+}
+
+static void scan_backward_gates_task(void *arg, size_t i)
+{
+	const struct scan_job *job = arg;
+	scan_backward_gates(job, job->t, i, i + 1);
+}
+
+static void scan_backward_product_task(void *arg, size_t i)
+{
+	const struct scan_job *job = arg;
+	const struct tile tile = tile_of(&job->tiles, i);
+	scan_backward_product(job, job->t, &tile);
+}
+
+static void cpu_scan_backward(struct device *device, size_t T, size_t N, size_t H,
+	const struct operand *w_hh, float *gates, const float *c, float *dh, float *carry)
+{
+	struct cpu *cpu = cpu_of(device);
+	struct scan_job job = {.kernels = cpu->kernels,
+		.T = T,
+		.N = N,
+		.H = H,
+		.w = w_hh,
+		.gates = gates,
+		.cells = c,
+		.dh = dh,
+		.dc = carry,
+		.dh_next = carry + N * H};
+	memset(carry, 0, 2 * N * H * sizeof *carry);
+	cut_scan(cpu, &job);
+	job.tiles = cut(cpu, N, panels(cpu, H));
+	if (N >= cpu->kernels->rows * pool_threads(cpu->pool) || job.tiles.count == 1) {
+		pool_run(cpu->pool, quotient_up(N, job.tile_rows), scan_backward_rows_task, &job);
+		return;
+	}
+	for (job.t = T; job.t-- > 0;) {
+		pool_run(cpu->pool, N, scan_backward_gates_task, &job);
+		if (job.t > 0)
+			pool_run(cpu->pool, job.tiles.count, scan_backward_product_task, &job);
+	}
+}
+
+/* --- elementwise
+ * ---------------------------------------------------------------------------------- */
+
+struct dropout_job {
+	const struct kernels *kernels;
+	size_t N, H, first_row;
+	const struct dropout *dropout;
+	const float *x;
+	float *y;
+};
+
+static void dropout_task(void *arg, size_t t)
+{
+	const struct dropout_job *job = arg;
+	for (size_t r = 0; r < job->N; r++) {
+		size_t at = (t * job->N + r) * job->H;
+		job->kernels->dropout(job->H, job->dropout, (uint32_t)(job->first_row + r),
+			(uint32_t)t, job->x + at, job->y + at);
+	}
+}
+
+static void cpu_dropout(struct device *device, size_t T, size_t N, size_t H, size_t first_row,
+	const struct dropout *dropout, const float *x, float *y)
+{
+	struct cpu *cpu = cpu_of(device);
+	struct dropout_job job = {cpu->kernels, N, H, first_row, dropout, x, y};
+	if (dropout->p == 0) {
+		if (x != y)
+			cpu_copy(device, y, x, T * N * H);
+		return;
+	}
+	pool_run(cpu->pool, T, dropout_task, &job);
+}
+
+struct cross_entropy_job {
+	const struct kernels *kernels;
+	size_t rows, vocab, tile;
+	float *logits;
+	const uint32_t *targets;
+	float scale, *nats;
+};
+
+static void cross_entropy_task(void *arg, size_t i)
+{
+	const struct cross_entropy_job *job = arg;
+	const size_t first = i * job->tile;
+	job->kernels->cross_entropy(smaller(job->tile, job->rows - first), job->vocab,
+		job->logits + first * job->vocab, job->targets + first, job->scale,
+		job->nats + first);
+}
+
+static void cpu_cross_entropy(struct device *device, size_t rows, size_t vocab, float *logits,
+	const uint32_t *targets, float scale, float *nats)
+{
+	struct cpu *cpu = cpu_of(device);
+	struct cross_entropy_job job = {.kernels = cpu->kernels,
+		.rows = rows,
+		.vocab = vocab,
+		.tile = quotient_up(TILE_FLOATS, vocab),
+		.logits = logits,
+		.targets = targets,
+		.scale = scale,
+		.nats = nats};
+	pool_run(cpu->pool, quotient_up(rows, job.tile), cross_entropy_task, &job);
+}
+
+struct sum_job {
+	double (*sum)(size_t n, const float *x);
+	size_t n, part;
+	const float *x;
+	double parts[SUM_PARTS];
+};
+
+static void sum_task(void *arg, size_t i)
+{
+	struct sum_job *job = arg;
+	job->parts[i] =
+		job->sum(smaller(job->part, job->n - i * job->part), job->x + i * job->part);
+}
+
+static void run_sum(struct device *device, double (*sum)(size_t, const float *), size_t n,
+	const float *x, double *total)
+{
+	struct sum_job job = {.sum = sum, .n = n, .part = quotient_up(n, SUM_PARTS), .x = x};
+	size_t count = n > 0 ? quotient_up(n, job.part) : 0;
+	pool_run(cpu_of(device)->pool, count, sum_task, &job);
+	for (size_t i = 0; i < count; i++)
+		*total += job.parts[i];
+}
+
+static void cpu_sum(struct device *device, size_t n, const float *x, double *total)
+{
+	run_sum(device, cpu_of(device)->kernels->sum, n, x, total);
+}
+
+static void cpu_sum_squares(struct device *device, size_t n, const float *x, double *total)
+{
+	run_sum(device, cpu_of(device)->kernels->sum_squares, n, x, total);
+}
+
+struct adam_job {
+	const struct kernels *kernels;
+	size_t n;
+	const struct adam_update *update;
+	float scale, step_size, root_correction;
+	float *w;
+	const float *dw;
+	float *m, *v;
+};
+
+static void adam_task(void *arg, size_t i)
+{
+	const struct adam_job *job = arg;
+	const size_t at = i * TILE_FLOATS;
+	job->kernels->adam(smaller(TILE_FLOATS, job->n - at), job->update, job->scale,
+		job->step_size, job->root_correction, job->w + at, job->dw + at, job->m + at,
+		job->v + at);
+}
+
+static void cpu_adam(struct device *device, size_t n, const struct adam_update *update, float *w,
+	const float *dw, float *m, float *v, const double *squares)
+{
+	struct cpu *cpu = cpu_of(device);
+	const double norm = sqrt(*squares), step = (double)update->step;
+	if (!isfinite(norm))
+		return;
+	const double scale = update->clip > 0 ? fmin(1, update->clip / (norm + 1e-6)) : 1;
+	struct adam_job job = {.kernels = cpu->kernels,
+		.n = n,
+		.update = update,
+		.scale = (float)scale,
+		.step_size = (float)(update->lr / (1 - pow(update->beta1, step))),
+		.root_correction = (float)sqrt(1 - pow(update->beta2, step)),
+		.w = w,
+		.dw = dw,
+		.m = m,
+		.v = v};
+	pool_run(cpu->pool, quotient_up(n, TILE_FLOATS), adam_task, &job);
+}
+
+/* --- the device
+ * ----------------------------------------------------------------------------------- */
+
+#define KERNELS_ENTRY(name) extern const struct kernels kernels_##name;
+#ifdef KERNELS_avx512
+KERNELS_ENTRY(avx512)
+#endif
+#ifdef KERNELS_avx2
+KERNELS_ENTRY(avx2)
+#endif
+KERNELS_ENTRY(generic)
+
+const struct kernels *const *kernels_all(void)
+{
+	static const struct kernels *const all[] = {
+#ifdef KERNELS_avx512
+		&kernels_avx512,
+#endif
+#ifdef KERNELS_avx2
+		&kernels_avx2,
+#endif
+		&kernels_generic,
+		NULL,
+	};
+	const struct kernels *const *k = all;
+#ifdef KERNELS_avx512
+	if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+		    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")))
+		k++;
+#endif
+#ifdef KERNELS_avx2
+	if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")))
+		k = all + 2;
+#endif
+	return k;
+}
+
+const struct kernels *kernels_best(void)
+{
+	return *kernels_all();
+}
+
+static void cpu_describe(struct device *device, char *buf, size_t n)
+{
+	const struct cpu *cpu = cpu_of(device);
+	snprintf(buf, n, "cpu, %u thread%s, %s kernels, OpenBLAS kernel %s",
+		pool_threads(cpu->pool), pool_threads(cpu->pool) == 1 ? "" : "s",
+		cpu->kernels->name, openblas_get_corename());
+}
+
+static void cpu_release(struct device *device)
+{
+	pool_free(cpu_of(device)->pool);
+	free(device);
+}
+
+static const struct ops cpu_ops = {
+	.name = "cpu",
+	.describe = cpu_describe,
+	.release = cpu_release,
+	.alloc = cpu_alloc,
+	.free = cpu_free,
+	.put = cpu_transfer,
+	.get = cpu_transfer,
+	.sync = cpu_sync,
+	.copy = cpu_copy,
+	.zero = cpu_zero,
+	.operand_init = cpu_operand_init,
+	.operand_update = cpu_operand_update,
+	.operand_release = cpu_operand_release,
+	.product = cpu_product,
+	.product_tn = cpu_product_tn,
+	.bias = cpu_bias,
+	.column_sums = cpu_column_sums,
+	.gather = cpu_gather,
+	.scatter_add = cpu_scatter_add,
+	.scan_forward = cpu_scan_forward,
+	.scan_backward = cpu_scan_backward,
+	.dropout = cpu_dropout,
+	.cross_entropy = cpu_cross_entropy,
+	.sum = cpu_sum,
+	.sum_squares = cpu_sum_squares,
+	.adam = cpu_adam,
+};
+
+struct device *cpu_open(unsigned threads, struct error *err)
+{
+	struct cpu *cpu = calloc(1, sizeof *cpu);
+	if (!cpu) {
+		error_memory(err, sizeof *cpu, "the device");
+		return NULL;
+	}
+	openblas_set_num_threads(1);
+	cpu->device = (struct device){.ops = &cpu_ops, .row_block = ROW_BLOCK};
+	cpu->kernels = kernels_best();
+	cpu->pool = pool_new(threads, err);
+	if (!cpu->pool) {
+		free(cpu);
+		return NULL;
+	}
+	return &cpu->device;
+}

@@ -1,0 +1,53 @@
+/* lstm.h: one LSTM layer of the model, forward and backward over a window, without the dropout
+ * behind it.
+ *
+ * Its weights and gradients lie in the model's arenas; it owns its operands and its activations. */
+#ifndef NN_LSTM_H
+#define NN_LSTM_H
+
+#include "base/error.h"
+#include "nn/ops.h"
+#include "nn/params.h"
+
+struct lstm {
+	struct device *device;                /* not owned */
+	size_t inputs, H;                     /* V for the first layer, else H */
+	bool one_hot;                         /* the first layer: inputs are ids */
+	const float *w_ih, *b_ih, *b_hh;      /* device; not owned */
+	float *dw_ih, *dw_hh, *db_ih, *db_hh; /* device; not owned; NULL for inference */
+	struct operand ih, hh; /* W_ih^T (H,4H), not for one-hot inputs; W_hh^T (H,4H) */
+	struct operand ih_backward, hh_backward; /* W_ih (4H,H), W_hh (4H,H); for training */
+	float *gates; /* (T,N,4H): i, f, g, o; after the backward pass the gradient of z */
+	float *h, *c; /* (T+1,N,H); [0] is the state before the window */
+};
+
+/* Makes layer `layer` of `params` with room for T N = `steps` time steps of at most `rows` rows.
+ * `gradients` NULL: for inference. */
+int lstm_init(struct lstm *lstm, struct device *device, const struct params *params, uint32_t layer,
+	const float *weights, float *gradients, size_t T, size_t rows, struct error *err);
+void lstm_release(struct lstm *lstm);
+
+/* Bytes that lstm_init() takes on the device. */
+uint64_t lstm_bytes(
+	const struct params *params, uint32_t layer, bool training, size_t T, size_t rows);
+
+/* Makes the operands again after the weights changed. */
+void lstm_weights_changed(struct lstm *lstm);
+
+/* Runs N rows over T steps from h[0] and c[0], which the caller has set. Input: ids (T,N) for the
+ * first layer, x (T,N,H) for the others. */
+void lstm_forward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, const float *x);
+
+/* The layer's outputs, (T,N,H): a view into h. */
+static inline float *lstm_outputs(const struct lstm *lstm, size_t N)
+{
+	return lstm->h + N * lstm->H;
+}
+
+/* Adds to the gradients what dh (T,N,H), the gradient of the outputs, implies, and overwrites dh
+ * with the gradient of x (for one-hot inputs with nothing of use). Input as in the forward pass.
+ * carry (2,N,H): scratch. */
+void lstm_backward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, const float *x,
+	float *dh, float *carry);
+
+#endif
