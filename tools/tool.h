@@ -1,16 +1,20 @@
-/* tool.h: what the programs share in talking to people: common options, messages, progress, the end.
+/* tool.h: what the programs share in talking to people: common options, messages, progress, the
+ * end.
  *
  * A program is one table of options and one function:
  *
  *     struct values { struct tool_common common; uint64_t rows; ... };
  *     static const struct option table[] = {
- *             {'n', "rows", "N", OPTION_INTEGER, offsetof(struct values, rows), "128", ...},
- *             TOOL_OPTIONS, {0}};
+ *             {.letter = 'n', .name = "rows", .argument = "N", .type = OPTION_INTEGER,
+ *              .offset = offsetof(struct values, rows), .initial = "128", ...},
+ *             TOOL_OPTIONS(struct values), {0}};
  *     static int run(struct tool *tool, int argc, char **argv, struct error *err) { ... }
  *     int main(int argc, char **argv)
  *     {
  *             struct values values;
- *             return tool_main(&(struct tool){.name = "batchify", ..., .run = run}, argc, argv);
+ *             struct tool tool = {.name = "batchify", ..., .table = table, .values = &values,
+ *                     .run = run};
+ *             return tool_main(&tool, argc, argv);
  *     }
  */
 #ifndef TOOL_H
@@ -20,10 +24,16 @@
 #include "base/option.h"
 #include "base/output.h"
 
-#include <signal.h>
 #include <stdbool.h>
 
-/* The options that every tool has; first member of each tool's struct of values. */
+enum tool_options_as {
+	TOOL_OPTIONS_NOT,
+	TOOL_OPTIONS_MAN,
+	TOOL_OPTIONS_TSV,
+};
+extern const char *const tool_options_as_choices[];
+
+/* The options that every tool has: the first member, `common`, of each tool's struct of values. */
 struct tool_common {
 	const char *output; /* NULL: standard output */
 	const char *config;
@@ -32,8 +42,39 @@ struct tool_common {
 	unsigned options_as; /* the hidden --options-as: enum tool_options_as */
 };
 
-/* The table entries of struct tool_common; goes last in each tool's table, before the empty entry. */
-#define TOOL_OPTIONS ... /* defined by tool.c's author below this comment */
+/* clang-format off */
+#define TOOL_FLAG(values, key, letter_, name_, only, help_) \
+	{.letter = letter_, .name = name_, .type = OPTION_FLAG, \
+	 .offset = offsetof(values, common.key), .command_line_only = only, .help = help_}
+#define TOOL_FILE(values, key, letter_, name_, only, help_) \
+	{.letter = letter_, .name = name_, .argument = "FILE", .type = OPTION_TEXT, \
+	 .offset = offsetof(values, common.key), .command_line_only = only, .help = help_}
+
+/* The table entries of struct tool_common; goes last in each tool's table, before the empty entry.
+ * The last one, without help, is for the Makefile: it makes man pages and completions with it. */
+#define TOOL_OPTIONS(values) \
+	TOOL_FILE(values, output, 'o', "output", false, \
+		"write FILE, complete or not at all, instead of standard output"), \
+	TOOL_FLAG(values, gzip, 'z', "gzip", false, "compress the output"), \
+	TOOL_FLAG(values, force, 'f', "force", true, "write binary output even to a terminal"), \
+	TOOL_FILE(values, config, 'c', "config", true, \
+		"take options from a YAML file; the command line wins over it, and --FLAG=no takes " \
+		"back a flag that it sets"), \
+	TOOL_FLAG(values, print_config, 0, "print-config", true, \
+		"print every option's value and where it came from, and exit"), \
+	TOOL_FLAG(values, quiet, 'q', "quiet", false, "print errors only"), \
+	TOOL_FLAG(values, verbose, 'v', "verbose", false, "print more of what is done"), \
+	TOOL_FLAG(values, progress, 0, "progress", false, \
+		"show progress even if standard error is not a terminal"), \
+	TOOL_FLAG(values, no_progress, 0, "no-progress", false, "show no progress"), \
+	TOOL_FLAG(values, help, 'h', "help", true, "print this help and exit"), \
+	TOOL_FLAG(values, version, 'V', "version", true, "print the version and exit"), \
+	{.name = "options-as", .argument = "FORMAT", .type = OPTION_CHOICE, \
+	 .offset = offsetof(values, common.options_as), .initial = "none", \
+	 .choices = tool_options_as_choices, .command_line_only = true}
+/* clang-format on */
+
+struct tool_terminal; /* private to tool.c */
 
 struct tool {
 	const char *name;     /* "batchify" */
@@ -43,26 +84,35 @@ struct tool {
 	void *values; /* begins with a struct tool_common */
 	/* Opens, loops, closes. Operands are argv[0..argc). 0, or -1 with err filled in. */
 	int (*run)(struct tool *tool, int argc, char **argv, struct error *err);
-	struct options options; /* filled in by tool_main() */
+	/* Filled in by tool_main(): */
+	struct options options;
+	struct tool_terminal *terminal;
 };
 
-/* Makes sure that descriptors 0..2 are open, parses, reads the configuration, handles --help, --version and
- * --print-config, calls run(), prints its error as "NAME: TEXT", and returns the exit status. */
+/* Makes sure that descriptors 0..2 are open, parses, reads the configuration, handles --help,
+ * --version and --print-config, calls run(), prints its error as "NAME: TEXT", and returns the exit
+ * status. */
 int tool_main(struct tool *tool, int argc, char **argv);
 
-/* Opens -o or standard output as the common options say (gzip; a terminal only with --force if `binary`). */
+/* Opens -o or standard output as the common options say (gzip; a terminal only with --force if
+ * `binary`). */
 int tool_output(const struct tool *tool, struct output *out, bool binary, struct error *err);
 
-/* One line on stderr, prefixed with the tool's name: a note (not with -q), a detail (only with -v). A progress line on the
- * terminal is cleared first and drawn anew with the next tool_progress(). */
-void tool_note(const struct tool *tool, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void tool_detail(const struct tool *tool, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* One line on stderr, prefixed with the tool's name: a note (not with -q), a detail (only with -v).
+ * A progress line on the terminal is cleared first and drawn anew with the next tool_progress(). */
+void tool_note(const struct tool *tool, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void tool_detail(const struct tool *tool, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* A line on stderr as it is, without prefix (train's own lines); not with -q. */
-void tool_line(const struct tool *tool, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void tool_line(const struct tool *tool, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
-/* Whether progress is to be shown; and the progress line itself: redrawn in place at most ten times a second
- * (`force` draws at once), cut to the terminal's width. tool_progress_end() clears it. */
+/* Whether progress is to be shown; and the progress line itself: redrawn in place, without escape
+ * sequences, at most ten times a second, cut to the terminal's width; where it can't be redrawn (no
+ * terminal, or TERM=dumb), a line of its own at most once a second. tool_progress_end() clears it.
+ */
 bool tool_shows_progress(const struct tool *tool);
 void tool_progress(const struct tool *tool, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -26,7 +26,7 @@ struct input {
 	int fd;
 	char *name;      /* for messages: the path, or "standard input"; owned */
 	uint64_t offset; /* bytes handed out so far (after decompression) */
-	uint64_t size;   /* when opened: bytes to the end of a plain regular file; else UINT64_MAX */
+	uint64_t size; /* when opened: bytes to the end of a plain regular file; else UINT64_MAX */
 	unsigned char *buffer;
 	size_t begin, end; /* unread bytes of buffer */
 	bool eof;
@@ -55,7 +55,8 @@ ssize_t input_peek(struct input *in, void *buf, size_t n, struct error *err);
  * from its start. */
 bool input_seekable(const struct input *in);
 
-/* Releases everything; harmless after a failed open, when called twice, and on a struct of zeros. */
+/* Releases everything; harmless after a failed open, when called twice, and on a struct of zeros.
+ */
 void input_close(struct input *in);
 
 #endif

@@ -1,5 +1,5 @@
-/* option.h: a tool's options as one table, from which come the parser, --help, the man page's OPTIONS, the shell
- * completions and the keys of configuration files. */
+/* option.h: a tool's options as one table, from which come the parser, --help, the man page's
+ * OPTIONS, the shell completions and the keys of configuration files. */
 #ifndef BASE_OPTION_H
 #define BASE_OPTION_H
 
@@ -30,7 +30,7 @@ struct option {
 	bool infinite;              /* an integer that may be "inf": UINT64_MAX */
 	const char *const *choices; /* of OPTION_CHOICE, NULL-terminated */
 	bool command_line_only;     /* not a YAML key: --help, --config, ... */
-	const char *help;           /* one sentence, lower case, no full stop */
+	const char *help; /* one sentence, lower case, no full stop; NULL hides the option */
 };
 
 enum option_source {
@@ -39,26 +39,27 @@ enum option_source {
 	SOURCE_COMMAND_LINE,
 };
 
-enum {
-	OPTIONS_MAX = 64
-};
+enum { OPTIONS_MAX = 64 };
 
 /* One tool's options and where each value came from. */
 struct options {
-	const char *tool;            /* its name, and that of its mapping in configuration files */
-	const struct option *table;  /* ended by an entry without a name */
-	void *values;                /* the tool's struct, which the offsets point into */
+	const char *tool;           /* its name, and that of its mapping in configuration files */
+	const struct option *table; /* ended by an entry without a name */
+	void *values;               /* the tool's struct, which the offsets point into */
 	unsigned char source[OPTIONS_MAX]; /* enum option_source */
 };
 
-/* Sets every value to its default, then to what the command line says: short options may be bundled, a value may
- * follow in the same word, after "=" or in the next word, long names may be abbreviated unambiguously, "--" ends the
- * options. Options and operands may be mixed: operands are moved behind the options in argv (order kept),
- * and *operands is the index of the first. Status 64. Texts point into argv. */
+/* Sets every value to its default, then to what the command line says: short options may be
+ * bundled, a value may follow in the same word, after "=" or in the next word, long names may be
+ * abbreviated unambiguously, a flag may be given as --FLAG=yes and --FLAG=no, "--" ends the
+ * options. Options and operands may be mixed: the operands are moved to the end of argv (order
+ * kept), and *operands is the index of the first; the words before them are used up. Status 64.
+ * Texts point into argv's strings. */
 int options_parse(struct options *options, int argc, char **argv, int *operands, struct error *err);
 
-/* Sets one value from text as from `source`, unless a stronger source has set it before. `what` names the option in
- * messages ("--rows", "line 3: rows"). Status 64 from the command line, 78 from a configuration. */
+/* Sets one value from text as from `source`, unless a stronger source has set it before. `what`
+ * names the option in messages ("--rows", "line 3: rows"). Status 64 from the command line, 78 from
+ * a configuration. */
 int options_set(struct options *options, const struct option *option, const char *text,
 	enum option_source source, const char *what, struct error *err);
 
@@ -72,11 +73,13 @@ bool options_given(const struct options *options, const char *name);
 const char *options_nearest(const struct options *options, const char *name);
 
 /* The value as text, as one would write it on the command line; "" for a text that is not set. */
-void options_format(const struct options *options, const struct option *option, char *buf, size_t n);
+void options_format(
+	const struct options *options, const struct option *option, char *buf, size_t n);
 
-/* Writers: the option part of --help wrapped to `columns`; the same as man(7) source; the values as YAML, each with its source
- * as a comment (--print-config); one option a line as TSV for completions (letter, name, argument, default,
- * choices, help). They write to a stream that the tool gives. */
+/* Writers: the option part of --help wrapped to `columns`; the same as man(7) source, one .TP each;
+ * the values as YAML that --config reads, each with its source as a comment (--print-config); one
+ * option a line as TSV for completions (letter, name, argument, default, choices, help; header line
+ * first). They write to a stream that the tool gives. */
 void options_help(const struct options *options, FILE *f, int columns);
 void options_man(const struct options *options, FILE *f);
 void options_yaml(const struct options *options, FILE *f);

@@ -8,10 +8,10 @@
  *     fail: output_discard(&out);        (nothing after a commit)
  *
  * A regular file (or an absent one) is written under no name (O_TMPFILE; where the file system has
- * none, as .charpipe-PID-N in the same directory, which a killed program leaves behind), synced, and
- * renamed over `path` by output_commit(); a symbolic link is followed, so the link stays and its
- * target is replaced. Devices, FIFOs, descriptors (/dev/stdout, /dev/fd/N) and standard output are
- * written in place. */
+ * none, as .charpipe-PID-N in the same directory, which a killed program leaves behind), synced,
+ * and renamed over `path` by output_commit(); a symbolic link is followed, so the link stays and
+ * its target is replaced. Devices, FIFOs, descriptors (/dev/stdout, /dev/fd/N) and standard output
+ * are written in place. */
 #ifndef BASE_OUTPUT_H
 #define BASE_OUTPUT_H
 
@@ -30,8 +30,9 @@ struct output_gzip; /* private to output.c */
 
 struct output {
 	int fd;
-	char *name;      /* for messages: the path, or "standard output"; owned */
-	char *target;    /* where commit renames to, links resolved; NULL when written in place; owned */
+	char *name;   /* for messages: the path, or "standard output"; owned */
+	char *target; /* where commit renames to, links resolved; NULL when written in place; owned
+		       */
 	char *temporary; /* the temporary's name where it has one; owned */
 	unsigned char *buffer;
 	size_t used;

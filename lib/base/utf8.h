@@ -12,7 +12,8 @@ enum {
 
 /* Decodes the character at s[0..n), n >= 1. Returns its length 1..4 and sets *codepoint; or 0 if s
  * is a proper prefix of some valid character (more bytes could complete it); or -k if the first
- * k >= 1 bytes are invalid (the maximal subpart, as Unicode recommends to replace by one U+FFFD). */
+ * k >= 1 bytes are invalid (the maximal subpart, as Unicode recommends to replace by one U+FFFD).
+ */
 int utf8_decode(const unsigned char *s, size_t n, uint32_t *codepoint);
 
 /* Writes the 1..4 bytes of a code point (a valid one, not a surrogate); returns their number. */

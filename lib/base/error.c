@@ -1,0 +1,110 @@
+/* error.c: formatting errors so that no file's content can play tricks on the terminal. */
+#include "base/error.h"
+#include "base/utf8.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	RAW_BYTES = 8192 /* a formatted text before escaping: holds the longest path */
+};
+
+/* What must not reach a terminal as it is: controls, and the characters that reorder or break a
+ * line of text. */
+static bool is_harmful(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x2028 && c <= 0x202E) ||
+	       (c >= 0x2066 && c <= 0x2069);
+}
+
+/* Sets err->text to `raw`, escaped and cut. `raw` may hold a copy of the old text: escaping twice
+ * changes nothing. */
+static void set_text(struct error *err, const char *raw)
+{
+	static const char ellipsis[] = "...";
+	const unsigned char *s = (const unsigned char *)raw;
+	size_t n = strlen(raw), used = 0, fits = 0; /* fits: where an ellipsis could start */
+	const size_t room = sizeof err->text - 1;
+
+	while (n > 0) {
+		uint32_t c;
+		char piece[4 * UTF8_MAX + 1];
+		int length = utf8_decode(s, n, &c);
+		size_t bytes, taken = length > 0 ? (size_t)length : 1;
+
+		if (length > 0 && !is_harmful(c)) {
+			memcpy(piece, s, taken);
+			bytes = taken;
+		} else {
+			bytes = 0;
+			for (size_t i = 0; i < taken; i++)
+				bytes += (size_t)snprintf(
+					piece + bytes, sizeof piece - bytes, "\\x%02X", s[i]);
+		}
+		if (used + bytes > room) {
+			memcpy(err->text + fits, ellipsis, sizeof ellipsis);
+			return;
+		}
+		memcpy(err->text + used, piece, bytes);
+		used += bytes;
+		if (used + sizeof ellipsis - 1 <= room)
+			fits = used;
+		s += taken;
+		n -= taken;
+	}
+	err->text[used] = '\0';
+}
+
+int error_vset(struct error *err, enum status status, const char *format, va_list args)
+{
+	char raw[RAW_BYTES];
+
+	if (vsnprintf(raw, sizeof raw, format, args) < 0)
+		snprintf(raw, sizeof raw, "%s", format);
+	err->status = status;
+	set_text(err, raw);
+	return -1;
+}
+
+int error_set(struct error *err, enum status status, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	error_vset(err, status, format, args);
+	va_end(args);
+	return -1;
+}
+
+int error_errno(struct error *err, enum status status, const char *format, ...)
+{
+	int number = errno;
+	char raw[RAW_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	if (vsnprintf(raw, sizeof raw, format, args) < 0)
+		snprintf(raw, sizeof raw, "%s", format);
+	va_end(args);
+	return error_set(err, status, "%s: %s", raw, strerror(number));
+}
+
+int error_prefix(struct error *err, const char *format, ...)
+{
+	char raw[RAW_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	if (vsnprintf(raw, sizeof raw, format, args) < 0)
+		raw[0] = '\0';
+	va_end(args);
+	return error_set(err, err->status, "%s%s", raw, err->text);
+}
+
+int error_memory(struct error *err, unsigned long long bytes, const char *what)
+{
+	return error_set(err, STATUS_NO_MEMORY, "out of memory (%llu bytes for %s)", bytes, what);
+}

@@ -1,0 +1,628 @@
+/* option.c: see option.h. */
+#include "base/option.h"
+#include "base/utf8.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	NAME_MAX_BYTES = 64, /* longer words are near no option's name */
+	FORMAT_MAX = 4096    /* of a value as text; a longer text is cut where it is only shown */
+};
+
+/* --- values -------------------------------------------------------------------------------------
+ */
+
+static void *value_of(const struct options *options, const struct option *option)
+{
+	return (char *)options->values + option->offset;
+}
+
+static size_t index_of(const struct options *options, const struct option *option)
+{
+	return (size_t)(option - options->table);
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Digits and nothing else, of a value that fits. */
+static bool parse_integer(const char *s, uint64_t *value)
+{
+	*value = 0;
+	if (*s == '\0')
+		return false;
+	for (; *s != '\0'; s++) {
+		if (!is_digit(*s) || __builtin_mul_overflow(*value, 10u, value) ||
+			__builtin_add_overflow(*value, (uint64_t)(*s - '0'), value))
+			return false;
+	}
+	return true;
+}
+
+/* A decimal number such as -1, 0.5, .5, 1e-3. strtod(3) alone would also take hex, inf and nan. */
+static bool parse_real(const char *s, double *value)
+{
+	const char *p = s;
+	size_t digits = 0;
+
+	if (*p == '-' || *p == '+')
+		p++;
+	for (; is_digit(*p); p++)
+		digits++;
+	if (*p == '.')
+		p++;
+	for (; is_digit(*p); p++)
+		digits++;
+	if (digits == 0)
+		return false;
+	if (*p == 'e' || *p == 'E') {
+		p++;
+		if (*p == '-' || *p == '+')
+			p++;
+		if (!is_digit(*p))
+			return false;
+		while (is_digit(*p))
+			p++;
+	}
+	if (*p != '\0')
+		return false;
+	*value = strtod(s, NULL);
+	return isfinite(*value);
+}
+
+static bool parse_flag(const char *s, bool *value)
+{
+	static const char *const words[] = {"no", "yes", "false", "true", "off", "on"};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		if (strcmp(s, words[i]) == 0) {
+			*value = i % 2 == 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool in_range(const struct option *option, double x)
+{
+	return (option->open_low ? x > option->low : x >= option->low) && x <= option->high;
+}
+
+/* Stores `text` as the option's value, if it is one. */
+static bool store(const struct options *options, const struct option *option, const char *text)
+{
+	void *value = value_of(options, option);
+	uint64_t integer;
+	double real;
+
+	switch (option->type) {
+	case OPTION_FLAG:
+		return parse_flag(text, value);
+	case OPTION_INTEGER:
+		if (option->infinite && strcmp(text, "inf") == 0)
+			integer = UINT64_MAX;
+		else if (!parse_integer(text, &integer) || !in_range(option, (double)integer))
+			return false;
+		*(uint64_t *)value = integer;
+		return true;
+	case OPTION_REAL:
+		if (!parse_real(text, &real) || !in_range(option, real))
+			return false;
+		*(double *)value = real;
+		return true;
+	case OPTION_TEXT:
+		*(const char **)value = text;
+		return true;
+	case OPTION_CHOICE:
+		for (unsigned i = 0; option->choices[i] != NULL; i++) {
+			if (strcmp(text, option->choices[i]) == 0) {
+				*(unsigned *)value = i;
+				return true;
+			}
+		}
+		return false;
+	}
+	return false;
+}
+
+static void store_default(const struct options *options, const struct option *option)
+{
+	static const size_t sizes[] = {
+		[OPTION_FLAG] = sizeof(bool),
+		[OPTION_INTEGER] = sizeof(uint64_t),
+		[OPTION_REAL] = sizeof(double),
+		[OPTION_TEXT] = sizeof(const char *),
+		[OPTION_CHOICE] = sizeof(unsigned),
+	};
+
+	memset(value_of(options, option), 0, sizes[option->type]);
+	if (option->initial != NULL && !store(options, option, option->initial))
+		assert(!"a default is out of its range");
+}
+
+/* "auto|cpu|cuda" with the given separator. */
+static void join_choices(const struct option *option, const char *separator, char *buf, size_t n)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; option->choices[i] != NULL && used < n; i++)
+		used += (size_t)snprintf(
+			buf + used, n - used, "%s%s", i > 0 ? separator : "", option->choices[i]);
+}
+
+/* What the option takes, for messages: "a whole number from 1 to 65536 or inf". */
+static void describe(const struct option *option, char *buf, size_t n)
+{
+	char list[256];
+
+	switch (option->type) {
+	case OPTION_FLAG:
+		snprintf(buf, n, "yes or no");
+		break;
+	case OPTION_INTEGER:
+		snprintf(buf, n, "a whole number from %.0f to %.0f%s", option->low, option->high,
+			option->infinite ? " or inf" : "");
+		break;
+	case OPTION_REAL:
+		snprintf(buf, n, "a number %s %g, at most %g",
+			option->open_low ? "above" : "not below", option->low, option->high);
+		break;
+	case OPTION_TEXT:
+		snprintf(buf, n, "text");
+		break;
+	case OPTION_CHOICE:
+		join_choices(option, ", ", list, sizeof list);
+		snprintf(buf, n, "one of %s", list);
+		break;
+	}
+}
+
+int options_set(struct options *options, const struct option *option, const char *text,
+	enum option_source source, const char *what, struct error *err)
+{
+	size_t i = index_of(options, option);
+	struct options scratch = *options;
+	char expected[320];
+	union {
+		bool flag;
+		uint64_t integer;
+		double real;
+		const char *text;
+		unsigned choice;
+	} ignored;
+
+	if (options->source[i] > source) { /* checked, but not stored */
+		struct option copy = *option;
+		copy.offset = 0;
+		scratch.values = &ignored;
+		if (store(&scratch, &copy, text))
+			return 0;
+	} else if (store(options, option, text)) {
+		options->source[i] = (unsigned char)source;
+		return 0;
+	}
+	describe(option, expected, sizeof expected);
+	return error_set(err, source == SOURCE_CONFIG ? STATUS_CONFIG : STATUS_USAGE,
+		"%s: expected %s, found \"%s\"", what, expected, text);
+}
+
+/* --- names --------------------------------------------------------------------------------------
+ */
+
+const struct option *options_find(const struct options *options, const char *name)
+{
+	for (const struct option *o = options->table; o->name != NULL; o++)
+		if (strcmp(o->name, name) == 0)
+			return o;
+	return NULL;
+}
+
+bool options_given(const struct options *options, const char *name)
+{
+	const struct option *option = options_find(options, name);
+
+	assert(option != NULL);
+	return options->source[index_of(options, option)] != SOURCE_DEFAULT;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Insertions, deletions, replacements and swaps of neighbours that make b of a (Damerau 1964,
+ * in the restricted form). */
+static size_t edit_distance(const char *a, const char *b)
+{
+	size_t m = strlen(a), n = strlen(b);
+	size_t row[3][NAME_MAX_BYTES + 1];
+	size_t *before = row[0], *previous = row[1], *current = row[2];
+
+	for (size_t j = 0; j <= n; j++)
+		previous[j] = j;
+	for (size_t i = 1; i <= m; i++) {
+		current[0] = i;
+		for (size_t j = 1; j <= n; j++) {
+			size_t d = previous[j - 1] + (a[i - 1] != b[j - 1]);
+			d = smaller(d, smaller(previous[j], current[j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				d = smaller(d, before[j - 2] + 1);
+			current[j] = d;
+		}
+		size_t *oldest = before;
+		before = previous;
+		previous = current;
+		current = oldest;
+	}
+	return previous[n];
+}
+
+const char *options_nearest(const struct options *options, const char *name)
+{
+	size_t length = strlen(name);
+	size_t best = length / 3 + 2; /* a name as far away as this is another word */
+	const char *nearest = NULL;
+
+	if (length > NAME_MAX_BYTES)
+		return NULL;
+	for (const struct option *o = options->table; o->name != NULL; o++) {
+		if (o->help == NULL)
+			continue;
+		size_t d = edit_distance(name, o->name);
+		if (d < best) {
+			best = d;
+			nearest = o->name;
+		}
+	}
+	return nearest;
+}
+
+/* --- the command line ---------------------------------------------------------------------------
+ */
+
+/* The option whose long name is the first n bytes of `word`, or the only one that begins so. */
+static const struct option *find_long(
+	const struct options *options, const char *word, size_t n, struct error *err)
+{
+	const struct option *found = NULL;
+	char name[NAME_MAX_BYTES + 1];
+
+	for (const struct option *o = options->table; o->name != NULL; o++) {
+		if (strncmp(o->name, word, n) != 0)
+			continue;
+		if (o->name[n] == '\0')
+			return o;
+		if (o->help == NULL)
+			continue;
+		if (found != NULL) {
+			error_set(err, STATUS_USAGE, "option --%.*s is ambiguous: --%s or --%s",
+				(int)n, word, found->name, o->name);
+			return NULL;
+		}
+		found = o;
+	}
+	if (found != NULL)
+		return found;
+	snprintf(name, sizeof name, "%.*s", (int)smaller(n, NAME_MAX_BYTES), word);
+	const char *nearest = n <= NAME_MAX_BYTES ? options_nearest(options, name) : NULL;
+	error_set(err, STATUS_USAGE, "unknown option --%.*s%s%s", (int)n, word,
+		nearest != NULL ? ", did you mean --" : "", nearest != NULL ? nearest : "");
+	return NULL;
+}
+
+/* Takes --name, --name=value, or --name and the next word. */
+static int parse_long(struct options *options, int argc, char **argv, int *i, struct error *err)
+{
+	const char *word = argv[*i] + 2;
+	size_t n = strcspn(word, "=");
+	char what[NAME_MAX_BYTES + 3];
+	const struct option *option = find_long(options, word, n, err);
+
+	if (option == NULL)
+		return -1;
+	const char *text = word[n] == '=' ? word + n + 1 : NULL;
+	snprintf(what, sizeof what, "--%s", option->name);
+	if (text == NULL && option->type == OPTION_FLAG)
+		text = "yes";
+	if (text == NULL) {
+		if (*i + 1 == argc)
+			return error_set(err, STATUS_USAGE, "%s: needs a value (%s)", what,
+				option->argument);
+		text = argv[++*i];
+	}
+	return options_set(options, option, text, SOURCE_COMMAND_LINE, what, err);
+}
+
+/* Takes -abc, -n5, or -n and the next word. */
+static int parse_short(struct options *options, int argc, char **argv, int *i, struct error *err)
+{
+	for (const char *s = argv[*i] + 1; *s != '\0'; s++) {
+		const struct option *option = options->table;
+		char what[NAME_MAX_BYTES + 6];
+
+		while (option->name != NULL && option->letter != *s)
+			option++;
+		if (option->name == NULL) {
+			uint32_t c;
+			int n = utf8_decode((const unsigned char *)s, strlen(s), &c);
+			return error_set(
+				err, STATUS_USAGE, "unknown option -%.*s", n > 0 ? n : 1, s);
+		}
+		snprintf(what, sizeof what, "-%c/--%s", option->letter, option->name);
+		const char *text = "yes";
+		if (option->type != OPTION_FLAG) {
+			if (s[1] == '\0' && *i + 1 == argc)
+				return error_set(err, STATUS_USAGE, "%s: needs a value (%s)", what,
+					option->argument);
+			text = s[1] != '\0' ? s + 1 : argv[++*i];
+		}
+		if (options_set(options, option, text, SOURCE_COMMAND_LINE, what, err) < 0)
+			return -1;
+		if (option->type != OPTION_FLAG)
+			break;
+	}
+	return 0;
+}
+
+int options_parse(struct options *options, int argc, char **argv, int *operands, struct error *err)
+{
+	int kept = 1; /* argv[1..kept) are operands */
+	bool ended = false;
+
+	for (const struct option *o = options->table; o->name != NULL; o++) {
+		assert(index_of(options, o) < OPTIONS_MAX && strlen(o->name) <= NAME_MAX_BYTES);
+		store_default(options, o);
+		options->source[index_of(options, o)] = SOURCE_DEFAULT;
+	}
+	for (int i = 1; i < argc; i++) {
+		if (ended || argv[i][0] != '-' || argv[i][1] == '\0')
+			argv[kept++] = argv[i];
+		else if (strcmp(argv[i], "--") == 0)
+			ended = true;
+		else if ((argv[i][1] == '-' ? parse_long : parse_short)(
+				 options, argc, argv, &i, err) < 0)
+			return -1;
+	}
+	*operands = argc > 0 ? argc - (kept - 1) : 0;
+	if (kept > 1)
+		memmove(argv + *operands, argv + 1, (size_t)(kept - 1) * sizeof *argv);
+	return 0;
+}
+
+/* --- writers ------------------------------------------------------------------------------------
+ */
+
+/* The shortest decimal that reads back as the same double. */
+static void format_real(double x, char *buf, size_t n)
+{
+	for (int digits = 1; digits <= 17; digits++) {
+		snprintf(buf, n, "%.*g", digits, x);
+		if (strtod(buf, NULL) == x)
+			return;
+	}
+}
+
+void options_format(const struct options *options, const struct option *option, char *buf, size_t n)
+{
+	const void *value = value_of(options, option);
+	const char *text;
+
+	switch (option->type) {
+	case OPTION_FLAG:
+		snprintf(buf, n, "%s", *(const bool *)value ? "yes" : "no");
+		break;
+	case OPTION_INTEGER:
+		if (option->infinite && *(const uint64_t *)value == UINT64_MAX)
+			snprintf(buf, n, "inf");
+		else
+			snprintf(buf, n, "%llu", (unsigned long long)*(const uint64_t *)value);
+		break;
+	case OPTION_REAL:
+		format_real(*(const double *)value, buf, n);
+		break;
+	case OPTION_TEXT:
+		text = *(const char *const *)value;
+		snprintf(buf, n, "%s", text != NULL ? text : "");
+		break;
+	case OPTION_CHOICE:
+		snprintf(buf, n, "%s", option->choices[*(const unsigned *)value]);
+		break;
+	}
+}
+
+/* A text as YAML's (and C's) double-quoted string. Bytes that are no UTF-8, which YAML can't hold,
+ * become U+FFFD. */
+static void quote(const char *text, char *buf, size_t n)
+{
+	size_t length = strlen(text), used = 0;
+
+	buf[used++] = '"';
+	while (length > 0 && used + 16 < n) {
+		uint32_t c;
+		int taken = utf8_decode((const unsigned char *)text, length, &c);
+		if (taken <= 0) {
+			c = 0xFFFD;
+			taken = taken < 0 ? -taken : (int)length;
+		}
+		if (c == '\n')
+			used += (size_t)snprintf(buf + used, n - used, "\\n");
+		else if (c == '\t')
+			used += (size_t)snprintf(buf + used, n - used, "\\t");
+		else if (c == '"' || c == '\\')
+			used += (size_t)snprintf(buf + used, n - used, "\\%c", (char)c);
+		else if (c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0xFFFD || c == 0xFEFF ||
+			 (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069))
+			used += (size_t)snprintf(buf + used, n - used, "\\u%04X", (unsigned)c);
+		else
+			used += (size_t)utf8_encode(c, (unsigned char *)buf + used);
+		text += taken;
+		length -= (size_t)taken;
+	}
+	buf[used++] = '"';
+	buf[used] = '\0';
+}
+
+/* The default for people: "" if there is none worth a word. */
+static void format_default(const struct option *option, char *buf, size_t n)
+{
+	buf[0] = '\0';
+	if (option->initial == NULL || option->type == OPTION_FLAG)
+		return;
+	if (option->type == OPTION_TEXT)
+		quote(option->initial, buf, n);
+	else
+		snprintf(buf, n, "%s", option->initial);
+}
+
+/* What stands for the value: its name, or the choices. */
+static void format_argument(const struct option *option, char *buf, size_t n)
+{
+	if (option->type == OPTION_CHOICE)
+		join_choices(option, "|", buf, n);
+	else
+		snprintf(buf, n, "%s", option->argument != NULL ? option->argument : "");
+}
+
+/* Writes words from `column` on, broken to stay below `columns`, each new line indented. */
+static void wrap(FILE *f, const char *text, int column, int indent, int columns)
+{
+	bool first = true;
+
+	while (*text != '\0') {
+		int n = (int)strcspn(text, " ");
+		if (!first && column + 1 + n > columns) {
+			fprintf(f, "\n%*s", indent, "");
+			column = indent;
+			first = true;
+		}
+		fprintf(f, "%s%.*s", first ? "" : " ", n, text);
+		column += n + !first;
+		first = false;
+		text += n;
+		text += strspn(text, " ");
+	}
+	fputc('\n', f);
+}
+
+void options_help(const struct options *options, FILE *f, int columns)
+{
+	enum { INDENT = 26, COLUMNS_MIN = 50 };
+
+	if (columns < COLUMNS_MIN)
+		columns = COLUMNS_MIN;
+	for (const struct option *o = options->table; o->name != NULL; o++) {
+		char argument[256], initial[256], text[1024];
+		if (o->help == NULL)
+			continue;
+		format_argument(o, argument, sizeof argument);
+		format_default(o, initial, sizeof initial);
+		int n = fprintf(f, o->letter != '\0' ? "  -%c, --%s%s%s" : "   %c  --%s%s%s",
+			o->letter != '\0' ? o->letter : ' ', o->name,
+			argument[0] != '\0' ? "=" : "", argument);
+		if (n > INDENT - 2) {
+			fputc('\n', f);
+			n = 0;
+		}
+		fprintf(f, "%*s", INDENT - n, "");
+		snprintf(
+			text, sizeof text, initial[0] != '\0' ? "%s [%s]" : "%s", o->help, initial);
+		wrap(f, text, INDENT, INDENT, columns);
+	}
+}
+
+/* Text as roff takes it literally. */
+static void man_text(FILE *f, const char *s)
+{
+	for (; *s != '\0'; s++) {
+		if (*s == '\\')
+			fputs("\\e", f);
+		else if (*s == '-')
+			fputs("\\-", f);
+		else
+			fputc(*s, f);
+	}
+}
+
+void options_man(const struct options *options, FILE *f)
+{
+	for (const struct option *o = options->table; o->name != NULL; o++) {
+		char argument[256], initial[256];
+		if (o->help == NULL)
+			continue;
+		format_argument(o, argument, sizeof argument);
+		format_default(o, initial, sizeof initial);
+		fprintf(f, ".TP\n");
+		if (o->letter != '\0')
+			fprintf(f, "\\fB\\-%c\\fR, ", o->letter);
+		fprintf(f, "\\fB\\-\\-");
+		man_text(f, o->name);
+		fprintf(f, "\\fR");
+		if (argument[0] != '\0') {
+			fprintf(f, "=\\fI");
+			man_text(f, argument);
+			fprintf(f, "\\fR");
+		}
+		/* A sentence; \& keeps a leading dot from being a request. */
+		fprintf(f, "\n\\&%c",
+			o->help[0] >= 'a' && o->help[0] <= 'z' ? o->help[0] - 'a' + 'A'
+							       : o->help[0]);
+		man_text(f, o->help + 1);
+		fprintf(f, ".\n");
+		if (initial[0] != '\0') {
+			fprintf(f, "Default: ");
+			man_text(f, initial);
+			fprintf(f, ".\n");
+		}
+	}
+}
+
+void options_yaml(const struct options *options, FILE *f)
+{
+	static const char *const sources[] = {
+		[SOURCE_DEFAULT] = "default",
+		[SOURCE_CONFIG] = "configuration file",
+		[SOURCE_COMMAND_LINE] = "command line",
+	};
+
+	fprintf(f, "%s:\n", options->tool);
+	for (const struct option *o = options->table; o->name != NULL; o++) {
+		char text[FORMAT_MAX], quoted[2 * FORMAT_MAX];
+		unsigned source = options->source[index_of(options, o)];
+		if (o->command_line_only)
+			continue;
+		if (source == SOURCE_DEFAULT && o->initial == NULL && o->type != OPTION_FLAG) {
+			fprintf(f, "  # %s: not set\n", o->name);
+			continue;
+		}
+		options_format(options, o, text, sizeof text);
+		if (o->type == OPTION_TEXT)
+			quote(text, quoted, sizeof quoted);
+		else if (o->type == OPTION_FLAG)
+			snprintf(quoted, sizeof quoted, "%s",
+				strcmp(text, "yes") == 0 ? "true" : "false");
+		else
+			snprintf(quoted, sizeof quoted, "%s", text);
+		fprintf(f, "  %s: %s # %s\n", o->name, quoted, sources[source]);
+	}
+}
+
+void options_tsv(const struct options *options, FILE *f)
+{
+	fprintf(f, "letter\tname\targument\tdefault\tchoices\thelp\n");
+	for (const struct option *o = options->table; o->name != NULL; o++) {
+		char initial[256], choices[256] = "";
+		if (o->help == NULL)
+			continue;
+		format_default(o, initial, sizeof initial);
+		if (o->type == OPTION_CHOICE)
+			join_choices(o, "|", choices, sizeof choices);
+		fprintf(f, "%.*s\t%s\t%s\t%s\t%s\t%s\n", o->letter != '\0', &o->letter, o->name,
+			o->argument != NULL ? o->argument : "", initial, choices, o->help);
+	}
+}

@@ -1,0 +1,423 @@
+/* output.c: see output.h. Files become visible by linkat(2) and rename(2) only, after an fsync(2)
+ * that succeeded. */
+#include "base/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define ZLIB_CONST
+#include <zlib.h>
+
+enum {
+	BUFFER_BYTES = 64 << 10,
+	LINKS_MAX = 40,        /* symbolic links followed, as the kernel does */
+	ATTEMPTS_MAX = 1000,   /* at a free temporary name */
+	GZIP_WINDOW = 15 + 16, /* zlib: the largest window, gzip's wrapper, without name and time */
+	GZIP_MEMORY = 8,       /* zlib's default */
+	GZIP_WRITE_MAX = 1 << 30 /* zlib counts in unsigned int */
+};
+
+struct output_gzip {
+	z_stream z;
+	unsigned char compressed[BUFFER_BYTES];
+};
+
+/* --- opening ------------------------------------------------------------------------------------
+ */
+
+/* The descriptor that a path like /dev/fd/3 stands for, or -1. Opening such a path anew would start
+ * at byte 0 of the file behind it, and renaming over that file would lose what others write to it.
+ */
+static int descriptor_of(const char *path)
+{
+	static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
+
+	if (strcmp(path, "/dev/stdout") == 0)
+		return STDOUT_FILENO;
+	if (strcmp(path, "/dev/stderr") == 0)
+		return STDERR_FILENO;
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+		size_t n = strlen(folders[i]);
+		char *end;
+		if (strncmp(path, folders[i], n) != 0 || path[n] < '0' || path[n] > '9')
+			continue;
+		unsigned long fd = strtoul(path + n, &end, 10);
+		if (*end == '\0' && fd <= INT_MAX)
+			return (int)fd;
+	}
+	return -1;
+}
+
+/* The path's directory with its slash: its length, 0 for the current directory. */
+static size_t folder_length(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash != NULL ? (size_t)(slash - path) + 1 : 0;
+}
+
+/* A new string: `path`'s directory, then `name`; NULL with ENOMEM. */
+static char *beside(const char *path, const char *name)
+{
+	char *s;
+	return asprintf(&s, "%.*s%s", (int)folder_length(path), path, name) < 0 ? NULL : s;
+}
+
+/* Follows the symbolic links at the path's end, also one that dangles, which realpath(3) refuses.
+ * Sets *descriptor if they lead to one. A new string, or NULL with errno. */
+static char *follow_links(const char *path, int *descriptor)
+{
+	char *at = strdup(path);
+
+	for (int i = 0; at != NULL; i++) {
+		char link[PATH_MAX];
+		*descriptor = descriptor_of(at);
+		if (*descriptor >= 0)
+			return at;
+		ssize_t n = readlink(at, link, sizeof link - 1);
+		if (n < 0)
+			return at; /* no link, or what open() will complain about */
+		link[n] = '\0';
+		char *next = link[0] == '/' ? strdup(link) : beside(at, link);
+		free(at);
+		at = next;
+		if (i == LINKS_MAX) {
+			free(at);
+			errno = ELOOP;
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
+static int open_retrying(const char *path, int flags)
+{
+	int fd;
+
+	do {
+		fd = open(path, flags | O_WRONLY | O_CLOEXEC | O_NOCTTY, 0666);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
+/* Opens a new file beside out->target, under no name if the file system can. -1 with errno. */
+static int open_temporary(struct output *out)
+{
+	char *folder = beside(out->target, ".");
+	if (folder == NULL)
+		return -1;
+	/* A file without a name gets one through /proc. */
+	if (access("/proc/self/fd", X_OK) == 0)
+		out->fd = open_retrying(folder, O_TMPFILE);
+	else
+		errno = EOPNOTSUPP;
+	free(folder);
+	if (out->fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+		return out->fd;
+
+	for (int i = 0; i < ATTEMPTS_MAX && out->fd < 0; i++) {
+		char name[64];
+		snprintf(name, sizeof name, ".charpipe-%ld-%d", (long)getpid(), i);
+		free(out->temporary);
+		out->temporary = beside(out->target, name);
+		if (out->temporary == NULL)
+			return -1;
+		out->fd = open_retrying(out->temporary, O_CREAT | O_EXCL);
+		if (out->fd < 0 && errno != EEXIST)
+			break;
+	}
+	if (out->fd < 0) { /* nothing of ours bears that name */
+		free(out->temporary);
+		out->temporary = NULL;
+	}
+	return out->fd;
+}
+
+/* Gives a new file the old one's owner, if we may, and its permissions. */
+static int keep_mode(int fd, const struct stat *old)
+{
+	if (fchown(fd, old->st_uid, old->st_gid) < 0 && errno != EPERM && errno != EINVAL)
+		return -1;
+	return fchmod(fd, old->st_mode & 0777);
+}
+
+static int open_path(struct output *out, const char *path, struct error *err)
+{
+	struct stat st;
+	int descriptor;
+	char *target = follow_links(path, &descriptor);
+
+	if (target == NULL)
+		return error_errno(err, STATUS_CANT_CREATE, "%s: can't create", out->name);
+	if (descriptor >= 0) {
+		out->fd = fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		free(target);
+		goto check;
+	}
+	bool exists = stat(target, &st) == 0;
+	if (exists && S_ISDIR(st.st_mode)) {
+		free(target);
+		return error_set(err, STATUS_CANT_CREATE, "%s: is a directory", out->name);
+	}
+	if (exists && !S_ISREG(st.st_mode)) {
+		out->fd = open_retrying(target, 0);
+		free(target);
+		goto check;
+	}
+	out->target = target;
+	if (target[0] == '\0' || target[strlen(target) - 1] == '/')
+		return error_set(err, STATUS_CANT_CREATE, "%s: not a file's name", out->name);
+	/* rename(2) would replace a write-protected file. */
+	if (exists && faccessat(AT_FDCWD, target, W_OK, AT_EACCESS) < 0)
+		return error_errno(err, STATUS_CANT_CREATE, "%s: can't write", out->name);
+	if (open_temporary(out) < 0)
+		return error_errno(err, STATUS_CANT_CREATE,
+			"%s: can't create a file in its directory", out->name);
+	if (exists && keep_mode(out->fd, &st) < 0)
+		return error_errno(
+			err, STATUS_CANT_CREATE, "%s: can't set its permissions", out->name);
+	return 0;
+check:
+	if (out->fd < 0)
+		return error_errno(err, STATUS_CANT_CREATE, "%s: can't open", out->name);
+	return 0;
+}
+
+static int open_gzip(struct output *out, struct error *err)
+{
+	out->gzip = calloc(1, sizeof *out->gzip);
+	if (out->gzip == NULL || deflateInit2(&out->gzip->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
+					 GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK) {
+		free(out->gzip);
+		out->gzip = NULL;
+		return error_memory(err, 256 << 10, "compression");
+	}
+	return 0;
+}
+
+int output_open(struct output *out, const char *path, unsigned flags, struct error *err)
+{
+	*out = (struct output){.fd = -1};
+	if (path != NULL && strcmp(path, "-") == 0)
+		path = NULL;
+	out->name = strdup(path != NULL ? path : "standard output");
+	out->buffer = malloc(BUFFER_BYTES);
+	if (out->name == NULL || out->buffer == NULL) {
+		error_memory(err, BUFFER_BYTES, "an output buffer");
+		goto fail;
+	}
+	if (open_path(out, path != NULL ? path : "/dev/stdout", err) < 0)
+		goto fail;
+	if ((flags & OUTPUT_BINARY) != 0 && isatty(out->fd)) {
+		error_set(err, STATUS_USAGE,
+			"%s: is a terminal, and the output is binary: redirect it, pipe it into "
+			"the next "
+			"program with |, name a file with -o, or force it with -f",
+			out->name);
+		goto fail;
+	}
+	if ((flags & OUTPUT_GZIP) != 0 && open_gzip(out, err) < 0)
+		goto fail;
+	return 0;
+fail:
+	output_discard(out);
+	return -1;
+}
+
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+static int fail_with_errno(struct output *out, const char *what, struct error *err)
+{
+	out->failed = true;
+	return error_errno(err, STATUS_IO, "%s: %s", out->name, what);
+}
+
+/* write(2) until all is written; waits if somebody made the descriptor non-blocking. */
+static int write_all(struct output *out, const unsigned char *s, size_t n, struct error *err)
+{
+	while (n > 0) {
+		ssize_t done = write(out->fd, s, n);
+		if (done >= 0) {
+			s += done;
+			n -= (size_t)done;
+		} else if (errno == EAGAIN) {
+			struct pollfd p = {.fd = out->fd, .events = POLLOUT};
+			poll(&p, 1, -1);
+		} else if (errno != EINTR) {
+			return fail_with_errno(out, "can't write", err);
+		}
+	}
+	return 0;
+}
+
+/* Compresses n bytes; `flush` as deflate(3) has it. */
+static int write_gzip(
+	struct output *out, const unsigned char *s, size_t n, int flush, struct error *err)
+{
+	z_stream *z = &out->gzip->z;
+	int rc;
+
+	z->next_in = s;
+	z->avail_in = (uInt)n;
+	do {
+		z->next_out = out->gzip->compressed;
+		z->avail_out = sizeof out->gzip->compressed;
+		rc = deflate(z, flush);
+		size_t made = sizeof out->gzip->compressed - z->avail_out;
+		if (write_all(out, out->gzip->compressed, made, err) < 0)
+			return -1;
+	} while (z->avail_out == 0 || (flush == Z_FINISH && rc != Z_STREAM_END));
+	return 0;
+}
+
+static int write_through(struct output *out, const unsigned char *s, size_t n, struct error *err)
+{
+	if (out->gzip == NULL)
+		return write_all(out, s, n, err);
+	while (n > 0) {
+		size_t piece = n < GZIP_WRITE_MAX ? n : GZIP_WRITE_MAX;
+		if (write_gzip(out, s, piece, Z_NO_FLUSH, err) < 0)
+			return -1;
+		s += piece;
+		n -= piece;
+	}
+	return 0;
+}
+
+static int check_usable(struct output *out, struct error *err)
+{
+	if (!out->failed)
+		return 0;
+	return error_set(err, STATUS_IO, "%s: an earlier write failed", out->name);
+}
+
+/* Empties the buffer. */
+static int drain(struct output *out, struct error *err)
+{
+	size_t n = out->used;
+
+	out->used = 0;
+	return write_through(out, out->buffer, n, err);
+}
+
+int output_write(struct output *out, const void *buf, size_t n, struct error *err)
+{
+	if (check_usable(out, err) < 0)
+		return -1;
+	if (n > BUFFER_BYTES - out->used && drain(out, err) < 0)
+		return -1;
+	if (n >= BUFFER_BYTES) {
+		if (write_through(out, buf, n, err) < 0)
+			return -1;
+	} else if (n > 0) {
+		memcpy(out->buffer + out->used, buf, n);
+		out->used += n;
+	}
+	out->offset += n;
+	return 0;
+}
+
+int output_flush(struct output *out, struct error *err)
+{
+	if (check_usable(out, err) < 0 || drain(out, err) < 0)
+		return -1;
+	return out->gzip != NULL ? write_gzip(out, NULL, 0, Z_SYNC_FLUSH, err) : 0;
+}
+
+/* --- the end ------------------------------------------------------------------------------------
+ */
+
+/* Gives the file its name, replacing what had it. */
+static int publish(struct output *out)
+{
+	char self[64];
+
+	if (out->temporary == NULL) {
+		snprintf(self, sizeof self, "/proc/self/fd/%d", out->fd);
+		if (linkat(AT_FDCWD, self, AT_FDCWD, out->target, AT_SYMLINK_FOLLOW) == 0)
+			return 0;
+		/* A link never replaces a file; rename(2) does, but needs a name to start from. */
+		for (int i = 0; errno == EEXIST && i < ATTEMPTS_MAX; i++) {
+			char name[64];
+			snprintf(name, sizeof name, ".charpipe-%ld-%d", (long)getpid(), i);
+			char *temporary = beside(out->target, name);
+			if (temporary == NULL)
+				return -1;
+			if (linkat(AT_FDCWD, self, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) == 0) {
+				out->temporary = temporary;
+				break;
+			}
+			free(temporary);
+		}
+		if (out->temporary == NULL)
+			return -1;
+	}
+	if (rename(out->temporary, out->target) < 0)
+		return -1;
+	free(out->temporary);
+	out->temporary = NULL;
+	return 0;
+}
+
+/* Makes the new name survive a power cut, where directories can be synced at all. */
+static int sync_folder(const struct output *out)
+{
+	char *folder = beside(out->target, ".");
+	int fd = folder != NULL ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int rc = 0;
+
+	free(folder);
+	if (fd < 0)
+		return 0;
+	if (fsync(fd) < 0 && errno != EINVAL && errno != EROFS)
+		rc = -1;
+	int number = errno;
+	close(fd);
+	errno = number;
+	return rc;
+}
+
+int output_commit(struct output *out, struct error *err)
+{
+	if (check_usable(out, err) < 0 || drain(out, err) < 0)
+		return -1;
+	if (out->gzip != NULL && write_gzip(out, NULL, 0, Z_FINISH, err) < 0)
+		return -1;
+	if (out->target != NULL) {
+		if (fsync(out->fd) < 0)
+			return fail_with_errno(out, "can't sync", err);
+		if (publish(out) < 0)
+			return fail_with_errno(out, "can't give the finished file its name", err);
+		if (sync_folder(out) < 0)
+			return fail_with_errno(out, "can't sync its directory", err);
+	}
+	int fd = out->fd;
+	out->fd = -1;
+	/* Linux closes the descriptor even if it was interrupted: never twice. */
+	if (close(fd) < 0 && errno != EINTR)
+		return fail_with_errno(out, "can't close", err);
+	output_discard(out);
+	return 0;
+}
+
+void output_discard(struct output *out)
+{
+	if (out->fd > STDERR_FILENO) /* never 0..2: also right for a struct of zeros */
+		close(out->fd);
+	if (out->temporary != NULL)
+		unlink(out->temporary);
+	if (out->gzip != NULL)
+		deflateEnd(&out->gzip->z);
+	free(out->gzip);
+	free(out->buffer);
+	free(out->temporary);
+	free(out->target);
+	free(out->name);
+	*out = (struct output){.fd = -1};
+}
