@@ -27,14 +27,15 @@ struct model_file {
 	bool has_vocab;     /* a bare state_dict has none */
 	struct vocab vocab; /* owned */
 	double dropout;     /* drop_prob; 0 where the file doesn't say */
-	json_t *training;   /* object: what shaped the weights; NULL where the file has none; owned */
-	json_t *checkpoint; /* object: counters and positions of a checkpoint; NULL in a model; owned */
+	json_t *training; /* object: what shaped the weights; NULL where the file has none; owned */
+	json_t *checkpoint; /* object: counters and positions of a checkpoint; NULL in a model;
+			       owned */
 	struct model_tensor *tensors; /* those under "train."; owned with their data */
 	size_t tensor_count;
 };
 
-/* Reads a whole model or checkpoint; everything in it is checked before it is believed. Accepts what PyTorch users save: `fc_linear.*` for `fc.*`, no
- * metadata at all. Errors: 65, 71, 74. */
+/* Reads a whole model or checkpoint; everything in it is checked before it is believed. Accepts
+ * what PyTorch users save: `fc_linear.*` for `fc.*`, no metadata at all. Errors: 65, 71, 74. */
 int model_file_read(struct model_file *model, struct input *in, struct error *err);
 
 /* Writes it; the result is a function of the content alone (no time, host, path). */

@@ -1,0 +1,646 @@
+/* model.c: models and checkpoints in the safetensors container: which tensors and metadata a file
+ * must have, and how they become one arena of weights and a vocabulary. See model.md. */
+#include "formats/model.h"
+
+#include "base/size.h"
+#include "base/utf8.h"
+#include "formats/safetensors.h"
+#include "formats/stream.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+enum {
+	ALIGN = 64,      /* of the data section */
+	CRC_OFFSET = 34, /* of the CRC's digits in the file */
+	CRC_DIGITS = 8,
+	CHUNK = 1 << 16, /* elements read at a time: they are still in the cache when looked at */
+};
+
+/* How the header of a file with a CRC begins, so that its place is known before the JSON is. */
+#define CRC_KEY "{\"__metadata__\":{\"crc32\":\""
+#define TRAIN "train."
+
+_Static_assert(SAFETENSORS_LENGTH_BYTES + sizeof CRC_KEY - 1 == CRC_OFFSET, "place of the CRC");
+
+/* --- reading: what the file is ------------------------------------------------------------------
+ */
+
+/* Refuses what is recognisably something else, and says what to do with it. */
+static int identify(struct input *in, struct error *err)
+{
+	unsigned char first[ALIGN];
+	ssize_t n = input_peek(in, first, sizeof first, err);
+	if (n < 0)
+		return -1;
+	const char *what = NULL;
+	enum stream_kind kind = stream_identify(first, (size_t)n);
+	if (n == 0)
+		what = "empty; expected a model";
+	else if (kind == STREAM_TOKENS)
+		what = "this is a token stream, not a model; run batchify and train on it";
+	else if (kind == STREAM_SHARDS)
+		what = "these are shards, not a model; run train on them";
+	else if (n >= 4 && memcmp(first, "PK\3\4", 4) == 0)
+		what = "this is an archive of torch.save(); load it in Python and write it with "
+		       "safetensors.torch.save_file(net.state_dict(), FILE)";
+	else if (n >= 2 && first[0] == 0x80 && first[1] >= 2 && first[1] <= 5)
+		what = "this is a Python pickle; load it in Python and write it with "
+		       "safetensors.torch.save_file(net.state_dict(), FILE)";
+	else if (n <= SAFETENSORS_LENGTH_BYTES)
+		what = "too short for a model (a .safetensors file)";
+	else if (first[SAFETENSORS_LENGTH_BYTES] != '{')
+		what = "this is not a model (a .safetensors file)";
+	return what ? error_set(err, STATUS_DATA, "%s: %s", in->name, what) : 0;
+}
+
+/* The text of a metadata key, or NULL. */
+static const char *metadata(const struct safetensors *st, const char *key)
+{
+	return json_string_value(json_object_get(st->metadata, key));
+}
+
+/* Finds the file's CRC and restarts the sum over the header with zeros in its place. A file without
+ * one has nothing of charpipe's own in it: there the sum is not looked at. */
+static int begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, struct error *err)
+{
+	static const char *const own[] = {"unit", "newlines", "training", "checkpoint"};
+	const char *text = metadata(st, "crc32");
+	*has_crc = text != NULL;
+	if (!text) {
+		for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+			if (metadata(st, own[i]))
+				return error_set(err, STATUS_DATA,
+					"metadata %s without crc32: damaged, or written by another "
+					"program, which must leave %s out",
+					own[i], own[i]);
+		return 0;
+	}
+
+	char digits[CRC_DIGITS + 1];
+	*crc = (uint32_t)strtoul(text, NULL, 16);
+	snprintf(digits, sizeof digits, "%08x", (unsigned)*crc);
+	size_t rest = CRC_OFFSET + CRC_DIGITS;
+	if (strcmp(text, digits) != 0 || st->head_bytes < rest ||
+		memcmp(st->head + SAFETENSORS_LENGTH_BYTES, CRC_KEY, sizeof CRC_KEY - 1) != 0)
+		return error_set(err, STATUS_DATA,
+			"metadata crc32: expected as eight hex digits at byte %d", CRC_OFFSET);
+	uLong sum = crc32_z(0, st->head, CRC_OFFSET);
+	sum = crc32_z(sum, (const unsigned char *)"00000000", CRC_DIGITS);
+	st->crc = (uint32_t)crc32_z(sum, st->head + rest, st->head_bytes - rest);
+	return 0;
+}
+
+/* --- reading: shapes ----------------------------------------------------------------------------
+ */
+
+static bool is_float(const char *dtype)
+{
+	return strcmp(dtype, "F32") == 0 || strcmp(dtype, "F16") == 0 ||
+	       strcmp(dtype, "BF16") == 0 || strcmp(dtype, "F64") == 0;
+}
+
+/* V, H and L from the tensors' shapes. */
+static int infer_params(struct params *params, const struct safetensors *st, struct error *err)
+{
+	const struct safetensors_tensor *w = safetensors_find(st, "lstm.weight_ih_l0");
+	char text[96], name[40];
+	if (!w)
+		return error_set(err, STATUS_DATA,
+			"no tensor lstm.weight_ih_l0: not a character-level LSTM (it has %s)",
+			st->count ? st->tensors[0].name : "no tensors");
+	if (w->dims != 2 || w->shape[0] % 4 != 0)
+		return error_set(err, STATUS_DATA, "tensor %s: %s; expected F32 (4H,V)", w->name,
+			safetensors_describe(w, text));
+	uint64_t layers = 1;
+	do
+		snprintf(name, sizeof name, "lstm.weight_ih_l%llu", (unsigned long long)layers);
+	while (safetensors_find(st, name) && layers++ <= PARAMS_LAYERS_MAX);
+	return params_init(params, w->shape[1], w->shape[0] / 4, layers, err);
+}
+
+/* Finds each parameter's tensor, checks its shape, and sets owner[tensor] to the parameter's index
+ * + 1. */
+static int match_params(
+	const struct params *params, const struct safetensors *st, size_t *owner, struct error *err)
+{
+	bool renamed = safetensors_find(st, "fc_linear.weight") != NULL;
+	for (size_t i = 0; i < params->count; i++) {
+		const struct param *p = &params->v[i];
+		char name[sizeof p->name + 8], found[96], expected[96];
+		if (renamed && strncmp(p->name, "fc.", 3) == 0)
+			snprintf(name, sizeof name, "fc_linear.%s", p->name + 3);
+		else
+			snprintf(name, sizeof name, "%s", p->name);
+		const struct safetensors_tensor *t = safetensors_find(st, name);
+		if (!t)
+			return error_set(err, STATUS_DATA, "no tensor %s", name);
+		struct safetensors_tensor want = {
+			.dtype = "F32", .dims = p->cols ? 2 : 1, .shape = {p->rows, p->cols}};
+		if (!is_float(t->dtype) || t->dims != want.dims || t->shape[0] != want.shape[0] ||
+			(want.dims == 2 && t->shape[1] != want.shape[1]))
+			return error_set(err, STATUS_DATA, "tensor %s: %s; expected %s", name,
+				safetensors_describe(t, found),
+				safetensors_describe(&want, expected));
+		owner[t - st->tensors] = i + 1;
+	}
+	return 0;
+}
+
+/* Makes a place for each of the checkpoint's tensors; no other may be left. */
+static int match_tensors(struct model_file *model, const struct safetensors *st,
+	const size_t *owner, struct error *err)
+{
+	model->tensors = calloc(st->count, sizeof *model->tensors);
+	if (!model->tensors)
+		return error_memory(err, st->count * sizeof *model->tensors, "a list of tensors");
+	for (size_t i = 0; i < st->count; i++) {
+		const struct safetensors_tensor *t = &st->tensors[i];
+		struct model_tensor *to = &model->tensors[model->tensor_count];
+		const char *name = t->name + sizeof TRAIN - 1;
+		char text[96];
+		if (owner[i])
+			continue;
+		if (strncmp(t->name, TRAIN, sizeof TRAIN - 1) != 0)
+			return error_set(err, STATUS_DATA,
+				"tensor %s: unknown; expected lstm.* and fc.* of one direction",
+				t->name);
+		if (!model->checkpoint || strcmp(t->dtype, "F32") != 0 || t->dims > 3 ||
+			strlen(name) >= sizeof to->name)
+			return error_set(err, STATUS_DATA,
+				"tensor %s: %s; expected F32 of at most 3 dimensions, in a file "
+				"with metadata checkpoint",
+				t->name, safetensors_describe(t, text));
+		memcpy(to->name, name, strlen(name) + 1);
+		memcpy(to->shape, t->shape, sizeof to->shape);
+		to->dims = t->dims;
+		model->tensor_count++;
+		uint64_t bytes = t->end - t->begin;
+		to->data = malloc(bytes + 1); /* + 1: a tensor may be empty */
+		if (!to->data)
+			return error_memory(err, bytes, t->name);
+	}
+	return 0;
+}
+
+/* --- reading: metadata --------------------------------------------------------------------------
+ */
+
+/* A dimension that the metadata may repeat. */
+static int check_dimension(
+	const struct safetensors *st, const char *key, uint32_t expected, struct error *err)
+{
+	const char *text = metadata(st, key);
+	char digits[16];
+	snprintf(digits, sizeof digits, "%u", (unsigned)expected);
+	if (text && strcmp(text, digits) != 0)
+		return error_set(err, STATUS_DATA, "metadata %s: %s; the tensors have %s", key,
+			text, digits);
+	return 0;
+}
+
+static int read_dropout(const struct safetensors *st, double *dropout, struct error *err)
+{
+	const char *text = metadata(st, "drop_prob");
+	*dropout = 0;
+	if (!text)
+		return 0;
+	char *end;
+	*dropout = strtod(text, &end);
+	if (text[strspn(text, "0123456789.eE+-")] || end == text || *end ||
+		!(*dropout >= 0 && *dropout < 1))
+		return error_set(err, STATUS_DATA,
+			"metadata drop_prob: %s; expected a number from 0 to below 1", text);
+	return 0;
+}
+
+/* A metadata value that is a JSON object in itself; *object stays NULL where the file has none. */
+static int read_object(
+	const struct safetensors *st, const char *key, json_t **object, struct error *err)
+{
+	const char *text = metadata(st, key);
+	json_error_t where;
+	if (!text)
+		return 0;
+	*object = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
+	if (!*object)
+		return error_set(err, STATUS_DATA, "metadata %s: %s", key, where.text);
+	if (!json_is_object(*object))
+		return error_set(err, STATUS_DATA, "metadata %s: expected a JSON object", key);
+	return 0;
+}
+
+/* Entry i of the list of tokens: a string of one character, or a byte's number. */
+static int read_symbol(
+	const json_t *list, size_t i, enum vocab_unit unit, uint32_t *symbol, struct error *err)
+{
+	const json_t *entry = json_array_get(list, i);
+	if (unit == VOCAB_BYTE) {
+		if (!json_is_integer(entry) || json_integer_value(entry) < 0 ||
+			json_integer_value(entry) > 255)
+			return error_set(err, STATUS_DATA,
+				"metadata tokens: entry %zu: expected a byte, 0 to 255", i);
+		*symbol = (uint32_t)json_integer_value(entry);
+		return 0;
+	}
+	size_t n = json_string_length(entry);
+	if (n == 0 ||
+		utf8_decode((const unsigned char *)json_string_value(entry), n, symbol) != (int)n)
+		return error_set(err, STATUS_DATA,
+			"metadata tokens: entry %zu: expected a string of one character", i);
+	return 0;
+}
+
+static int read_vocab(struct model_file *model, const struct safetensors *st, struct error *err)
+{
+	const char *text = metadata(st, "tokens");
+	const char *unit_name = metadata(st, "unit"), *newlines_name = metadata(st, "newlines");
+	if (!unit_name != !newlines_name || (unit_name && !text))
+		return error_set(
+			err, STATUS_DATA, "metadata: tokens, unit and newlines are not all there");
+	if (!text)
+		return 0;
+
+	int rc = -1;
+	uint32_t *symbols = NULL;
+	json_error_t where;
+	json_t *list = json_loads(text, JSON_ALLOW_NUL, &where);
+	if (!list) {
+		error_set(err, STATUS_DATA, "metadata tokens: %s", where.text);
+		goto out;
+	}
+	size_t size = json_array_size(list);
+	if (!json_is_array(list) || size != model->params.vocab) {
+		error_set(err, STATUS_DATA,
+			"metadata tokens: a list of %zu; the tensors have %u symbols", size,
+			(unsigned)model->params.vocab);
+		goto out;
+	}
+	bool bytes = json_is_integer(json_array_get(list, 0));
+	enum vocab_unit unit = bytes ? VOCAB_BYTE : VOCAB_CODEPOINT;
+	if (unit_name && strcmp(unit_name, bytes ? "byte" : "codepoint") != 0) {
+		error_set(err, STATUS_DATA, "metadata unit: %s; the tokens are %s", unit_name,
+			bytes ? "bytes" : "characters");
+		goto out;
+	}
+	symbols = malloc(size * sizeof *symbols);
+	if (!symbols) {
+		error_memory(err, size * sizeof *symbols, "a vocabulary");
+		goto out;
+	}
+	/* Python's text mode, which the notebooks read with, leaves no CR. */
+	enum vocab_newlines newlines = bytes ? VOCAB_KEEP : VOCAB_UNIVERSAL;
+	for (size_t i = 0; i < size; i++) {
+		if (read_symbol(list, i, unit, &symbols[i], err) < 0)
+			goto out;
+		if (symbols[i] == '\r')
+			newlines = VOCAB_KEEP;
+	}
+	if (newlines_name && strcmp(newlines_name, "universal") == 0) {
+		newlines = VOCAB_UNIVERSAL;
+	} else if (newlines_name && strcmp(newlines_name, "keep") == 0) {
+		newlines = VOCAB_KEEP;
+	} else if (newlines_name) {
+		error_set(err, STATUS_DATA, "metadata newlines: %s; expected keep or universal",
+			newlines_name);
+		goto out;
+	}
+	if (vocab_init(&model->vocab, unit, newlines, symbols, size, err) < 0) {
+		error_prefix(err, "metadata tokens: ");
+		goto out;
+	}
+	model->has_vocab = true;
+	rc = 0;
+out:
+	free(symbols);
+	json_decref(list);
+	return rc;
+}
+
+static int read_metadata(struct model_file *model, const struct safetensors *st, struct error *err)
+{
+	if (check_dimension(st, "n_hidden", model->params.hidden, err) < 0 ||
+		check_dimension(st, "n_layers", model->params.layers, err) < 0 ||
+		read_dropout(st, &model->dropout, err) < 0 ||
+		read_object(st, "training", &model->training, err) < 0 ||
+		read_object(st, "checkpoint", &model->checkpoint, err) < 0)
+		return -1;
+	return read_vocab(model, st, err);
+}
+
+/* --- reading: data ------------------------------------------------------------------------------
+ */
+
+static float from_bits(uint32_t bits)
+{
+	float x;
+	memcpy(&x, &bits, sizeof x);
+	return x;
+}
+
+static float from_half(uint16_t half)
+{
+	uint32_t sign = (half & 0x8000u) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
+	if (exponent == 0)
+		return (sign ? -0x1p-24f : 0x1p-24f) * (float)fraction;
+	exponent = exponent == 31 ? 255 : exponent + 127 - 15;
+	return from_bits(sign | exponent << 23 | fraction << 13);
+}
+
+static void convert(float *to, const void *from, size_t n, const char *dtype)
+{
+	const double *f64 = from;
+	const uint16_t *f16 = from;
+	if (strcmp(dtype, "F64") == 0)
+		for (size_t i = 0; i < n; i++)
+			to[i] = (float)f64[i];
+	else if (strcmp(dtype, "BF16") == 0)
+		for (size_t i = 0; i < n; i++)
+			to[i] = from_bits((uint32_t)f16[i] << 16);
+	else
+		for (size_t i = 0; i < n; i++)
+			to[i] = from_half(f16[i]);
+}
+
+static bool all_finite(const float *x, size_t n)
+{
+	uint32_t bad = 0;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t bits;
+		memcpy(&bits, &x[i], sizeof bits);
+		bad |= (bits & 0x7f800000u) == 0x7f800000u;
+	}
+	return !bad;
+}
+
+/* Reads the next tensor's n elements as float. */
+static int read_floats(struct safetensors *st, const struct safetensors_tensor *t, float *to,
+	size_t n, double *scratch, bool *finite, struct error *err)
+{
+	bool direct = strcmp(t->dtype, "F32") == 0;
+	size_t item = n ? (size_t)(t->end - t->begin) / n : 0;
+	*finite = true;
+	for (size_t done = 0; done < n; done += CHUNK) {
+		size_t some = n - done < CHUNK ? n - done : CHUNK;
+		void *raw = direct ? (void *)(to + done) : scratch;
+		if (safetensors_read(st, raw, some * item, err) < 0)
+			return -1;
+		if (!direct)
+			convert(to + done, raw, some, t->dtype);
+		*finite &= all_finite(to + done, some);
+	}
+	return 0;
+}
+
+/* Reads the data section. A file that is damaged is told from one that was written so: a weight
+ * that is no number is reported only after the CRC held. */
+static int read_data(struct model_file *model, struct safetensors *st, const size_t *owner,
+	bool has_crc, uint32_t crc, struct error *err)
+{
+	int rc = -1;
+	const struct params *params = &model->params;
+	const struct param *first = params_layer(params, 0, PARAM_W_IH);
+	struct model_tensor *extra = model->tensors;
+	const char *not_finite = NULL;
+	model->weights = calloc(params->total, sizeof *model->weights);
+	float *untransposed = malloc(first->size * sizeof *untransposed);
+	double *scratch = malloc(CHUNK * sizeof *scratch);
+	if (!model->weights || !untransposed || !scratch) {
+		error_memory(err, params->total * sizeof *model->weights, "a model's weights");
+		goto out;
+	}
+	for (size_t i = 0; i < st->count; i++) {
+		const struct safetensors_tensor *t = &st->tensors[i];
+		const struct param *p = owner[i] ? &params->v[owner[i] - 1] : NULL;
+		size_t n = p ? p->size : (size_t)(t->end - t->begin) / sizeof(float);
+		float *to = !p              ? (extra++)->data
+			    : p->transposed ? untransposed
+					    : model->weights + p->offset;
+		bool finite;
+		if (read_floats(st, t, to, n, scratch, &finite, err) < 0)
+			goto out;
+		if (p && p->transposed)
+			params_from_file(params, owner[i] - 1, untransposed, model->weights);
+		if (!finite && !not_finite)
+			not_finite = t->name;
+	}
+	if (safetensors_end(st, err) < 0)
+		goto out;
+	if (has_crc && st->crc != crc)
+		error_set(err, STATUS_DATA, "%s: damaged: its CRC-32 is %08x; expected %08x",
+			st->in->name, (unsigned)st->crc, (unsigned)crc);
+	else if (not_finite)
+		error_set(err, STATUS_DATA, "%s: tensor %s: not all numbers are finite",
+			st->in->name, not_finite);
+	else
+		rc = 0;
+out:
+	free(scratch);
+	free(untransposed);
+	return rc;
+}
+
+int model_file_read(struct model_file *model, struct input *in, struct error *err)
+{
+	int rc = -1;
+	struct safetensors st = {0};
+	size_t *owner = NULL;
+	bool has_crc;
+	uint32_t crc = 0;
+	*model = (struct model_file){0};
+	if (identify(in, err) < 0 || safetensors_open(&st, in, err) < 0)
+		goto out;
+	owner = calloc(st.count + 1, sizeof *owner);
+	if (!owner) {
+		error_memory(err, (st.count + 1) * sizeof *owner, "a list of tensors");
+		goto out;
+	}
+	if (begin_crc(&st, &has_crc, &crc, err) < 0 || infer_params(&model->params, &st, err) < 0 ||
+		match_params(&model->params, &st, owner, err) < 0 ||
+		read_metadata(model, &st, err) < 0 || match_tensors(model, &st, owner, err) < 0) {
+		error_prefix(err, "%s: ", in->name);
+		goto out;
+	}
+	rc = read_data(model, &st, owner, has_crc, crc, err);
+out:
+	free(owner);
+	safetensors_close(&st);
+	if (rc < 0)
+		model_file_release(model);
+	return rc;
+}
+
+void model_file_release(struct model_file *model)
+{
+	for (size_t i = 0; i < model->tensor_count; i++)
+		free(model->tensors[i].data);
+	free(model->tensors);
+	json_decref(model->checkpoint);
+	json_decref(model->training);
+	vocab_release(&model->vocab);
+	free(model->weights);
+	params_release(&model->params);
+	*model = (struct model_file){0};
+}
+
+/* --- writing ------------------------------------------------------------------------------------
+ */
+
+/* The text of an object with sorted keys and the fewest digits that give all its numbers back; NULL
+ * without memory. The caller's to free(). */
+static char *object_text(const json_t *object)
+{
+	for (size_t precision = 15;; precision++) {
+		char *text = json_dumps(
+			object, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(precision));
+		json_t *again = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+		bool same = again && json_equal(again, object);
+		json_decref(again);
+		if (same || !text || precision == 17)
+			return text;
+		free(text);
+	}
+}
+
+/* The vocabulary as a JSON list; NULL without memory. The caller's to free(). */
+static char *tokens_text(const struct vocab *vocab)
+{
+	char *text = NULL;
+	json_t *list = json_array();
+	for (uint32_t id = 0; id < vocab->size; id++) {
+		unsigned char utf8[UTF8_MAX];
+		json_t *entry;
+		if (vocab->unit == VOCAB_BYTE)
+			entry = json_integer((json_int_t)vocab->symbols[id]);
+		else
+			entry = json_stringn(
+				(char *)utf8, (size_t)utf8_encode(vocab->symbols[id], utf8));
+		if (json_array_append_new(list, entry) < 0)
+			goto out;
+	}
+	text = json_dumps(list, JSON_COMPACT);
+out:
+	json_decref(list);
+	return text;
+}
+
+/* Sets a key and frees the text; false without memory. */
+static bool put_owned(json_t *object, const char *key, char *text)
+{
+	bool ok = text && json_object_set_new(object, key, json_string(text)) == 0;
+	free(text);
+	return ok;
+}
+
+static bool put(json_t *object, const char *key, const char *text)
+{
+	return json_object_set_new(object, key, json_string(text)) == 0;
+}
+
+/* The metadata in its fixed order, the CRC's place held by zeros; NULL without memory. */
+static json_t *make_metadata(const struct model_file *model)
+{
+	char hidden[16], layers[16], dropout[32];
+	snprintf(hidden, sizeof hidden, "%u", (unsigned)model->params.hidden);
+	snprintf(layers, sizeof layers, "%u", (unsigned)model->params.layers);
+	int precision = 1;
+	do
+		snprintf(dropout, sizeof dropout, "%.*g", precision, model->dropout);
+	while (precision++ < 17 && strtod(dropout, NULL) != model->dropout);
+
+	json_t *meta = json_object();
+	bool ok = put(meta, "crc32", "00000000") && put(meta, "format", "pt") &&
+		  put(meta, "n_hidden", hidden) && put(meta, "n_layers", layers) &&
+		  put(meta, "drop_prob", dropout);
+	if (ok && model->has_vocab) {
+		const struct vocab *vocab = &model->vocab;
+		ok = put_owned(meta, "tokens", tokens_text(vocab)) &&
+		     put(meta, "unit", vocab->unit == VOCAB_BYTE ? "byte" : "codepoint") &&
+		     put(meta, "newlines",
+			     vocab->newlines == VOCAB_UNIVERSAL ? "universal" : "keep");
+	}
+	if (ok && model->training)
+		ok = put_owned(meta, "training", object_text(model->training));
+	if (ok && model->checkpoint)
+		ok = put_owned(meta, "checkpoint", object_text(model->checkpoint));
+	if (!ok) {
+		json_decref(meta);
+		meta = NULL;
+	}
+	return meta;
+}
+
+/* Tensor i's data in the file's layout; `scratch` takes that of one which lies otherwise in memory.
+ */
+static const float *file_data(const struct model_file *model, size_t i, float *scratch)
+{
+	const struct params *params = &model->params;
+	if (i >= params->count)
+		return model->tensors[i - params->count].data;
+	if (!params->v[i].transposed)
+		return model->weights + params->v[i].offset;
+	params_to_file(params, i, model->weights, scratch);
+	return scratch;
+}
+
+int model_file_write(const struct model_file *model, struct output *out, struct error *err)
+{
+	int rc = -1;
+	const struct params *params = &model->params;
+	size_t count = params->count + model->tensor_count, head_bytes;
+	unsigned char *head = NULL;
+	char(*names)[sizeof TRAIN + sizeof model->tensors->name] =
+		calloc(model->tensor_count + 1, sizeof *names);
+	struct safetensors_tensor *tensors = calloc(count, sizeof *tensors);
+	float *scratch = malloc(params_layer(params, 0, PARAM_W_IH)->size * sizeof *scratch);
+	json_t *meta = make_metadata(model);
+	if (!names || !tensors || !scratch || !meta) {
+		error_memory(err, count * sizeof *tensors, "the header of a model");
+		goto out;
+	}
+	assert(!model->has_vocab || model->vocab.size == params->vocab);
+	assert(!model->tensor_count || model->checkpoint);
+	for (size_t i = 0; i < params->count; i++) {
+		const struct param *p = &params->v[i];
+		tensors[i] = (struct safetensors_tensor){.name = p->name,
+			.dtype = "F32",
+			.dims = p->cols ? 2 : 1,
+			.shape = {p->rows, p->cols}};
+	}
+	for (size_t i = 0; i < model->tensor_count; i++) {
+		const struct model_tensor *from = &model->tensors[i];
+		struct safetensors_tensor *t = &tensors[params->count + i];
+		snprintf(names[i], sizeof *names, TRAIN "%s", from->name);
+		*t = (struct safetensors_tensor){
+			.name = names[i], .dtype = "F32", .dims = from->dims};
+		memcpy(t->shape, from->shape, sizeof from->shape);
+	}
+	if (safetensors_header(meta, tensors, count, ALIGN, &head, &head_bytes, err) < 0)
+		goto out;
+
+	uLong crc = crc32_z(0, head, head_bytes);
+	char digits[CRC_DIGITS + 1];
+	for (size_t i = 0; i < count; i++)
+		crc = crc32_z(crc, (const unsigned char *)file_data(model, i, scratch),
+			(size_t)(tensors[i].end - tensors[i].begin));
+	snprintf(digits, sizeof digits, "%08lx", crc);
+	memcpy(head + CRC_OFFSET, digits, CRC_DIGITS);
+
+	if (output_write(out, head, head_bytes, err) < 0)
+		goto out;
+	for (size_t i = 0; i < count; i++)
+		if (output_write(out, file_data(model, i, scratch),
+			    (size_t)(tensors[i].end - tensors[i].begin), err) < 0)
+			goto out;
+	rc = 0;
+out:
+	json_decref(meta);
+	free(head);
+	free(scratch);
+	free(tensors);
+	free(names);
+	return rc;
+}
