@@ -6,8 +6,8 @@
  *     while ((n = text_read(&text, &vocab, ids, capacity, err)) > 0) ...
  *     text_close(&text);
  *
- * Several files are one text, as if cat(1) had joined them: a character or a CRLF that begins in one
- * file may end in the next. Memory does not grow with the text. */
+ * Several files are one text, as if cat(1) had joined them: a character or a CRLF that begins in
+ * one file may end in the next. Memory does not grow with the text. */
 #ifndef FORMATS_TEXT_H
 #define FORMATS_TEXT_H
 
@@ -21,7 +21,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* What becomes of a character that the vocabulary lacks; any other value is the id that stands for it. */
+/* What becomes of a character that the vocabulary lacks; any other value is the id that stands for
+ * it. */
 #define TEXT_UNKNOWN_ERROR VOCAB_NONE
 #define TEXT_UNKNOWN_SKIP (VOCAB_NONE - 1)
 
@@ -42,9 +43,10 @@ struct text {
 	size_t count;       /* of them; 0 reads standard input */
 	enum vocab_unit unit;
 	enum vocab_newlines newlines;
-	bool replace_invalid;       /* each invalid sequence is TEXT_REPLACEMENT, not an error */
-	uint32_t unknown;           /* TEXT_UNKNOWN_ERROR, TEXT_UNKNOWN_SKIP or an id */
-	const char *invalid_advice; /* end of the message about invalid UTF-8: the way out; or NULL */
+	bool replace_invalid; /* each invalid sequence is TEXT_REPLACEMENT, not an error */
+	uint32_t unknown;     /* TEXT_UNKNOWN_ERROR, TEXT_UNKNOWN_SKIP or an id */
+	const char
+		*invalid_advice; /* end of the message about invalid UTF-8: the way out; or NULL */
 	const char *unknown_advice; /* ... about an unknown character */
 
 	/* Counted while reading. */
@@ -63,6 +65,7 @@ struct text {
 	size_t begin, end;     /* unread bytes of it */
 	size_t carried;        /* bytes at its front that an earlier block left over */
 	struct text_place first, block; /* of buffer[0] and buffer[carried] */
+	bool ended;                     /* no byte follows those in the buffer */
 	bool after_cr;                  /* a line feed that comes next belongs to it */
 };
 
@@ -74,10 +77,10 @@ int text_open(struct text *text, struct error *err);
  * can be read twice. An empty text has no vocabulary: 65. `vocab` becomes the caller's. */
 int text_survey(struct text *text, struct vocab *vocab, struct error *err);
 
-/* Reads at most n >= 1 characters as ids: the count, 0 only at the end, -1 on failure: 65 for invalid
- * UTF-8, unknown characters and an empty text; 66 and 74. */
-ssize_t text_read(struct text *text, const struct vocab *vocab, uint32_t *ids, size_t n,
-	struct error *err);
+/* Reads at most n >= 1 characters as ids: the count, 0 only at the end, -1 on failure: 65 for
+ * invalid UTF-8, unknown characters and an empty text; 66 and 74. */
+ssize_t text_read(
+	struct text *text, const struct vocab *vocab, uint32_t *ids, size_t n, struct error *err);
 
 /* Releases everything; harmless twice. */
 void text_close(struct text *text);

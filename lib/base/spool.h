@@ -1,4 +1,5 @@
-/* spool.h: bytes written once, then read at any place: the contents of a pipe, kept to be read again.
+/* spool.h: bytes written once, then read at any place: the contents of a pipe, kept to be read
+ * again.
  *
  *     struct spool spool;
  *     if (spool_init(&spool, err) < 0) return -1;
@@ -16,9 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-	SPOOL_MEMORY = 8 << 20
-};
+enum { SPOOL_MEMORY = 8 << 20 };
 
 struct spool {
 	unsigned char *memory; /* (SPOOL_MEMORY); owned */

@@ -1,0 +1,107 @@
+/* spool.c: memory first, then an unlinked temporary file. */
+#include "base/spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *directory(void)
+{
+	const char *dir = getenv("TMPDIR");
+	return dir && *dir ? dir : "/tmp";
+}
+
+int spool_init(struct spool *spool, struct error *err)
+{
+	*spool = (struct spool){.fd = -1};
+	spool->memory = malloc(SPOOL_MEMORY);
+	if (!spool->memory)
+		return error_memory(err, SPOOL_MEMORY, "the spool");
+	return 0;
+}
+
+/* Opens a file that has no name, or loses it at once where the file system can't do without. */
+static int open_unnamed(const char *dir, struct error *err)
+{
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
+	char path[4096];
+	int n = snprintf(path, sizeof path, "%s/charpipe-XXXXXX", dir);
+	if (n < 0 || (size_t)n >= sizeof path)
+		return error_set(err, STATUS_IO, "$TMPDIR is too long for a path");
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, STATUS_IO,
+			"can't make a temporary file in %s (set TMPDIR to move it)", dir);
+	unlink(path);
+	return fd;
+}
+
+static int write_file(struct spool *spool, const unsigned char *buf, size_t n, struct error *err)
+{
+	if (spool->fd < 0 && (spool->fd = open_unnamed(directory(), err)) < 0)
+		return -1;
+	while (n > 0) {
+		ssize_t done = write(spool->fd, buf, n);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return error_errno(err, STATUS_IO,
+				"can't write a temporary file in %s (set TMPDIR to move it)",
+				directory());
+		buf += done;
+		n -= (size_t)done;
+		spool->size += (uint64_t)done;
+	}
+	return 0;
+}
+
+int spool_write(struct spool *spool, const void *buf, size_t n, struct error *err)
+{
+	size_t kept = 0;
+	if (spool->size < SPOOL_MEMORY) {
+		size_t room = SPOOL_MEMORY - (size_t)spool->size;
+		kept = n < room ? n : room;
+		memcpy(spool->memory + spool->size, buf, kept);
+		spool->size += kept;
+	}
+	return kept < n ? write_file(spool, (const unsigned char *)buf + kept, n - kept, err) : 0;
+}
+
+int spool_read(const struct spool *spool, uint64_t offset, void *buf, size_t n, struct error *err)
+{
+	unsigned char *to = buf;
+	if (offset < SPOOL_MEMORY) {
+		size_t room = SPOOL_MEMORY - (size_t)offset;
+		size_t kept = n < room ? n : room;
+		memcpy(to, spool->memory + offset, kept);
+		to += kept;
+		offset += kept;
+		n -= kept;
+	}
+	while (n > 0) {
+		ssize_t done = pread(spool->fd, to, n, (off_t)(offset - SPOOL_MEMORY));
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return error_errno(err, STATUS_IO, "can't read the temporary file");
+		if (done == 0)
+			return error_set(err, STATUS_IO, "the temporary file became shorter");
+		to += done;
+		offset += (uint64_t)done;
+		n -= (size_t)done;
+	}
+	return 0;
+}
+
+void spool_release(struct spool *spool)
+{
+	if (spool->memory && spool->fd >= 0)
+		close(spool->fd);
+	free(spool->memory);
+	*spool = (struct spool){.fd = -1};
+}
