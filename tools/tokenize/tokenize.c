@@ -1,0 +1,317 @@
+/* tokenize: text to a token stream, and back. */
+#include "base/input.h"
+#include "base/utf8.h"
+#include "formats/text.h"
+#include "formats/tokens.h"
+#include "formats/vocab_file.h"
+#include "tools/tool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { IDS = 16 << 10 }; /* at a time */
+
+struct values {
+	struct tool_common common;
+	bool bytes, universal_newlines, decode, text;
+	const char *vocab, *unknown;
+	unsigned invalid; /* index in invalid_choices */
+};
+
+static const char *const invalid_choices[] = {"error", "replace", NULL};
+
+#define AT(member) offsetof(struct values, member)
+static const struct option table[] = {
+	{.letter = 'b',
+		.name = "bytes",
+		.type = OPTION_FLAG,
+		.offset = AT(bytes),
+		.help = "take bytes as symbols, all 256 of them, instead of UTF-8 characters"},
+	{.letter = 'u',
+		.name = "universal-newlines",
+		.type = OPTION_FLAG,
+		.offset = AT(universal_newlines),
+		.help = "read CRLF and CR as LF, as Python's text mode does"},
+	{.name = "vocab",
+		.argument = "FILE",
+		.type = OPTION_TEXT,
+		.offset = AT(vocab),
+		.help = "take the symbols, their order, unit and newlines from a token stream, "
+			"shards or a model"},
+	{.name = "unknown",
+		.argument = "error|skip|CHAR",
+		.type = OPTION_TEXT,
+		.offset = AT(unknown),
+		.initial = "error",
+		.help = "what becomes of characters that --vocab lacks: an error, nothing, or "
+			"CHAR"},
+	{.name = "invalid",
+		.argument = "error|replace",
+		.type = OPTION_CHOICE,
+		.offset = AT(invalid),
+		.initial = "error",
+		.choices = invalid_choices,
+		.help = "what becomes of bytes that are not UTF-8: an error, or U+FFFD"},
+	{.letter = 'd',
+		.name = "decode",
+		.type = OPTION_FLAG,
+		.offset = AT(decode),
+		.help = "turn token streams back into text"},
+	{.letter = 't',
+		.name = "text",
+		.type = OPTION_FLAG,
+		.offset = AT(text),
+		.help = "write the ids as decimal numbers, one a line"},
+	TOOL_OPTIONS(struct values),
+	{0},
+};
+
+/* --- ids out: a token stream or lines of text --------------------------------------------------
+ */
+
+struct sink {
+	struct output out;
+	bool text;
+	struct tokens_writer tokens;
+	uint64_t count; /* of ids */
+};
+
+static int put_decimal(struct output *out, const uint32_t *ids, size_t n, struct error *err)
+{
+	char lines[512 * sizeof "4294967295"];
+	for (size_t i = 0; i < n;) {
+		char *to =
+			lines + sizeof lines; /* filled from the back: digits come out last first */
+		size_t stop = n - i < 512 ? n : i + 512;
+		for (size_t k = stop; k-- > i;) {
+			uint32_t id = ids[k];
+			*--to = '\n';
+			do
+				*--to = (char)('0' + id % 10);
+			while ((id /= 10) > 0);
+		}
+		if (output_write(out, to, (size_t)(lines + sizeof lines - to), err) < 0)
+			return -1;
+		i = stop;
+	}
+	return 0;
+}
+
+static int sink_put(struct sink *sink, const uint32_t *ids, size_t n, struct error *err)
+{
+	sink->count += n;
+	return sink->text ? put_decimal(&sink->out, ids, n, err)
+			  : tokens_write(&sink->tokens, ids, n, err);
+}
+
+/* --- text to ids -------------------------------------------------------------------------------
+ */
+
+/* The vocabulary of --vocab, with which the other options have to agree. */
+static int read_vocab(const struct values *v, int files, struct vocab *vocab, struct error *err)
+{
+	if (strcmp(v->vocab, "-") == 0 && files == 0)
+		return error_set(
+			err, STATUS_USAGE, "--vocab and the text can't both be standard input");
+	if (vocab_file_read(vocab, v->vocab, err) < 0)
+		return -1;
+	if (v->bytes && vocab->unit != VOCAB_BYTE)
+		error_set(err, STATUS_USAGE, "--bytes contradicts %s, whose symbols are characters",
+			v->vocab);
+	else if (v->universal_newlines && vocab->newlines != VOCAB_UNIVERSAL)
+		error_set(err, STATUS_USAGE,
+			"--universal-newlines contradicts %s, which keeps newlines as they are",
+			v->vocab);
+	else
+		return 0;
+	vocab_release(vocab);
+	return -1;
+}
+
+static int parse_unknown(
+	const char *word, const struct vocab *vocab, uint32_t *unknown, struct error *err)
+{
+	if (strcmp(word, "error") == 0 || strcmp(word, "skip") == 0) {
+		*unknown = *word == 'e' ? TEXT_UNKNOWN_ERROR : TEXT_UNKNOWN_SKIP;
+		return 0;
+	}
+	const unsigned char *s = (const unsigned char *)word;
+	size_t n = strlen(word);
+	uint32_t symbol = *s;
+	bool single = n == 1 && vocab->unit == VOCAB_BYTE;
+	if (n > 0 && vocab->unit == VOCAB_CODEPOINT)
+		single = utf8_decode(s, n, &symbol) == (int)n;
+	if (!single)
+		return error_set(err, STATUS_USAGE,
+			"--unknown: \"%s\" is neither error nor skip nor a single %s", word,
+			vocab->unit == VOCAB_BYTE ? "byte" : "character");
+	*unknown = vocab_find(vocab, symbol);
+	if (*unknown == VOCAB_NONE)
+		return error_set(err, STATUS_USAGE,
+			"--unknown: \"%s\" itself is not in the vocabulary", word);
+	return 0;
+}
+
+static void report(const struct tool *tool, const struct text *text, const struct vocab *vocab,
+	const struct sink *sink)
+{
+	const struct values *v = tool->values;
+	if (text->invalid_count > 0)
+		tool_note(tool, "replaced %llu invalid UTF-8 sequences by U+FFFD",
+			(unsigned long long)text->invalid_count);
+	if (text->unknown_count > 0 && text->unknown == TEXT_UNKNOWN_SKIP)
+		tool_note(tool, "skipped %llu characters that are not in the vocabulary",
+			(unsigned long long)text->unknown_count);
+	else if (text->unknown_count > 0)
+		tool_note(tool, "replaced %llu characters that are not in the vocabulary by \"%s\"",
+			(unsigned long long)text->unknown_count, v->unknown);
+	if (text->carriage_returns && text->newlines == VOCAB_KEEP)
+		tool_note(tool, "the text has carriage returns (CRLF line ends?); "
+				"-u reads them as line feeds, as Python's text mode does");
+	tool_detail(tool, "%llu bytes, %llu ids over %lu symbols", (unsigned long long)text->bytes,
+		(unsigned long long)sink->count, (unsigned long)vocab->size);
+}
+
+static int pump(const struct tool *tool, struct text *text, const struct vocab *vocab,
+	struct sink *sink, struct error *err)
+{
+	uint32_t ids[IDS];
+	ssize_t n;
+	while ((n = text_read(text, vocab, ids, IDS, err)) > 0) {
+		if (sink_put(sink, ids, (size_t)n, err) < 0)
+			return -1;
+		tool_progress(tool, "%.1f MB", (double)text->bytes / 1e6);
+	}
+	tool_progress_end(tool);
+	if (n == 0 && sink->count == 0)
+		return error_set(err, STATUS_DATA, "no character of the text is in the vocabulary");
+	return (int)n;
+}
+
+static int encode(struct tool *tool, int argc, char **argv, struct error *err)
+{
+	const struct values *v = tool->values;
+	struct text text = {
+		.files = argv,
+		.count = (size_t)argc,
+		.unit = v->bytes ? VOCAB_BYTE : VOCAB_CODEPOINT,
+		.newlines = v->universal_newlines ? VOCAB_UNIVERSAL : VOCAB_KEEP,
+		.replace_invalid = v->invalid == 1,
+		.unknown = TEXT_UNKNOWN_ERROR,
+		.invalid_advice = "; --invalid replace makes it U+FFFD, -b takes any bytes",
+		.unknown_advice = "; --unknown skip leaves such characters out",
+	};
+	struct vocab vocab = {0};
+	struct sink sink = {.text = v->text};
+	int rc = -1;
+
+	if (v->vocab != NULL) {
+		if (read_vocab(v, argc, &vocab, err) < 0)
+			return -1;
+		if (parse_unknown(v->unknown, &vocab, &text.unknown, err) < 0)
+			goto out;
+		text.unit = vocab.unit;
+		text.newlines = vocab.newlines;
+	}
+	if (text_open(&text, err) < 0)
+		goto out;
+	if (tool_output(tool, &sink.out, !v->text, err) < 0)
+		goto close_text;
+	if (v->vocab == NULL && text_survey(&text, &vocab, err) < 0)
+		goto close_output;
+	if (!v->text && tokens_write_header(&sink.tokens, &sink.out, &vocab, err) < 0)
+		goto close_output;
+	rc = pump(tool, &text, &vocab, &sink, err);
+	if (rc == 0 && !v->text)
+		rc = tokens_write_end(&sink.tokens, err);
+	if (rc == 0)
+		rc = output_commit(&sink.out, err);
+	if (rc == 0)
+		report(tool, &text, &vocab, &sink);
+	if (!v->text)
+		tokens_writer_release(&sink.tokens);
+close_output:
+	output_discard(&sink.out);
+close_text:
+	text_close(&text);
+out:
+	vocab_release(&vocab);
+	return rc;
+}
+
+/* --- ids to text -------------------------------------------------------------------------------
+ */
+
+static int decode_file(const char *path, struct output *out, struct error *err)
+{
+	struct input in;
+	struct tokens_reader reader;
+	uint32_t ids[IDS];
+	unsigned char text[IDS * UTF8_MAX];
+	ssize_t n = -1;
+	if (input_open(&in, path, INPUT_GUNZIP, err) < 0)
+		return -1;
+	if (tokens_read_header(&reader, &in, err) < 0)
+		goto out;
+	while ((n = tokens_read(&reader, ids, IDS, err)) > 0) {
+		unsigned char *to = text;
+		for (ssize_t i = 0; i < n; i++)
+			to += vocab_text(&reader.vocab, ids[i], to);
+		n = output_write(out, text, (size_t)(to - text), err);
+		if (n < 0)
+			break;
+	}
+	tokens_reader_release(&reader);
+out:
+	input_close(&in);
+	return (int)n;
+}
+
+/* --decode reads a vocabulary with each stream: what says how to read text has no meaning there. */
+static int refuse_with_decode(const struct tool *tool, struct error *err)
+{
+	static const char *const others[] = {
+		"bytes", "universal-newlines", "vocab", "unknown", "invalid", "text", NULL};
+	for (const char *const *name = others; *name != NULL; name++)
+		if (options_given(&tool->options, *name))
+			return error_set(err, STATUS_USAGE, "--decode takes no --%s", *name);
+	return 0;
+}
+
+static int decode(struct tool *tool, int argc, char **argv, struct error *err)
+{
+	struct output out;
+	if (refuse_with_decode(tool, err) < 0)
+		return -1;
+	if (tool_output(tool, &out, false, err) < 0)
+		return -1;
+	int rc = argc == 0 ? decode_file("-", &out, err) : 0;
+	for (int i = 0; i < argc && rc == 0; i++)
+		rc = decode_file(argv[i], &out, err);
+	if (rc == 0)
+		rc = output_commit(&out, err);
+	output_discard(&out);
+	return rc;
+}
+
+static int run(struct tool *tool, int argc, char **argv, struct error *err)
+{
+	const struct values *v = tool->values;
+	return v->decode ? decode(tool, argc, argv, err) : encode(tool, argc, argv, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct values values;
+	struct tool tool = {
+		.name = "tokenize",
+		.synopsis = "[OPTION...] [FILE...]",
+		.summary = "Reads text, writes a token stream: a vocabulary, and each character's "
+			   "place "
+			   "in it.",
+		.table = table,
+		.values = &values,
+		.run = run,
+	};
+	return tool_main(&tool, argc, argv);
+}
