@@ -85,7 +85,8 @@ static int begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, struc
 	snprintf(digits, sizeof digits, "%08x", (unsigned)*crc);
 	size_t rest = CRC_OFFSET + CRC_DIGITS;
 	if (strcmp(text, digits) != 0 || st->head_bytes < rest ||
-		memcmp(st->head + SAFETENSORS_LENGTH_BYTES, CRC_KEY, sizeof CRC_KEY - 1) != 0)
+		memcmp(st->head + SAFETENSORS_LENGTH_BYTES, CRC_KEY, sizeof CRC_KEY - 1) != 0 ||
+		memcmp(st->head + CRC_OFFSET, digits, CRC_DIGITS) != 0)
 		return error_set(err, STATUS_DATA,
 			"metadata crc32: expected as eight hex digits at byte %d", CRC_OFFSET);
 	uLong sum = crc32_z(0, st->head, CRC_OFFSET);
@@ -160,7 +161,6 @@ static int match_tensors(struct model_file *model, const struct safetensors *st,
 	for (size_t i = 0; i < st->count; i++) {
 		const struct safetensors_tensor *t = &st->tensors[i];
 		struct model_tensor *to = &model->tensors[model->tensor_count];
-		const char *name = t->name + sizeof TRAIN - 1;
 		char text[96];
 		if (owner[i])
 			continue;
@@ -168,6 +168,7 @@ static int match_tensors(struct model_file *model, const struct safetensors *st,
 			return error_set(err, STATUS_DATA,
 				"tensor %s: unknown; expected lstm.* and fc.* of one direction",
 				t->name);
+		const char *name = t->name + sizeof TRAIN - 1;
 		if (!model->checkpoint || strcmp(t->dtype, "F32") != 0 || t->dims > 3 ||
 			strlen(name) >= sizeof to->name)
 			return error_set(err, STATUS_DATA,
@@ -416,9 +417,11 @@ static int read_data(struct model_file *model, struct safetensors *st, const siz
 		const struct safetensors_tensor *t = &st->tensors[i];
 		const struct param *p = owner[i] ? &params->v[owner[i] - 1] : NULL;
 		size_t n = p ? p->size : (size_t)(t->end - t->begin) / sizeof(float);
-		float *to = !p              ? (extra++)->data
-			    : p->transposed ? untransposed
-					    : model->weights + p->offset;
+		float *to = untransposed;
+		if (!p)
+			to = (extra++)->data;
+		else if (!p->transposed)
+			to = model->weights + p->offset;
 		bool finite;
 		if (read_floats(st, t, to, n, scratch, &finite, err) < 0)
 			goto out;
