@@ -22,7 +22,7 @@ LIBS     = openblas zlib yaml-0.1 jansson
 base_src    = error input output spool option utf8 pool
 nn_src      = params model lstm adam sampler
 cpu_src     = cpu
-formats_src = yaml vocab text stream tokens shards safetensors model config
+formats_src = yaml vocab vocab_file text stream tokens shards safetensors model config
 lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/cpu/%.c) \
               $(formats_src:%=formats/%.c)
 tool_src    = tools/tool.c tools/device.c
