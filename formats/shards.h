@@ -7,6 +7,7 @@
 #define FORMATS_SHARDS_H
 
 #include "base/error.h"
+#include "base/spool.h"
 #include "formats/stream.h"
 #include "formats/vocab.h"
 
@@ -65,10 +66,11 @@ struct shards {
 	struct shards_header header;
 	uint32_t crc; /* of all payloads joined: the data's identity */
 	/* private: */
-	const char *name; /* the input's */
-	int fd; /* a plain file, or an unlinked temporary with a pipe's or gzip's frames */
-	bool own_fd;
-	uint64_t first[SHARDS_SPLITS]; /* offset in fd of each split's first frame */
+	const char *name;              /* the input's */
+	int fd;                        /* the input's, where it can be read again */
+	bool spooled;                  /* ... else the frames are in the spool */
+	struct spool spool;            /* owned */
+	uint64_t first[SHARDS_SPLITS]; /* offset of each split's first frame in either */
 	unsigned char *frame;          /* the largest frame; owned */
 };
 

@@ -15,12 +15,12 @@ enum {
 
 struct tokens_writer {
 	struct stream_writer stream;
-	unsigned id_bytes;      /* 1, 2 or 4 */
-	unsigned char *payload; /* one frame; owned */
-	size_t used;            /* bytes of it */
+	const struct vocab *vocab; /* not owned */
+	unsigned char *payload;    /* one frame; owned */
+	size_t used;               /* bytes of it */
 };
 
-/* Writes the header. `out` stays the caller's and must outlive the writer; `vocab` is not kept. */
+/* Writes the header. `out` and `vocab` stay the caller's and must outlive the writer. */
 int tokens_write_header(
 	struct tokens_writer *w, struct output *out, const struct vocab *vocab, struct error *err);
 /* Appends n ids, each below the vocabulary's size (not checked: the reader does). */
@@ -30,11 +30,9 @@ void tokens_writer_release(struct tokens_writer *w);
 
 struct tokens_reader {
 	struct stream_reader stream;
-	struct vocab vocab; /* owned */
-	unsigned id_bytes;
+	struct vocab vocab;     /* owned */
 	unsigned char *payload; /* owned */
 	size_t begin, end;      /* unread bytes of it */
-	uint64_t offset;        /* of the payload in the stream */
 	uint64_t ids;           /* in the frames read so far */
 };
 

@@ -60,6 +60,12 @@ const char *vocab_newlines_name(enum vocab_newlines newlines);
 unsigned vocab_id_bytes(const struct vocab *vocab);
 const char *vocab_dtype(const struct vocab *vocab);
 
+/* Ids as they stand in a stream, vocab_id_bytes() each, little-endian: to there and back, and the
+ * index of the first one that is not below the vocabulary's size (n: there is none). */
+void vocab_pack(const struct vocab *vocab, const uint32_t *ids, size_t n, unsigned char *bytes);
+void vocab_unpack(const struct vocab *vocab, const unsigned char *bytes, size_t n, uint32_t *ids);
+size_t vocab_check(const struct vocab *vocab, const unsigned char *bytes, size_t n);
+
 bool vocab_equal(const struct vocab *a, const struct vocab *b); /* order, unit, newlines included */
 
 /* Makes map (from->size entries, the caller's) such that map[id in from] is the id of the same

@@ -1,7 +1,7 @@
 /* yaml.h: the strict part of YAML that headers and configurations use, as a small tree.
  *
  * One document of mappings, sequences and scalars. Refused: duplicate keys, keys that are not
- * scalars, anchors, aliases, tags, directives, a second document, deep nesting, NUL in a scalar.
+ * scalars, anchors, aliases, tags, directives, a second document, deep nesting.
  * Nothing is converted while parsing: a scalar is its text, and whether it was quoted, so that 1
  * and "1" stay apart. The parser is libyaml's, driven event by event: stack and memory don't depend
  * on how the input nests, and a vocabulary of all of Unicode takes 20 bytes an entry and its text.
@@ -58,7 +58,8 @@ const struct yaml_node *yaml_root(const struct yaml *y);
 const struct yaml_node *yaml_first(const struct yaml *y, const struct yaml_node *container);
 const struct yaml_node *yaml_next(const struct yaml *y, const struct yaml_node *node);
 
-/* A scalar's text, NUL-terminated; valid until yaml_release(). */
+/* A scalar's text, valid until yaml_release(): scalar->count bytes, which may hold NULs, and a NUL.
+ */
 const char *yaml_text(const struct yaml *y, const struct yaml_node *scalar);
 
 /* Sets an error of the document's status, prefixed with the node's line; returns -1. */

@@ -1,0 +1,340 @@
+/* vocab.c: two tables, one for each direction, and their place in a stream's header. */
+#include "formats/vocab.h"
+#include "base/utf8.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SYMBOLS_PER_LINE = 16 /* of a header */
+};
+
+static const char *const unit_names[] = {"codepoint", "byte", NULL};
+static const char *const newlines_names[] = {"keep", "universal", NULL};
+static const char *const dtypes[] = {"|u1", "<u2", "<u4", NULL};
+
+static uint32_t unit_limit(enum vocab_unit unit)
+{
+	return unit == VOCAB_BYTE ? 256 : UTF8_CODEPOINTS;
+}
+
+static bool valid_symbol(enum vocab_unit unit, uint32_t symbol)
+{
+	bool surrogate = unit == VOCAB_CODEPOINT && symbol >= 0xD800 && symbol <= 0xDFFF;
+	return symbol < unit_limit(unit) && !surrogate;
+}
+
+int vocab_init(struct vocab *vocab, enum vocab_unit unit, enum vocab_newlines newlines,
+	const uint32_t *symbols, size_t size, struct error *err)
+{
+	uint32_t limit = unit_limit(unit);
+	char name[32];
+
+	*vocab = (struct vocab){.unit = unit, .newlines = newlines};
+	if (size == 0)
+		return error_set(err, STATUS_DATA, "the vocabulary is empty");
+	if (size > limit)
+		return error_set(err, STATUS_DATA,
+			"a vocabulary of %zu symbols, there are only %" PRIu32, size, limit);
+	vocab->size = (uint32_t)size;
+	vocab->symbols = malloc(size * sizeof *vocab->symbols);
+	vocab->ids = malloc(limit * sizeof *vocab->ids);
+	if (!vocab->symbols || !vocab->ids) {
+		vocab_release(vocab);
+		return error_memory(err, (size + limit) * sizeof *symbols, "a vocabulary");
+	}
+	memcpy(vocab->symbols, symbols, size * sizeof *symbols);
+	memset(vocab->ids, 0xFF, limit * sizeof *vocab->ids); /* VOCAB_NONE everywhere */
+	for (uint32_t id = 0; id < size; id++) {
+		uint32_t symbol = symbols[id];
+		if (!valid_symbol(unit, symbol)) {
+			vocab_release(vocab);
+			return error_set(err, STATUS_DATA,
+				"vocabulary: symbol %" PRIu32 " has the value %" PRIu32
+				", which is no %s",
+				id, symbol, unit == VOCAB_BYTE ? "byte" : "Unicode scalar value");
+		}
+		if (vocab->ids[symbol] != VOCAB_NONE) {
+			uint32_t before = vocab->ids[symbol];
+			vocab_name(vocab, symbol, name);
+			vocab_release(vocab);
+			return error_set(err, STATUS_DATA,
+				"vocabulary: symbols %" PRIu32 " and %" PRIu32 " are both %s",
+				before, id, name);
+		}
+		vocab->ids[symbol] = id;
+	}
+	return 0;
+}
+
+int vocab_copy(struct vocab *vocab, const struct vocab *from, struct error *err)
+{
+	return vocab_init(vocab, from->unit, from->newlines, from->symbols, from->size, err);
+}
+
+void vocab_release(struct vocab *vocab)
+{
+	free(vocab->symbols);
+	free(vocab->ids);
+	vocab->symbols = vocab->ids = NULL;
+	vocab->size = 0;
+}
+
+int vocab_text(const struct vocab *vocab, uint32_t id, unsigned char text[4])
+{
+	assert(id < vocab->size);
+	if (vocab->unit == VOCAB_CODEPOINT)
+		return utf8_encode(vocab->symbols[id], text);
+	text[0] = (unsigned char)vocab->symbols[id];
+	return 1;
+}
+
+const char *vocab_name(const struct vocab *vocab, uint32_t symbol, char buf[32])
+{
+	unsigned char text[UTF8_MAX];
+	if (vocab->unit == VOCAB_BYTE)
+		snprintf(buf, 32, "byte 0x%02" PRIX32, symbol);
+	else if (!yaml_visible(symbol))
+		snprintf(buf, 32, "U+%04" PRIX32, symbol);
+	else if (symbol < 0x80)
+		snprintf(buf, 32, "'%c'", (int)symbol);
+	else
+		snprintf(buf, 32, "U+%04" PRIX32 " '%.*s'", symbol, utf8_encode(symbol, text),
+			(const char *)text);
+	return buf;
+}
+
+const char *vocab_unit_name(enum vocab_unit unit)
+{
+	return unit_names[unit];
+}
+
+const char *vocab_newlines_name(enum vocab_newlines newlines)
+{
+	return newlines_names[newlines];
+}
+
+/* Index in `dtypes`. */
+static unsigned dtype_of(const struct vocab *vocab)
+{
+	return vocab->size <= 0x100 ? 0 : vocab->size <= 0x10000 ? 1 : 2;
+}
+
+unsigned vocab_id_bytes(const struct vocab *vocab)
+{
+	return 1u << dtype_of(vocab);
+}
+
+const char *vocab_dtype(const struct vocab *vocab)
+{
+	return dtypes[dtype_of(vocab)];
+}
+
+/* Two and four bytes: little-endian, not aligned; compilers make plain moves of these. */
+static uint32_t load(const unsigned char *bytes, size_t i, unsigned id_bytes)
+{
+	uint16_t half;
+	uint32_t word;
+	switch (id_bytes) {
+	case 1:
+		return bytes[i];
+	case 2:
+		memcpy(&half, bytes + 2 * i, sizeof half);
+		return le16toh(half);
+	default:
+		memcpy(&word, bytes + 4 * i, sizeof word);
+		return le32toh(word);
+	}
+}
+
+static void store(unsigned char *bytes, size_t i, unsigned id_bytes, uint32_t id)
+{
+	uint16_t half = htole16((uint16_t)id);
+	uint32_t word = htole32(id);
+	switch (id_bytes) {
+	case 1:
+		bytes[i] = (unsigned char)id;
+		break;
+	case 2:
+		memcpy(bytes + 2 * i, &half, sizeof half);
+		break;
+	default:
+		memcpy(bytes + 4 * i, &word, sizeof word);
+	}
+}
+
+/* Written out for each size, so that the choice stays outside the loops. */
+void vocab_pack(const struct vocab *vocab, const uint32_t *ids, size_t n, unsigned char *bytes)
+{
+	switch (vocab_id_bytes(vocab)) {
+	case 1:
+		for (size_t i = 0; i < n; i++)
+			store(bytes, i, 1, ids[i]);
+		break;
+	case 2:
+		for (size_t i = 0; i < n; i++)
+			store(bytes, i, 2, ids[i]);
+		break;
+	default:
+		for (size_t i = 0; i < n; i++)
+			store(bytes, i, 4, ids[i]);
+	}
+}
+
+void vocab_unpack(const struct vocab *vocab, const unsigned char *bytes, size_t n, uint32_t *ids)
+{
+	switch (vocab_id_bytes(vocab)) {
+	case 1:
+		for (size_t i = 0; i < n; i++)
+			ids[i] = load(bytes, i, 1);
+		break;
+	case 2:
+		for (size_t i = 0; i < n; i++)
+			ids[i] = load(bytes, i, 2);
+		break;
+	default:
+		for (size_t i = 0; i < n; i++)
+			ids[i] = load(bytes, i, 4);
+	}
+}
+
+static uint32_t largest(const unsigned char *bytes, size_t n, unsigned id_bytes)
+{
+	uint32_t max = 0;
+	switch (id_bytes) {
+	case 1:
+		for (size_t i = 0; i < n; i++)
+			max = load(bytes, i, 1) > max ? load(bytes, i, 1) : max;
+		break;
+	case 2:
+		for (size_t i = 0; i < n; i++)
+			max = load(bytes, i, 2) > max ? load(bytes, i, 2) : max;
+		break;
+	default:
+		for (size_t i = 0; i < n; i++)
+			max = load(bytes, i, 4) > max ? load(bytes, i, 4) : max;
+	}
+	return max;
+}
+
+size_t vocab_check(const struct vocab *vocab, const unsigned char *bytes, size_t n)
+{
+	unsigned id_bytes = vocab_id_bytes(vocab);
+	size_t i = 0;
+	if (largest(bytes, n, id_bytes) < vocab->size)
+		return n;
+	while (load(bytes, i, id_bytes) < vocab->size)
+		i++;
+	return i;
+}
+
+bool vocab_equal(const struct vocab *a, const struct vocab *b)
+{
+	return a->unit == b->unit && a->newlines == b->newlines && a->size == b->size &&
+	       memcmp(a->symbols, b->symbols, a->size * sizeof *a->symbols) == 0;
+}
+
+int vocab_remap(const struct vocab *from, const struct vocab *to, uint32_t *map, struct error *err)
+{
+	char name[32];
+	if (from->unit != to->unit)
+		return error_set(err, STATUS_DATA,
+			"the symbols are %ss, those of the other vocabulary are %ss",
+			unit_names[from->unit], unit_names[to->unit]);
+	for (uint32_t id = 0; id < from->size; id++) {
+		map[id] = vocab_find(to, from->symbols[id]);
+		if (map[id] == VOCAB_NONE)
+			return error_set(err, STATUS_DATA,
+				"the symbol %s is missing in the other vocabulary, which has "
+				"%" PRIu32 " symbols",
+				vocab_name(from, from->symbols[id], name), to->size);
+	}
+	return 0;
+}
+
+void vocab_write_keys(const struct vocab *vocab, FILE *f)
+{
+	fprintf(f, "unit: %s\nnewlines: %s\ndtype: \"%s\"\n", unit_names[vocab->unit],
+		newlines_names[vocab->newlines], vocab_dtype(vocab));
+}
+
+void vocab_write_symbols(const struct vocab *vocab, FILE *f)
+{
+	fputs("vocab: [", f);
+	for (uint32_t id = 0; id < vocab->size; id++) {
+		if (id > 0)
+			fputc(',', f);
+		fputs(id % SYMBOLS_PER_LINE == 0 ? "\n  " : " ", f);
+		if (vocab->unit == VOCAB_BYTE)
+			fprintf(f, "%" PRIu32, vocab->symbols[id]);
+		else
+			yaml_write_symbol(f, vocab->symbols[id]);
+	}
+	fputs("]\n", f);
+}
+
+/* One entry of the list as a symbol: for code points one quoted character, for bytes a number. */
+static int read_symbol(const struct yaml *y, const struct yaml_node *node, enum vocab_unit unit,
+	uint32_t *symbol, struct error *err)
+{
+	if (unit == VOCAB_BYTE) {
+		uint64_t value;
+		if (yaml_unsigned(y, node, "vocab", 0, 255, &value, err) < 0)
+			return -1;
+		*symbol = (uint32_t)value;
+		return 0;
+	}
+	/* The parser has decoded the escapes, so one character is one UTF-8 sequence. */
+	if (node->kind != YAML_SCALAR || node->plain || node->count == 0 ||
+		utf8_decode((const unsigned char *)yaml_text(y, node), node->count, symbol) !=
+			(int)node->count)
+		return yaml_error(y, node, err, "vocab: expected one quoted character an entry");
+	return 0;
+}
+
+int vocab_read(struct vocab *vocab, const struct yaml *y, struct error *err)
+{
+	const struct yaml_node *root = yaml_root(y);
+	const struct yaml_node *list = root ? yaml_get(y, root, "vocab") : NULL;
+	unsigned unit, newlines, dtype;
+	uint32_t *symbols = NULL;
+	int result = -1;
+
+	*vocab = (struct vocab){0};
+	if (!root)
+		return error_set(err, y->status, "the header is empty");
+	if (yaml_choice(y, yaml_get(y, root, "unit"), "unit", unit_names, &unit, err) < 0 ||
+		yaml_choice(y, yaml_get(y, root, "newlines"), "newlines", newlines_names, &newlines,
+			err) < 0 ||
+		yaml_choice(y, yaml_get(y, root, "dtype"), "dtype", dtypes, &dtype, err) < 0)
+		return -1;
+	if (!list || list->kind != YAML_SEQUENCE)
+		return yaml_error(y, list, err, "vocab: expected a list");
+	if (list->count == 0 || list->count > unit_limit(unit))
+		return yaml_error(y, list, err,
+			"vocab: expected 1 to %" PRIu32 " symbols, found %" PRIu32,
+			unit_limit(unit), list->count);
+	symbols = malloc(list->count * sizeof *symbols);
+	if (!symbols)
+		return error_memory(err, list->count * sizeof *symbols, "a vocabulary");
+	uint32_t *end = symbols;
+	for (const struct yaml_node *node = yaml_first(y, list); node; node = yaml_next(y, node))
+		if (read_symbol(y, node, unit, end++, err) < 0)
+			goto out;
+	if (vocab_init(vocab, unit, newlines, symbols, list->count, err) < 0)
+		goto out;
+	if (dtype != dtype_of(vocab)) {
+		yaml_error(y, yaml_get(y, root, "dtype"), err,
+			"dtype: expected \"%s\" for %" PRIu32 " symbols, found \"%s\"",
+			vocab_dtype(vocab), vocab->size, dtypes[dtype]);
+		vocab_release(vocab);
+		goto out;
+	}
+	result = 0;
+out:
+	free(symbols);
+	return result;
+}
