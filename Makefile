@@ -3,19 +3,24 @@
 # One variable per choice, to be set on the command line:
 #     make CC=clang SANITIZE=address,undefined B=build/asan bin=build/asan/bin
 
-CC      = gcc
-CFLAGS  = -O2 -g
-PREFIX  = /usr/local
-DESTDIR =
+CC       = gcc
+CFLAGS   = -O2 -g
+LDFLAGS  =
 SANITIZE =
-B       = build
-bin     = bin
-VERSION = 0.1.0
+PREFIX   = /usr/local
+DESTDIR  =
+B        = build
+bin      = bin
 PKG_CONFIG = pkg-config
-PYTHON  = /usr/bin/python3
+PYTHON   = /usr/bin/python3
+PROVE    = prove -j2
 
+VERSION  = 0.1.0
 TOOLS    = tokenize batchify train sample evalloss
 LIBS     = openblas zlib yaml-0.1 jansson
+
+# What `make` alone makes, whatever stands first below.
+.DEFAULT_GOAL = all
 
 # --- sources ------------------------------------------------------------------------------------
 
@@ -26,6 +31,8 @@ formats_src = yaml vocab vocab_file text stream tokens shards safetensors model 
 lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/cpu/%.c) \
               $(formats_src:%=formats/%.c)
 tool_src    = tools/tool.c tools/device.c
+train_src   = checkpoint log run signals
+test_src    = tests/unit/reference.c
 
 # lib/cpu/kernels.c is compiled once for each vector width; cpu.c chooses at run time.
 machine := $(shell $(CC) -dumpmachine)
@@ -40,60 +47,179 @@ kernel_flags_generic =
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
 unit_tests = error input output option utf8 pool philox params kernels ops model adam sampler \
-             yaml vocab stream tokens shards safetensors model_file config layers
+             yaml vocab stream tokens shards safetensors model_file config
 
 # --- flags --------------------------------------------------------------------------------------
 
 warnings = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
            -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla
-hardening = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 ifneq ($(SANITIZE),)
-hardening = -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+hardening  = -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 link_flags = -fsanitize=$(SANITIZE)
 else
+hardening  = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 link_flags = -pie -Wl,-z,relro,-z,now
 endif
 # Sums must round the same way in every build: no contraction, no fast-math.
-all_flags = -std=gnu11 -ffp-contract=off -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
-            -DCHARPIPE_VERSION='"$(VERSION)"' -I. -Ilib $(warnings) $(hardening) $(CFLAGS) -MMD -MP -pthread
-lib_cflags := $(shell $(PKG_CONFIG) --cflags $(filter-out openblas,$(LIBS)) 2>/dev/null)
-blas_cflags := $(shell $(PKG_CONFIG) --cflags openblas 2>/dev/null)
-lib_ldlibs := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null) -lm -pthread
+language  = -std=gnu11 -ffp-contract=off -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+            -DCHARPIPE_VERSION='"$(VERSION)"' -I. -Ilib -pthread
+pkg_flags = $(shell $(PKG_CONFIG) --cflags $(LIBS) cmocka 2>/dev/null)
+pkg_libs := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null)
+all_flags := $(language) $(pkg_flags) $(warnings) $(hardening) $(CFLAGS)
+libraries = $(pkg_libs) -lm -pthread
+
+COMPILE = @mkdir -p $(@D) && echo "CC $@" && $(CC) $(all_flags) -MMD -MP
+LINK    = @mkdir -p $(@D) && echo "LD $@" && $(CC) $(hardening) $(CFLAGS) $(link_flags) $(LDFLAGS)
+
+# Goals that compile need the libraries, and a stamp that makes other flags rebuild everything.
+ifneq ($(filter-out help clean uninstall format,$(or $(MAKECMDGOALS),all)),)
+missing := $(foreach l,$(LIBS),$(if $(shell $(PKG_CONFIG) --exists $l 2>&1 || echo no),$l))
+ifneq ($(strip $(missing)),)
+$(error $(PKG_CONFIG) finds no $(strip $(missing)): ./bootstrap installs what is missing)
+endif
+stamp := $(CC) $(all_flags) $(link_flags) $(LDFLAGS) $(libraries)
+ifneq ($(file <$(B)/flags),$(stamp))
+$(shell mkdir -p $(B))
+$(file >$(B)/flags,$(stamp))
+endif
+endif
 
 # --- programs -----------------------------------------------------------------------------------
 
 .PHONY: all
+all: ## the programs, into bin/, and their man pages (the default)
 all: $(TOOLS:%=$(bin)/%) $(TOOLS:%=$(B)/man/%.1)
+
+tool_obj = $(patsubst %,$(B)/tools/$1/%.o,$1 $($1_src))
+$(foreach t,$(TOOLS),$(eval $(bin)/$t: $(call tool_obj,$t)))
+
+$(TOOLS:%=$(bin)/%): $(tool_src:%.c=$(B)/%.o) $(B)/libcharpipe.a
+	$(LINK) -o $@ $(filter %.o,$^) $(B)/libcharpipe.a $(libraries)
 
 $(B)/libcharpipe.a: $(lib_src:%.c=$(B)/%.o) $(kernel_obj)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
-$(TOOLS:%=$(bin)/%): $(bin)/%: $(B)/tools/%.o $(tool_src:%.c=$(B)/%.o) $(B)/libcharpipe.a
-	@mkdir -p $(@D)
-	$(CC) $(link_flags) $(LDFLAGS) -o $@ $^ $(lib_ldlibs)
+$(B)/%.o: %.c $(B)/flags
+	$(COMPILE) -c -o $@ $<
 
-$(foreach t,$(TOOLS),$(eval $(B)/tools/$t.o: tools/$t/$t.c))
-$(TOOLS:%=$(B)/tools/%.o):
-	@mkdir -p $(@D)
-	$(CC) $(all_flags) $(lib_cflags) -c -o $@ $<
+$(B)/lib/cpu/cpu.o: all_flags += $(kernels:%=-DKERNELS_%)
 
-$(B)/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(all_flags) $(lib_cflags) -c -o $@ $<
+$(B)/lib/cpu/kernels-%.o: lib/cpu/kernels.c $(B)/flags
+	$(COMPILE) $(kernel_flags_$*) -DKERNELS=$* -c -o $@ $<
 
-$(B)/lib/cpu/cpu.o: all_flags += $(blas_cflags) $(kernels:%=-DKERNELS_%)
-
-$(B)/lib/cpu/kernels-%.o: lib/cpu/kernels.c
-	@mkdir -p $(@D)
-	$(CC) $(all_flags) $(kernel_flags_$*) -DKERNELS=$* -c -o $@ $<
+$(B)/flags: ;
 
 # A man page is its source with the option table in the place of its OPTIONS line.
+$(foreach t,$(TOOLS),$(eval $(B)/man/$t.1: tools/$t/$t.1))
 $(B)/man/%.1: $(bin)/%
 	@mkdir -p $(@D)
-	$(bin)/$* --options-as man > $@.options
-	sed -e '/^\.\\" OPTIONS$$/{r $@.options' -e 'd;}' tools/$*/$*.1 > $@.tmp
+	@$< --options-as man > $@.options
+	@sed -e '/^\.\\" OPTIONS$$/{r $@.options' -e 'd;}' tools/$*/$*.1 > $@.tmp
 	@rm -f $@.options && mv $@.tmp $@
-$(foreach t,$(TOOLS),$(eval $(B)/man/$t.1: tools/$t/$t.1))
 
--include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# --- tests --------------------------------------------------------------------------------------
+
+unit_programs = $(unit_tests:%=$(B)/tests/unit/test_%)
+test_obj      = $(test_src:%.c=$(B)/%.o)
+scripts       = $(wildcard tests/*.t tests/tools/*.t)
+long_scripts  = $(wildcard tests/long/*.t)
+# What a test may ask for. UBSan and ASan end a program with a status that no test expects.
+test_env = BIN='$(abspath $(bin))' B='$(abspath $(B))' PYTHON='$(PYTHON)' SANITIZE='$(SANITIZE)' \
+           CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8 UBSAN_OPTIONS=print_stacktrace=1
+
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(test_obj) $(B)/libcharpipe.a
+	$(LINK) -o $@ $(filter %.o,$^) $(B)/libcharpipe.a -lcmocka $(libraries)
+
+.SECONDARY: $(unit_programs:%=%.o) $(test_obj)
+
+.PHONY: check check-unit check-long
+check: ## every test but the long ones
+check: all $(unit_programs)
+	@$(test_env) $(PROVE) -e '' $(unit_programs) $(scripts)
+
+check-unit: ## the unit tests alone
+check-unit: $(unit_programs)
+	@$(test_env) $(PROVE) -e '' $(unit_programs)
+
+check-long: ## the long tests too
+check-long: all $(unit_programs)
+	@$(test_env) $(PROVE) -e '' $(unit_programs) $(scripts) $(long_scripts)
+
+# A build of its own for each sanitizer; threads only where there are any.
+threaded_tests = pool ops model
+.PHONY: sanitize sanitize-threads
+sanitize: ## the tests under ASan and UBSan, those with threads under TSan
+sanitize: sanitize-threads
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined CFLAGS='-O1 -g' B=$(B)/asan \
+		bin=$(B)/asan/bin check
+
+sanitize-threads:
+	@$(MAKE) --no-print-directory SANITIZE=thread CFLAGS='-O1 -g' B=$(B)/tsan \
+		bin=$(B)/tsan/bin unit_tests='$(threaded_tests)' check-unit
+
+# --- lint ---------------------------------------------------------------------------------------
+
+sources  = $(sort $(wildcard lib/*/*.c formats/*.c tools/*.c tools/*/*.c tests/unit/*.c \
+           tests/fuzz/*.c tests/bench/*.c))
+headers  = $(sort $(wildcard lib/*/*.h formats/*.h tools/*.h tools/*/*.h tests/unit/*.h))
+shell    = bootstrap .ci/run $(wildcard tests/*.t tests/*/*.t tests/*/*.sh)
+# $(call with,PROGRAM,COMMAND): a missing checker is passed over, and said so.
+with = @if command -v $1 >/dev/null; then echo "lint: $1"; $2; \
+       else echo "lint: SKIPPED: no $1 here (./bootstrap installs it)" >&2; fi
+strict = $(MAKE) --no-print-directory CC=$1 CFLAGS='-O2 -g -Werror' B=$(B)/$1 bin=$(B)/$1/bin objects
+
+.PHONY: lint lint-gcc lint-clang lint-format lint-tidy lint-cppcheck lint-shell lint-man objects
+lint: ## both compilers' warnings as errors, clang-format, clang-tidy, cppcheck, shellcheck, mandoc
+lint: lint-gcc lint-clang lint-format lint-tidy lint-cppcheck lint-shell lint-man
+
+objects: all $(unit_programs)
+
+lint-gcc:
+	$(call with,gcc,$(call strict,gcc))
+lint-clang:
+	$(call with,clang,$(call strict,clang))
+lint-format:
+	$(call with,clang-format,clang-format --dry-run -Werror $(sources) $(headers))
+lint-tidy:
+	$(call with,clang-tidy,printf '%s\n' $(filter-out tests/%,$(sources)) | \
+		xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(subst ",\\",$(subst ',,$(language))) \
+			-DKERNELS=generic -DKERNELS_generic $(pkg_flags) 2>/dev/null' sh)
+lint-cppcheck:
+	$(call with,cppcheck,cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
+		--enable=warning$(comma)performance$(comma)portability -I. -Ilib -DKERNELS=generic \
+		--suppress=missingIncludeSystem $(filter-out tests/%,$(sources)))
+lint-shell:
+	$(call with,shellcheck,shellcheck -x $(wildcard $(shell)))
+lint-man: all
+	$(call with,mandoc,mandoc -Tlint -W warning $(TOOLS:%=$(B)/man/%.1))
+comma := ,
+
+.PHONY: format
+format: ## the C sources as clang-format wants them
+	clang-format -i $(sources) $(headers)
+
+# --- installation -------------------------------------------------------------------------------
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+mandir = $(DESTDIR)$(PREFIX)/share/man/man1
+
+.PHONY: install uninstall clean help
+install: ## programs and man pages, below $(DESTDIR)$(PREFIX)
+install: all
+	install -d $(bindir) $(mandir)
+	install -m 755 $(TOOLS:%=$(bin)/%) $(bindir)
+	install -m 644 $(TOOLS:%=$(B)/man/%.1) $(mandir)
+
+uninstall: ## removes what install has put there
+	rm -f $(TOOLS:%=$(bindir)/%) $(TOOLS:%=$(mandir)/%.1)
+
+clean: ## removes what was built
+	rm -rf $(B) $(TOOLS:%=$(bin)/%)
+	@rmdir $(bin) 2>/dev/null || true
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		awk -F '\t' '{printf "%-12s%s\n", $$1, $$2}'
