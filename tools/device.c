@@ -3,6 +3,8 @@
 #include "base/pool.h"
 #include "cpu/cpu.h"
 
+const char *const device_choices[] = {"auto", "cpu", "cuda", NULL};
+
 struct device *device_open(
 	const struct tool *tool, const struct device_options *options, struct error *err)
 {

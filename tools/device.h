@@ -20,6 +20,19 @@ struct device_options {
 	unsigned device;  /* enum device_kind */
 };
 
+extern const char *const device_choices[];
+
+/* The table entries of a struct device_options that is the member `device` of the tool's values. */
+/* clang-format off */
+#define DEVICE_OPTIONS(values) \
+	{.letter = 'j', .name = "threads", .argument = "N", .type = OPTION_INTEGER, \
+	 .offset = offsetof(values, device.threads), .low = 1, .high = 1024, \
+	 .help = "threads to compute with (default: one for each core that this process may use)"}, \
+	{.letter = 'D', .name = "device", .argument = "auto|cpu|cuda", .type = OPTION_CHOICE, \
+	 .offset = offsetof(values, device.device), .initial = "auto", .choices = device_choices, \
+	 .help = "what to compute on; auto is a GPU where there is one"}
+/* clang-format on */
+
 /* Opens the device asked for and describes it with -v. `auto` is the CPU where there is no other.
  * More threads than cores: a note. NULL on failure (69 when the device is not there). Released with
  * device->ops->release(device). */
