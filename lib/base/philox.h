@@ -1,15 +1,15 @@
 /* philox.h: counter-based random numbers, Philox4x32-10.
  *
- * J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel Random Numbers: As Easy as 1, 2, 3. SC'11.
- * There is no generator state: a number is a function of what it is for. Masks are therefore the same on every
- * device, for every number of threads and after every resume. */
+ * J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw: Parallel Random Numbers: As Easy as 1, 2, 3.
+ * SC'11. There is no generator state: a number is a function of what it is for. Masks are therefore
+ * the same on every device, for every number of threads and after every resume. */
 #ifndef BASE_PHILOX_H
 #define BASE_PHILOX_H
 
 #include <stdint.h>
 
-/* What a number is for: the upper part of the key. Values are part of what makes runs repeatable: never
- * renumber them. */
+/* What a number is for: the upper part of the key. Values are part of what makes runs repeatable:
+ * never renumber them. */
 enum philox_purpose {
 	PHILOX_INIT = 1,    /* initial weights */
 	PHILOX_DROPOUT = 2, /* dropout masks */
@@ -21,14 +21,13 @@ struct philox_key {
 };
 
 /* The key of one stream: `seed` as the user gave it, `layer` below 65536. */
-static inline struct philox_key philox_key(uint32_t seed, enum philox_purpose purpose, uint32_t layer)
+static inline struct philox_key philox_key(
+	uint32_t seed, enum philox_purpose purpose, uint32_t layer)
 {
 	return (struct philox_key){{seed, (uint32_t)purpose << 16 | layer}};
 }
 
-enum {
-	PHILOX_ROUNDS = 10
-};
+enum { PHILOX_ROUNDS = 10 };
 #define PHILOX_M0 0xD2511F53u
 #define PHILOX_M1 0xCD9E8D57u
 #define PHILOX_W0 0x9E3779B9u

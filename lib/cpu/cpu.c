@@ -18,7 +18,7 @@
 
 enum {
 	ALIGNMENT = 64,
-	ROW_BLOCK = 64,         /* rows in flight in one training step */
+	ROW_BLOCK = 32,         /* rows in flight: as fast as more, and less memory */
 	TILE_FLOATS = 16 << 10, /* of one task in elementwise loops: 64 KiB */
 	TILE_COLUMNS = 128,     /* of one task in loops over the rows of a matrix */
 	TILE_GRADIENT = 256,    /* rows of a weight gradient that one task computes */

@@ -168,12 +168,15 @@ static void dropout(
 	size_t H, const struct dropout *d, uint32_t row, uint32_t t, const float *x, float *y)
 {
 	const uint32_t threshold = (uint32_t)ldexp(d->p, 32);
-	const float scale = (float)(1 / (1 - d->p));
-	/* VL Philox blocks at a time; block u / 4 masks units u .. u + 3. */
-	for (size_t first = 0; first < H; first += 4 * VL) {
-		vu x0, x1 = (vu){0} + row, x2 = (vu){0} + t, x3 = (vu){0} + d->step;
-		for (uint32_t j = 0; j < VL; j++)
-			x0[j] = (uint32_t)(first / 4) + j;
+	const vf scale = vset((float)(1 / (1 - d->p)));
+	vu lane;
+	for (uint32_t j = 0; j < VL; j++)
+		lane[j] = j;
+	/* VL Philox blocks at a time; their words mask VL neighbouring units each, 16 units apart.
+	 */
+	for (size_t block = 0; block / 16 * 64 < H; block += VL) {
+		vu x0 = lane + (uint32_t)block;
+		vu x1 = (vu){0} + row, x2 = (vu){0} + t, x3 = (vu){0} + d->step;
 		uint32_t k0 = d->key.word[0], k1 = d->key.word[1];
 		for (int round = 0; round < PHILOX_ROUNDS; round++) {
 			vu low0 = x0 * PHILOX_M0, low1 = x2 * PHILOX_M1;
@@ -184,14 +187,11 @@ static void dropout(
 			x3 = low0;
 			k0 += PHILOX_W0, k1 += PHILOX_W1;
 		}
-		uint32_t word[4][VL];
-		memcpy(word[0], &x0, sizeof x0);
-		memcpy(word[1], &x1, sizeof x1);
-		memcpy(word[2], &x2, sizeof x2);
-		memcpy(word[3], &x3, sizeof x3);
-		for (size_t u = first; u < smaller(first + 4 * VL, H); u++) {
-			uint32_t random = word[u % 4][(u - first) / 4];
-			y[u] = random >= threshold ? x[u] * scale : 0;
+		const vu words[4] = {x0, x1, x2, x3};
+		for (size_t w = 0, u = block / 16 * 64 + block % 16; w < 4 && u < H; w++, u += 16) {
+			size_t width = smaller(VL, H - u);
+			vf kept = load(x + u, width) * scale;
+			store(y + u, vselect(words[w] >= threshold, kept, (vf){0}), width);
 		}
 	}
 }
@@ -236,8 +236,10 @@ static void cross_entropy(
 
 static void add(size_t n, const float *x, float *y)
 {
-	for (size_t i = 0; i < n; i++)
-		y[i] += x[i];
+	for (size_t i = 0; i < n; i += VL) {
+		size_t width = smaller(VL, n - i);
+		store(y + i, load(y + i, width) + load(x + i, width), width);
+	}
 }
 
 /* Sums in double: LANES of them, joined in a fixed order, so that they are independent additions.

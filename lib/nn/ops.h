@@ -40,8 +40,10 @@ struct operand {
 			    operand_init/release */
 };
 
-/* A dropout mask: unit u of row r at time t is kept if word u % 4 of Philox(key, counter {u / 4, r,
- * t, step}) is at least p 2^32, and is then multiplied by 1 / (1 - p). */
+/* A dropout mask. Units are numbered off in groups of 64: unit u of row r at time t is kept if word
+ * (u % 64) / 16 of Philox(key, counter {u / 64 * 16 + u % 16, r, t, step}) is at least p 2^32, and
+ * is then multiplied by 1 / (1 - p). (So that a vector of up to 16 words masks neighbouring units.)
+ */
 struct dropout {
 	double p; /* 0 <= p < 1; 0 copies */
 	struct philox_key key;
