@@ -1,0 +1,420 @@
+/* checkpoint.c: see checkpoint.h. */
+#include "tools/train/checkpoint.h"
+
+#include "base/input.h"
+#include "base/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- the file on the disk -------------------------------------------------------------------- */
+
+static char *with_suffix(const char *path, const char *suffix)
+{
+	char *name;
+	return asprintf(&name, "%s%s", path, suffix) < 0 ? NULL : name;
+}
+
+/* Learns where the file really is by opening it for writing as output.h does, which changes
+ * nothing. */
+static int find_target(struct checkpoint *checkpoint, struct error *err)
+{
+	struct output probe;
+	if (output_open(&probe, checkpoint->path, 0, err) < 0)
+		return -1;
+	if (!probe.target) {
+		output_discard(&probe);
+		return error_set(err, STATUS_CANT_CREATE,
+			"%s: a checkpoint must be a regular file: it is replaced as a whole",
+			checkpoint->path);
+	}
+	checkpoint->target = strdup(probe.target);
+	output_discard(&probe);
+	checkpoint->previous = checkpoint->target ? with_suffix(checkpoint->target, "~") : NULL;
+	return checkpoint->previous ? 0 : error_memory(err, 4096, "the checkpoint's name");
+}
+
+/* An open-file-description lock goes with the descriptor, so that no crash leaves a stale one; the
+ * file itself stays, as removing it would let two runs hold locks on two files of the same name. */
+static int take_lock(struct checkpoint *checkpoint, struct error *err)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char *name = with_suffix(checkpoint->target, ".lock");
+	int status = -1;
+	if (!name)
+		return error_memory(err, 4096, "the lock's name");
+	checkpoint->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+	if (checkpoint->lock < 0)
+		error_errno(err, STATUS_CANT_CREATE, "%s: can't be created", name);
+	else if (fcntl(checkpoint->lock, F_OFD_SETLK, &lock) == 0)
+		status = 0;
+	else if (errno == EAGAIN || errno == EACCES)
+		error_set(err, STATUS_LOCKED, "%s: another run holds this checkpoint",
+			checkpoint->path);
+	else
+		error_errno(err, STATUS_IO, "%s: can't be locked", name);
+	free(name);
+	return status;
+}
+
+int checkpoint_open(struct checkpoint *checkpoint, const char *path, bool resume, struct error *err)
+{
+	*checkpoint = (struct checkpoint){.path = path, .lock = -1};
+	if (!path)
+		return 0;
+	if (resume && access(path, F_OK) < 0)
+		return error_errno(err, STATUS_NO_INPUT, "%s: can't be resumed from", path);
+	if (find_target(checkpoint, err) < 0)
+		return -1;
+	return take_lock(checkpoint, err);
+}
+
+void checkpoint_close(struct checkpoint *checkpoint)
+{
+	if (checkpoint->lock > 0)
+		close(checkpoint->lock);
+	free(checkpoint->target);
+	free(checkpoint->previous);
+	*checkpoint = (struct checkpoint){.lock = -1};
+}
+
+/* --- options --------------------------------------------------------------------------------- */
+
+/* What may not change in the middle of a run, and its limits, which may. */
+static const char *const shaping[] = {"hidden", "layers", "dropout", "lr", "clip", "seed",
+	"eval-every", "keep", "patience", "checkpoint-every"};
+static const char *const limits[] = {"epochs", "steps"};
+enum {
+	SHAPING = sizeof shaping / sizeof *shaping,
+	LIMITS = sizeof limits / sizeof *limits,
+	VALUE_BYTES = 64
+};
+
+static int save_option(json_t *saved, const struct options *options, const char *name)
+{
+	char value[VALUE_BYTES];
+	options_format(options, options_find(options, name), value, sizeof value);
+	return json_object_set_new(saved, name, json_string(value));
+}
+
+/* Limits are saved where they limit: the default of --epochs doesn't beside --steps. */
+static json_t *save_options(const struct options *options)
+{
+	json_t *saved = json_object();
+	bool steps = options_given(options, "steps"), epochs = options_given(options, "epochs");
+	int failed = !saved;
+	for (size_t i = 0; i < SHAPING && !failed; i++)
+		failed = save_option(saved, options, shaping[i]);
+	if (!failed && (epochs || !steps))
+		failed = save_option(saved, options, "epochs");
+	if (!failed && steps)
+		failed = save_option(saved, options, "steps");
+	if (!failed)
+		return saved;
+	json_decref(saved);
+	return NULL;
+}
+
+static int restore_option(
+	const json_t *saved, struct options *options, const char *name, struct error *err)
+{
+	const struct option *option = options_find(options, name);
+	const char *value = json_string_value(json_object_get(saved, name));
+	char given[VALUE_BYTES], what[VALUE_BYTES];
+	if (!value)
+		return error_set(err, STATUS_DATA, "the checkpoint lacks the run's --%s", name);
+	options_format(options, option, given, sizeof given);
+	if (options_given(options, name) && strcmp(given, value) != 0)
+		return error_set(err, STATUS_USAGE,
+			"--%s %s: the run to be resumed has --%s %s, which can't change in its "
+			"middle",
+			name, given, name, value);
+	snprintf(what, sizeof what, "the checkpoint's --%s", name);
+	if (options_set(options, option, value, SOURCE_CONFIG, what, err) < 0) {
+		err->status = STATUS_DATA;
+		return -1;
+	}
+	return 0;
+}
+
+int checkpoint_options(const struct model_file *file, struct options *options, struct error *err)
+{
+	const json_t *saved = json_object_get(file->checkpoint, "options");
+	if (!saved)
+		return error_set(err, STATUS_DATA,
+			"this is a model, not a checkpoint: --init starts a new run from it");
+	for (size_t i = 0; i < SHAPING; i++)
+		if (restore_option(saved, options, shaping[i], err) < 0)
+			return -1;
+	if (options_given(options, "epochs") || options_given(options, "steps"))
+		return 0;
+	for (size_t i = 0; i < LIMITS; i++)
+		if (json_object_get(saved, limits[i]) &&
+			restore_option(saved, options, limits[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* --- saving ---------------------------------------------------------------------------------- */
+
+static json_t *save_counters(
+	const struct run *run, const struct options *options, const struct log *log)
+{
+	const struct shards_header *data = &run->shards->header;
+	char data_crc[16], log_crc[16];
+	json_t *saved = save_options(options);
+	json_t *best = isfinite(run->best.loss) ? json_pack("{s:f, s:I}", "loss", run->best.loss,
+							  "step", (json_int_t)run->best.step)
+						: json_null();
+	snprintf(data_crc, sizeof data_crc, "%08" PRIx32, run->shards->crc);
+	snprintf(log_crc, sizeof log_crc, "%08" PRIx32, log->crc);
+	/* "o" takes over its argument even when packing fails, and fails for NULL. */
+	return json_pack("{s:o, s:I, s:{s:s, s:I, s:I, s:I}, s:o, s:I, s:{s:I, s:s}}", "options",
+		saved, "step", (json_int_t)run->adam.step, "data", "crc32", data_crc, "rows",
+		(json_int_t)data->rows[SHARDS_TRAIN], "window", (json_int_t)data->window, "batches",
+		(json_int_t)data->batches[SHARDS_TRAIN], "best", best, "stale",
+		(json_int_t)run->stale, "log", "bytes", (json_int_t)log->bytes, "crc32", log_crc);
+}
+
+static struct model_tensor *add_tensor(struct model_file *file, const char *prefix,
+	const char *name, size_t size, struct error *err)
+{
+	struct model_tensor *tensor = &file->tensors[file->tensor_count];
+	*tensor = (struct model_tensor){0};
+	snprintf(tensor->name, sizeof tensor->name, "%s%s", prefix, name);
+	tensor->data = malloc(size * sizeof *tensor->data);
+	if (!tensor->data) {
+		error_memory(err, size * sizeof *tensor->data, "a checkpoint");
+		return NULL;
+	}
+	file->tensor_count++;
+	return tensor;
+}
+
+static int add_arena(struct model_file *file, const char *prefix, const struct params *params,
+	const float *arena, struct error *err)
+{
+	for (size_t i = 0; i < params->count; i++) {
+		const struct param *p = &params->v[i];
+		struct model_tensor *tensor = add_tensor(file, prefix, p->name, p->size, err);
+		if (!tensor)
+			return -1;
+		tensor->shape[0] = p->rows;
+		tensor->shape[1] = p->cols;
+		tensor->dims = p->cols ? 2 : 1;
+		params_to_file(params, i, arena, tensor->data);
+	}
+	return 0;
+}
+
+static int add_state(struct model_file *file, const struct run *run, struct error *err)
+{
+	const struct params *params = &run->model.params;
+	struct model_tensor *pair[2];
+	for (int i = 0; i < 2; i++) {
+		pair[i] = add_tensor(file, i ? "c" : "h", "", run->state.size, err);
+		if (!pair[i])
+			return -1;
+		pair[i]->shape[0] = params->layers;
+		pair[i]->shape[1] = run->state.rows;
+		pair[i]->shape[2] = params->hidden;
+		pair[i]->dims = 3;
+	}
+	return model_state_get(&run->state, pair[0]->data, pair[1]->data, err);
+}
+
+/* Fills `file` with copies of what the device holds. */
+static int gather(struct model_file *file, struct run *run, struct error *err)
+{
+	const struct params *params = &run->model.params;
+	bool best = run->best.weights && isfinite(run->best.loss);
+	float *m = malloc(params->total * sizeof *m), *v = malloc(params->total * sizeof *v);
+	int status = -1;
+	file->weights = malloc(params->total * sizeof *file->weights);
+	file->tensors = calloc(3 * params->count + 2, sizeof *file->tensors);
+	if (!m || !v || !file->weights || !file->tensors) {
+		error_memory(err, 3 * params->total * sizeof *m, "a checkpoint");
+		goto out;
+	}
+	if (model_get_weights(&run->model, file->weights, err) < 0 ||
+		adam_get(&run->adam, m, v, err) < 0)
+		goto out;
+	if (add_arena(file, "m.", params, m, err) < 0 ||
+		add_arena(file, "v.", params, v, err) < 0 ||
+		(best && add_arena(file, "best.", params, run->best.weights, err) < 0))
+		goto out;
+	status = add_state(file, run, err);
+out:
+	free(m);
+	free(v);
+	return status;
+}
+
+/* Writes beside the old file, keeps that under its second name, and takes its place. */
+static int replace(
+	const struct checkpoint *checkpoint, const struct model_file *file, struct error *err)
+{
+	struct output out;
+	if (output_open(&out, checkpoint->target, 0, err) < 0)
+		return -1;
+	if (model_file_write(file, &out, err) < 0)
+		goto fail;
+	/* Where there is no old file, or the file system has no links, there is no second name. */
+	if (access(checkpoint->target, F_OK) == 0) {
+		unlink(checkpoint->previous);
+		if (link(checkpoint->target, checkpoint->previous) < 0)
+			errno = 0;
+	}
+	if (output_commit(&out, err) < 0)
+		goto fail;
+	return 0;
+fail:
+	output_discard(&out);
+	return -1;
+}
+
+int checkpoint_save(struct checkpoint *checkpoint, const struct options *options, struct run *run,
+	const struct log *log, struct error *err)
+{
+	int status = -1;
+	/* Dimensions, vocabulary are lent, the rest is owned by `file`. */
+	struct model_file file = {.params = run->model.params,
+		.has_vocab = true,
+		.vocab = run->vocab,
+		.dropout = run->options->dropout};
+	file.training = run_training(run, run->adam.step, NAN);
+	file.checkpoint = save_counters(run, options, log);
+	if (!file.training || !file.checkpoint) {
+		error_memory(err, 4096, "a checkpoint's metadata");
+		goto out;
+	}
+	if (gather(&file, run, err) < 0 || log_sync(log, err) < 0)
+		goto out;
+	status = replace(checkpoint, &file, err);
+	if (status == 0) {
+		checkpoint->saved = true;
+		checkpoint->step = run->adam.step;
+	}
+out:
+	for (size_t i = 0; i < file.tensor_count; i++)
+		free(file.tensors[i].data);
+	free(file.tensors);
+	free(file.weights);
+	json_decref(file.checkpoint);
+	json_decref(file.training);
+	return status;
+}
+
+/* --- restoring ------------------------------------------------------------------------------- */
+
+static const float *find_tensor(const struct model_file *file, const char *prefix, const char *name,
+	const uint64_t shape[3], struct error *err)
+{
+	char full[sizeof file->tensors->name];
+	snprintf(full, sizeof full, "%s%s", prefix, name);
+	for (size_t i = 0; i < file->tensor_count; i++) {
+		const struct model_tensor *tensor = &file->tensors[i];
+		if (strcmp(tensor->name, full) == 0 &&
+			memcmp(tensor->shape, shape, sizeof tensor->shape) == 0)
+			return tensor->data;
+	}
+	error_set(err, STATUS_DATA, "the checkpoint has no tensor train.%s of the shape expected",
+		full);
+	return NULL;
+}
+
+static int find_arena(const struct model_file *file, const char *prefix,
+	const struct params *params, float *arena, struct error *err)
+{
+	for (size_t i = 0; i < params->count; i++) {
+		const struct param *p = &params->v[i];
+		uint64_t shape[3] = {p->rows, p->cols};
+		const float *data = find_tensor(file, prefix, p->name, shape, err);
+		if (!data)
+			return -1;
+		params_from_file(params, i, data, arena);
+	}
+	return 0;
+}
+
+static int restore_moments(
+	const struct model_file *file, struct run *run, uint64_t step, struct error *err)
+{
+	const struct params *params = &run->model.params;
+	float *m = calloc(params->total, sizeof *m), *v = calloc(params->total, sizeof *v);
+	int status = -1;
+	if (!m || !v)
+		error_memory(err, 2 * params->total * sizeof *m, "the optimizer's moments");
+	else if (find_arena(file, "m.", params, m, err) == 0 &&
+		 find_arena(file, "v.", params, v, err) == 0)
+		status = adam_set(&run->adam, m, v, step, err);
+	free(m);
+	free(v);
+	return status;
+}
+
+static int restore_state(const struct model_file *file, struct run *run, struct error *err)
+{
+	const struct params *params = &run->model.params;
+	uint64_t shape[3] = {params->layers, run->state.rows, params->hidden};
+	const float *h = find_tensor(file, "h", "", shape, err);
+	const float *c = h ? find_tensor(file, "c", "", shape, err) : NULL;
+	return c ? model_state_set(&run->state, h, c, err) : -1;
+}
+
+static int restore_best(
+	const struct model_file *file, json_t *best, struct run *run, struct error *err)
+{
+	json_int_t step;
+	if (json_is_null(best))
+		return 0;
+	if (json_unpack(best, "{s:F, s:I !}", "loss", &run->best.loss, "step", &step) < 0 ||
+		!isfinite(run->best.loss) || step < 1)
+		return error_set(err, STATUS_DATA, "the checkpoint's best model is not described");
+	run->best.step = (uint64_t)step;
+	if (!run->best.weights)
+		return 0;
+	return find_arena(file, "best.", &run->model.params, run->best.weights, err);
+}
+
+static int restore_crc(const char *text, uint32_t *crc)
+{
+	return strlen(text) == 8 && sscanf(text, "%8" SCNx32, crc) == 1 ? 0 : -1;
+}
+
+int checkpoint_restore(struct checkpoint *checkpoint, const struct model_file *file,
+	struct run *run, uint64_t *log_bytes, uint32_t *log_crc, struct error *err)
+{
+	const struct shards_header *data = &run->shards->header;
+	json_int_t step, rows, window, batches, stale, bytes;
+	json_t *options, *best;
+	const char *data_crc, *crc;
+	uint32_t expected;
+	if (json_unpack(file->checkpoint,
+		    "{s:o, s:I, s:{s:s, s:I, s:I, s:I !}, s:o, s:I, s:{s:I, s:s !} !}", "options",
+		    &options, "step", &step, "data", "crc32", &data_crc, "rows", &rows, "window",
+		    &window, "batches", &batches, "best", &best, "stale", &stale, "log", "bytes",
+		    &bytes, "crc32", &crc) < 0 ||
+		step < 0 || step > UINT32_MAX || stale < 0 || bytes < 0 ||
+		restore_crc(data_crc, &expected) < 0 || restore_crc(crc, log_crc) < 0)
+		return error_set(err, STATUS_DATA, "the checkpoint's counters are not as expected");
+	if (expected != run->shards->crc || rows != data->rows[SHARDS_TRAIN] ||
+		window != data->window || (uint64_t)batches != data->batches[SHARDS_TRAIN])
+		return error_set(err, STATUS_DATA,
+			"the run began with other data (CRC %08" PRIx32 ", not %08" PRIx32
+			"): resume it with the same shards, or start a new one with --init",
+			expected, run->shards->crc);
+	*log_bytes = (uint64_t)bytes;
+	run->stale = (uint64_t)stale;
+	checkpoint->step = (uint64_t)step;
+	if (restore_moments(file, run, (uint64_t)step, err) < 0 ||
+		restore_state(file, run, err) < 0)
+		return -1;
+	return restore_best(file, best, run, err);
+}

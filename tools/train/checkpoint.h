@@ -1,0 +1,44 @@
+/* checkpoint.h: a run in a file, from which it continues as if nothing had happened.
+ *
+ * A checkpoint is a model file (formats/model.md) of the current weights, with the rest of the run
+ * beside them. It is replaced as a whole, the one before stays as FILE~, and FILE.lock keeps a
+ * second trainer away. */
+#ifndef TRAIN_CHECKPOINT_H
+#define TRAIN_CHECKPOINT_H
+
+#include "base/error.h"
+#include "base/option.h"
+#include "formats/model.h"
+#include "tools/train/log.h"
+#include "tools/train/run.h"
+
+struct checkpoint {
+	const char *path; /* as the user gave it; NULL: none is kept; not owned */
+	char *target;     /* the file itself, links followed; owned */
+	char *previous;   /* target~; owned */
+	int lock;         /* descriptor whose lock dies with this process */
+	bool saved;       /* this process has saved one */
+	uint64_t step;    /* of the last one saved or resumed from */
+};
+
+/* Makes sure that the checkpoint can be written, and locks it. `resume`: the file must exist.
+ * Status 66, 73, or 75 where another run holds the lock. */
+int checkpoint_open(
+	struct checkpoint *checkpoint, const char *path, bool resume, struct error *err);
+void checkpoint_close(struct checkpoint *checkpoint);
+
+/* Saves the run, durably; the checkpoint saved before is left alone if that fails. */
+int checkpoint_save(struct checkpoint *checkpoint, const struct options *options, struct run *run,
+	const struct log *log, struct error *err);
+
+/* Resuming, in two parts around run_init(). First the options: those that shape the run are set to
+ * what the checkpoint says, 64 if one given contradicts it; so are --epochs and --steps unless one
+ * of them is given. */
+int checkpoint_options(const struct model_file *file, struct options *options, struct error *err);
+
+/* Then the state of optimizer, network, data and best model. 65 if the data are not those that the
+ * run began with. Sets the log's length and CRC to go on from, and checkpoint->step. */
+int checkpoint_restore(struct checkpoint *checkpoint, const struct model_file *file,
+	struct run *run, uint64_t *log_bytes, uint32_t *log_crc, struct error *err);
+
+#endif

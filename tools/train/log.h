@@ -1,0 +1,45 @@
+/* log.h: the table of a run, one TSV row a step, and its continuation after a resume. */
+#ifndef TRAIN_LOG_H
+#define TRAIN_LOG_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct log_row {
+	uint64_t epoch, step; /* from 1 */
+	uint64_t tokens;      /* characters trained on so far */
+	double loss;          /* of the step's batch, in nats per character */
+	double val_loss;      /* NAN: not measured after this step */
+	double lr, grad_norm; /* norm: before the clip */
+	double chars_per_s;   /* of this step, validation excluded */
+	double seconds;       /* since this process began to train */
+};
+
+struct log {
+	int fd;           /* -1: no log is kept */
+	const char *path; /* not owned */
+	uint64_t bytes;   /* written so far, the header line included */
+	uint32_t crc;     /* of these bytes */
+};
+
+/* Opens the file for writing and changes nothing in it yet; path NULL: no log, every call succeeds.
+ * Status 73. */
+int log_open(struct log *log, const char *path, struct error *err);
+
+/* Begins a new log (bytes 0: what the file held is gone), or continues one whose first `bytes`
+ * bytes have that CRC: what a run that was killed wrote after its last checkpoint is cut off. Where
+ * the file is empty a new log begins. A file with other contents is refused, 65. */
+int log_begin(struct log *log, uint64_t bytes, uint32_t crc, struct error *err);
+
+/* Appends a row, by one write. Status 74. */
+int log_append(struct log *log, const struct log_row *row, struct error *err);
+
+/* Brings what was written to the disk, before a checkpoint that counts on it. */
+int log_sync(const struct log *log, struct error *err);
+
+/* Closes it; -1 if the system reports a failed write only now. Harmless twice. */
+int log_close(struct log *log, struct error *err);
+
+#endif

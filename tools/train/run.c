@@ -1,0 +1,242 @@
+/* run.c: see run.h. */
+#include "tools/train/run.h"
+
+#include "base/size.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- making ---------------------------------------------------------------------------------- */
+
+/* The model keeps its own order of symbols; what was done to newlines is told by the new data. */
+static int init_vocab(struct run *run, const struct model_file *from, struct error *err)
+{
+	const struct vocab *data = &run->shards->header.vocab;
+	if (!from || !from->has_vocab)
+		return vocab_copy(&run->vocab, data, err);
+	if (vocab_copy(&run->vocab, &from->vocab, err) < 0)
+		return -1;
+	run->vocab.newlines = data->newlines;
+	if (vocab_equal(&run->vocab, data))
+		return 0;
+	run->map = calloc(data->size, sizeof *run->map);
+	if (!run->map)
+		return error_memory(err, data->size * sizeof *run->map, "the map of symbols");
+	return vocab_remap(data, &run->vocab, run->map, err);
+}
+
+static int init_weights(struct run *run, const struct model_file *from, struct error *err)
+{
+	if (from)
+		return model_set_weights(&run->model, from->weights, err);
+	const struct params *params = &run->model.params;
+	float *arena = calloc(params->total, sizeof *arena);
+	if (!arena)
+		return error_memory(err, params->total * sizeof *arena, "the initial weights");
+	params_initialise(params, (uint32_t)run->options->seed, arena);
+	int status = model_set_weights(&run->model, arena, err);
+	free(arena);
+	return status;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+int run_init(struct run *run, const struct run_options *options, struct shards *shards,
+	struct device *device, const struct model_file *from, struct error *err)
+{
+	const struct shards_header *data = &shards->header;
+	size_t rows = data->rows[SHARDS_TRAIN], window = data->window;
+	size_t validation = data->batches[SHARDS_VALIDATION] ? data->rows[SHARDS_VALIDATION] : 0;
+	size_t most = larger(rows, validation);
+	*run = (struct run){.options = options, .shards = shards, .best.loss = INFINITY};
+	if (data->batches[SHARDS_TRAIN] == 0)
+		return error_set(err, STATUS_DATA, "the shards have no training batches");
+	if (init_vocab(run, from, err) < 0)
+		return -1;
+	if (from && from->params.vocab != run->vocab.size)
+		return error_set(err, STATUS_DATA,
+			"the model has %" PRIu32 " symbols, the shards have %" PRIu32,
+			from->params.vocab, run->vocab.size);
+	if (model_init(&run->model, device, run->vocab.size, options->hidden, options->layers,
+		    MODEL_TRAINING, most, window, err) < 0)
+		return -1;
+	run->model.dropout = options->dropout;
+	run->model.seed = (uint32_t)options->seed;
+	if (init_weights(run, from, err) < 0)
+		return -1;
+	if (adam_init(&run->adam, &run->model, options->lr, options->clip, err) < 0)
+		return -1;
+	if (model_state_init(&run->state, &run->model, rows, err) < 0)
+		return -1;
+	if (validation && model_state_init(&run->validation, &run->model, validation, err) < 0)
+		return -1;
+	run->batch = calloc(most * (window + 1), sizeof *run->batch);
+	if (!run->batch)
+		return error_memory(err, most * (window + 1) * sizeof *run->batch, "a batch");
+	if (options->keep == RUN_KEEP_LAST || !validation)
+		return 0;
+	run->best.weights = calloc(run->model.params.total, sizeof(float));
+	if (!run->best.weights)
+		return error_memory(
+			err, run->model.params.total * sizeof(float), "the best weights");
+	return 0;
+}
+
+void run_release(struct run *run)
+{
+	free(run->best.weights);
+	free(run->batch);
+	model_state_release(&run->validation);
+	model_state_release(&run->state);
+	adam_release(&run->adam);
+	model_release(&run->model);
+	free(run->map);
+	vocab_release(&run->vocab);
+	*run = (struct run){0};
+}
+
+/* --- running --------------------------------------------------------------------------------- */
+
+uint64_t run_epoch_steps(const struct run *run)
+{
+	return run->shards->header.batches[SHARDS_TRAIN];
+}
+
+uint64_t run_batch_characters(const struct run *run)
+{
+	const struct shards_header *data = &run->shards->header;
+	return (uint64_t)data->rows[SHARDS_TRAIN] * data->window;
+}
+
+bool run_has_validation(const struct run *run)
+{
+	return run->validation.rows > 0;
+}
+
+static int read_batch(struct run *run, enum shards_split split, uint64_t k, struct error *err)
+{
+	const struct shards_header *data = &run->shards->header;
+	size_t count = (size_t)data->rows[split] * (data->window + 1);
+	if (shards_read(run->shards, split, k, run->batch, err) < 0)
+		return -1;
+	for (size_t i = 0; run->map && i < count; i++)
+		run->batch[i] = run->map[run->batch[i]];
+	return 0;
+}
+
+int run_step(struct run *run, double *nats, double *norm, struct error *err)
+{
+	uint64_t k = run->adam.step % run_epoch_steps(run);
+	if (k == 0)
+		model_state_zero(&run->state);
+	if (read_batch(run, SHARDS_TRAIN, k, err) < 0)
+		return -1;
+	if (model_gradient(&run->model, &run->state, run->batch, run->shards->header.window,
+		    (uint32_t)run->adam.step, nats, norm, err) < 0)
+		return -1;
+	if (!isfinite(*nats) || !isfinite(*norm))
+		return error_set(err, STATUS_NUMERIC,
+			"step %" PRIu64
+			": the loss is %g and the gradient's norm %g, expected finite "
+			"numbers; stopped before the update",
+			run->adam.step + 1, *nats, *norm);
+	adam_step(&run->adam);
+	return 0;
+}
+
+int run_validate(struct run *run, double *nats, struct error *err)
+{
+	const struct shards_header *data = &run->shards->header;
+	uint64_t batches = data->batches[SHARDS_VALIDATION];
+	double total = 0;
+	model_state_zero(&run->validation);
+	for (uint64_t k = 0; k < batches; k++) {
+		double sum;
+		if (read_batch(run, SHARDS_VALIDATION, k, err) < 0)
+			return -1;
+		if (model_score(&run->model, &run->validation, run->batch, data->window, &sum, NULL,
+			    err) < 0)
+			return -1;
+		total += sum;
+	}
+	*nats = total / ((double)batches * data->rows[SHARDS_VALIDATION] * data->window);
+	return 0;
+}
+
+bool run_evaluation_due(const struct run *run)
+{
+	uint64_t every = run->options->eval_every ? run->options->eval_every : run_epoch_steps(run);
+	return run_has_validation(run) && run->adam.step > 0 && run->adam.step % every == 0;
+}
+
+int run_evaluated(struct run *run, double nats, struct error *err)
+{
+	if (!(nats < run->best.loss)) {
+		run->stale++;
+		return 0;
+	}
+	run->best.loss = nats;
+	run->best.step = run->adam.step;
+	run->stale = 0;
+	return run->best.weights ? model_get_weights(&run->model, run->best.weights, err) : 0;
+}
+
+bool run_stale(const struct run *run)
+{
+	return run->options->patience && run->stale >= run->options->patience;
+}
+
+/* --- the result ------------------------------------------------------------------------------ */
+
+json_t *run_training(const struct run *run, uint64_t step, double validation)
+{
+	const struct shards_header *data = &run->shards->header;
+	char crc[16];
+	snprintf(crc, sizeof crc, "%08" PRIx32, run->shards->crc);
+	json_t *training = json_pack("{s:I, s:f, s:s, s:f, s:f, s:I, s:I, s:I, s:s, s:s}", "steps",
+		(json_int_t)step, "epochs", (double)step / (double)run_epoch_steps(run),
+		"optimizer", "adam", "lr", run->options->lr, "clip", run->options->clip, "seed",
+		(json_int_t)run->options->seed, "rows", (json_int_t)data->rows[SHARDS_TRAIN],
+		"window", (json_int_t)data->window, "data_crc32", crc, "keep",
+		run->best.weights ? "best" : "last");
+	if (training && isfinite(validation) &&
+		json_object_set_new(training, "validation_loss", json_real(validation)) < 0) {
+		json_decref(training);
+		return NULL;
+	}
+	return training;
+}
+
+int run_write(
+	struct run *run, double validation, struct output *out, uint64_t *step, struct error *err)
+{
+	const struct params *params = &run->model.params;
+	bool best = run->best.weights && isfinite(run->best.loss) && !(validation < run->best.loss);
+	float *arena = NULL;
+	int status = -1;
+	/* Everything is lent to the file but `training`: it is never released as a whole. */
+	struct model_file file = {.params = *params,
+		.has_vocab = true,
+		.vocab = run->vocab,
+		.dropout = run->options->dropout};
+	*step = best ? run->best.step : run->adam.step;
+	file.training = run_training(run, *step, best ? run->best.loss : validation);
+	arena = best ? NULL : calloc(params->total, sizeof *arena);
+	if (!file.training || (!best && !arena)) {
+		error_memory(err, params->total * sizeof *arena, "the model to be written");
+		goto out;
+	}
+	if (!best && model_get_weights(&run->model, arena, err) < 0)
+		goto out;
+	file.weights = best ? run->best.weights : arena;
+	status = model_file_write(&file, out, err);
+out:
+	json_decref(file.training);
+	free(arena);
+	return status;
+}

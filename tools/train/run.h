@@ -1,0 +1,94 @@
+/* run.h: a training run: the network, its optimizer, and where it stands in the data.
+ *
+ * Truncated backpropagation through time as the notebooks do it: every step takes one batch; the
+ * state is carried from batch to batch and zeroed at the start of each epoch; validation has a
+ * state of its own. After any step everything that the next one depends on is in the structure (its
+ * host part here, the rest in the model, the optimizer and the state), so that checkpoint.c can
+ * save it. */
+#ifndef TRAIN_RUN_H
+#define TRAIN_RUN_H
+
+#include "base/error.h"
+#include "formats/model.h"
+#include "formats/shards.h"
+#include "nn/adam.h"
+#include "nn/model.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum run_keep {
+	RUN_KEEP_BEST, /* the weights with the smallest validation loss */
+	RUN_KEEP_LAST,
+};
+
+/* The options that shape a run's numbers. */
+struct run_options {
+	uint64_t hidden, layers;
+	double dropout;
+	double lr, clip;
+	uint64_t seed;
+	uint64_t eval_every; /* steps; 0: at the end of each epoch */
+	unsigned keep;       /* enum run_keep */
+	uint64_t patience; /* evaluations without a better one before the run ends; 0: any number */
+};
+
+struct run {
+	const struct run_options *options; /* not owned */
+	struct shards *shards;             /* not owned */
+	struct vocab vocab;                /* the model's */
+	uint32_t *map; /* the shards' ids to the model's; NULL where they are equal */
+	struct model model;
+	struct adam adam;              /* adam.step: optimizer steps done since initialisation */
+	struct model_state state;      /* carried through the training part */
+	struct model_state validation; /* through the validation part; no rows without one */
+	uint32_t *batch;               /* (N,T+1) */
+	struct run_best {
+		float *weights; /* host, arena; NULL if the last ones are kept */
+		double loss;    /* INFINITY before the first evaluation */
+		uint64_t step;
+	} best;
+	uint64_t stale; /* evaluations since the best one */
+};
+
+/* Makes a run over the training part of `shards`: weights, vocabulary, hidden and layers from
+ * `from`, or initialised from the seed where that is NULL. options->hidden and ->layers must be
+ * those of `from`. A vocabulary of the same symbols in another order is remapped. */
+int run_init(struct run *run, const struct run_options *options, struct shards *shards,
+	struct device *device, const struct model_file *from, struct error *err);
+void run_release(struct run *run);
+
+/* Batches of an epoch, and characters of a batch. */
+uint64_t run_epoch_steps(const struct run *run);
+uint64_t run_batch_characters(const struct run *run);
+bool run_has_validation(const struct run *run);
+
+/* One optimizer step. *nats: the batch's mean loss (dropout on); *norm: the gradient's norm before
+ * the clip. Where one of them is not finite nothing is updated: status 70. */
+int run_step(struct run *run, double *nats, double *norm, struct error *err);
+
+/* The mean nats of a character of the validation part, dropout off. The training goes on
+ * undisturbed. */
+int run_validate(struct run *run, double *nats, struct error *err);
+
+/* Whether the schedule has an evaluation after the step done last. */
+bool run_evaluation_due(const struct run *run);
+
+/* Takes note of a scheduled evaluation: of the weights, if they are the best so far. */
+int run_evaluated(struct run *run, double nats, struct error *err);
+
+/* Whether --patience has run out. */
+bool run_stale(const struct run *run);
+
+/* What shaped the weights of that step, as a model file tells it; NULL without memory. validation:
+ * NAN if not measured. */
+json_t *run_training(const struct run *run, uint64_t step, double validation);
+
+/* Writes the run's result: the best model, or the last where the last is kept, none has been
+ * evaluated, or `validation` (of the last weights; NAN if not measured) is better than the best's.
+ * *step: that model's. */
+int run_write(
+	struct run *run, double validation, struct output *out, uint64_t *step, struct error *err);
+
+#endif

@@ -1,0 +1,61 @@
+/* signals.c: see signals.h. The two flags are the only mutable globals of the programs: a signal
+ * handler can reach nothing else. */
+#include "tools/train/signals.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+static volatile sig_atomic_t stop, save;
+
+static void on_stop(int number)
+{
+	if (stop)
+		signals_die(number);
+	stop = number;
+}
+
+static void on_save(int number)
+{
+	(void)number;
+	save = 1;
+}
+
+static void heed(int number, void (*handler)(int))
+{
+	struct sigaction action;
+	if (sigaction(number, NULL, &action) < 0 || action.sa_handler == SIG_IGN)
+		return;
+	action = (struct sigaction){.sa_handler = handler, .sa_flags = SA_RESTART};
+	sigemptyset(&action.sa_mask);
+	sigaction(number, &action, NULL);
+}
+
+void signals_catch(void)
+{
+	heed(SIGINT, on_stop);
+	heed(SIGTERM, on_stop);
+	heed(SIGHUP, on_stop);
+	heed(SIGUSR1, on_save);
+}
+
+int signals_stop(void)
+{
+	return stop;
+}
+
+bool signals_save(void)
+{
+	bool come = save;
+	save = 0;
+	return come;
+}
+
+void signals_die(int number)
+{
+	sigset_t only;
+	signal(number, SIG_DFL);
+	sigemptyset(&only);
+	sigaddset(&only, number);
+	raise(number); /* pending while its handler runs, so it must be let through */
+	sigprocmask(SIG_UNBLOCK, &only, NULL);
+}

@@ -1,0 +1,21 @@
+/* signals.h: the signals that a run obeys between two steps. */
+#ifndef TRAIN_SIGNALS_H
+#define TRAIN_SIGNALS_H
+
+#include <stdbool.h>
+
+/* From now on SIGINT, SIGTERM and SIGHUP are taken note of (a second one ends the process at once),
+ * and SIGUSR1 too. One that the parent process had ignored (nohup, a background job) stays ignored.
+ */
+void signals_catch(void);
+
+/* The signal that asked the run to stop; 0: none yet. */
+int signals_stop(void);
+
+/* Whether SIGUSR1 has come since the last call. */
+bool signals_save(void);
+
+/* Ends the process by that signal, as if it had never been caught. */
+void signals_die(int number);
+
+#endif

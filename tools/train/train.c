@@ -1,0 +1,432 @@
+/* train: reads shards, trains a network on them, writes the best model found.
+ *
+ * This file talks to people: options, messages, the order of things. The run itself is run.c, its
+ * file checkpoint.c, its table log.c. */
+#include "tools/device.h"
+#include "tools/tool.h"
+#include "tools/train/checkpoint.h"
+#include "tools/train/log.h"
+#include "tools/train/run.h"
+#include "tools/train/signals.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+struct values {
+	struct tool_common common;
+	struct run_options run;
+	struct device_options device;
+	uint64_t epochs, steps;
+	uint64_t print_every;
+	uint64_t checkpoint_every;
+	const char *log, *checkpoint, *resume, *init;
+};
+
+static const char *const keep_choices[] = {"best", "last", NULL};
+
+#define AT(member) offsetof(struct values, member)
+/* clang-format off */
+static const struct option table[] = {
+	{'H', "hidden", "H", OPTION_INTEGER, AT(run.hidden), "512",
+	 .low = 1, .high = PARAMS_HIDDEN_MAX, .help = "units of each LSTM layer"},
+	{'L', "layers", "L", OPTION_INTEGER, AT(run.layers), "2",
+	 .low = 1, .high = PARAMS_LAYERS_MAX, .help = "LSTM layers"},
+	{'d', "dropout", "P", OPTION_REAL, AT(run.dropout), "0.5", .low = 0, .high = 0.999,
+	 .help = "probability with which a layer's output is dropped while training"},
+	{'e', "epochs", "N", OPTION_INTEGER, AT(epochs), "20", .low = 1, .high = UINT32_MAX,
+	 .help = "passes over the training part; the first of --epochs and --steps ends the run"},
+	{0, "steps", "N", OPTION_INTEGER, AT(steps), NULL, .low = 0, .high = UINT32_MAX,
+	 .help = "optimizer steps in all since initialisation; given alone it lifts the default of "
+		"--epochs; 0 writes the initial model"},
+	{'r', "lr", "RATE", OPTION_REAL, AT(run.lr), "0.001",
+	 .low = 0, .open_low = true, .high = 1e3, .help = "Adam's learning rate"},
+	{0, "clip", "NORM", OPTION_REAL, AT(run.clip), "5", .low = 0, .high = 1e30,
+	 .help = "largest norm of the gradient, to which a larger one is scaled down (0: any)"},
+	{'s', "seed", "N", OPTION_INTEGER, AT(run.seed), "1", .low = 0, .high = UINT32_MAX,
+	 .help = "what initial weights and dropout masks follow from"},
+	DEVICE_OPTIONS(struct values),
+	{'l', "log", "FILE", OPTION_TEXT, AT(log), NULL,
+	 .help = "write a table of the run to FILE, one row a step"},
+	{0, "print-every", "N", OPTION_INTEGER, AT(print_every), "10", .low = 0, .high = UINT32_MAX,
+	 .help = "steps between two lines on stderr, beside those of evaluations (0: only those)"},
+	{0, "eval-every", "N", OPTION_INTEGER, AT(run.eval_every), "0", .low = 0, .high = UINT32_MAX,
+	 .help = "steps between two evaluations of the validation part (0: at each epoch's end); the "
+		"last step is followed by one too"},
+	{0, "keep", "best|last", OPTION_CHOICE, AT(run.keep), "best", .choices = keep_choices,
+	 .help = "the model to be written: the best by validation loss, or the last"},
+	{0, "patience", "N", OPTION_INTEGER, AT(run.patience), "0", .low = 0, .high = UINT32_MAX,
+	 .help = "end the run after N evaluations without a better one (0: never)"},
+	{0, "checkpoint", "FILE", OPTION_TEXT, AT(checkpoint), NULL,
+	 .help = "save the run in FILE at each epoch's end and whenever the run ends"},
+	{0, "checkpoint-every", "N", OPTION_INTEGER, AT(checkpoint_every), "0",
+	 .low = 0, .high = UINT32_MAX,
+	 .help = "save it every N steps too (0: only then)"},
+	{0, "resume", "FILE", OPTION_TEXT, AT(resume), NULL,
+	 .help = "continue the run saved in FILE, and go on saving it there"},
+	{0, "init", "MODEL", OPTION_TEXT, AT(init), NULL,
+	 .help = "start from the weights, dimensions and vocabulary of MODEL"},
+	TOOL_OPTIONS(struct values),
+	{0},
+};
+/* clang-format on */
+
+/* Everything that is open while the tool runs. */
+struct train {
+	struct tool *tool;
+	struct values *values;
+	struct device *device;
+	struct input in;
+	struct shards shards;
+	struct run run;
+	struct log log;
+	struct checkpoint checkpoint;
+	struct output out;
+	uint64_t last;   /* the step that ends the run */
+	uint64_t first;  /* the step that it began after */
+	double began;    /* tool_seconds() */
+	double val_loss; /* of the last weights, if they were evaluated, else NAN */
+};
+
+/* --- before ---------------------------------------------------------------------------------- */
+
+static bool is_stdin(const char *path)
+{
+	return !path || strcmp(path, "-") == 0;
+}
+
+static int check_options(struct values *values, int argc, char **argv, struct error *err)
+{
+	if (argc > 1)
+		return error_set(
+			err, STATUS_USAGE, "one file of shards expected, not also %s", argv[1]);
+	if (values->resume && values->init)
+		return error_set(err, STATUS_USAGE, "--resume and --init: a run has one beginning");
+	if (values->resume && values->checkpoint && strcmp(values->resume, values->checkpoint) != 0)
+		return error_set(err, STATUS_USAGE,
+			"--resume %s implies --checkpoint %s: another one can't be given",
+			values->resume, values->resume);
+	if (values->init && is_stdin(values->init) && is_stdin(argc ? argv[0] : NULL))
+		return error_set(err, STATUS_USAGE,
+			"standard input can't be both --init's model and the shards");
+	if (values->log && strcmp(values->log, "-") == 0 && is_stdin(values->common.output))
+		return error_set(err, STATUS_USAGE,
+			"standard output can't take both the model and the log; give -o FILE");
+	if (values->resume)
+		values->checkpoint = values->resume;
+	return 0;
+}
+
+/* The network's dimensions are the initial model's; an option may say so too, but nothing else. */
+static int take_dimensions(struct tool *tool, const struct model_file *from, struct error *err)
+{
+	struct values *values = tool->values;
+	const struct params *params = &from->params;
+	if ((options_given(&tool->options, "hidden") && values->run.hidden != params->hidden) ||
+		(options_given(&tool->options, "layers") && values->run.layers != params->layers))
+		return error_set(err, STATUS_USAGE,
+			"--hidden %" PRIu64 " --layers %" PRIu64 ": %s has --hidden %" PRIu32
+			" --layers %" PRIu32,
+			values->run.hidden, values->run.layers, values->init, params->hidden,
+			params->layers);
+	values->run.hidden = params->hidden;
+	values->run.layers = params->layers;
+	return 0;
+}
+
+static int read_model(struct model_file *from, const char *path, struct error *err)
+{
+	struct input in;
+	int status = input_open(&in, path, INPUT_GUNZIP, err);
+	if (status == 0)
+		status = model_file_read(from, &in, err);
+	input_close(&in);
+	return status;
+}
+
+/* Reads what the run starts from. Afterwards the options are those of the run. */
+static int read_beginning(struct tool *tool, struct model_file *from, struct error *err)
+{
+	const struct values *values = tool->values;
+	if (values->resume) {
+		if (read_model(from, values->resume, err) < 0)
+			return -1;
+		if (checkpoint_options(from, &tool->options, err) < 0)
+			return error_prefix(err, "%s: ", values->resume);
+		return 0;
+	}
+	if (read_model(from, values->init, err) < 0)
+		return -1;
+	return take_dimensions(tool, from, err);
+}
+
+static int set_last_step(struct train *t, struct error *err)
+{
+	const struct options *options = &t->tool->options;
+	uint64_t epoch = run_epoch_steps(&t->run);
+	bool epochs = options_given(options, "epochs"), steps = options_given(options, "steps");
+	t->last = t->values->steps;
+	if (epochs || !steps) {
+		if (t->values->epochs > UINT32_MAX / epoch)
+			return error_set(err, STATUS_USAGE,
+				"--epochs %" PRIu64 ": more than %" PRIu32 " steps; give --steps",
+				t->values->epochs, UINT32_MAX);
+		uint64_t end = t->values->epochs * epoch;
+		t->last = steps && t->last < end ? t->last : end;
+	}
+	return 0;
+}
+
+/* 3366483 as 3,366,483. */
+static const char *grouped(uint64_t n, char buf[32])
+{
+	char digits[24];
+	int length = snprintf(digits, sizeof digits, "%" PRIu64, n), used = 0;
+	for (int i = 0; i < length; i++) {
+		if (i > 0 && (length - i) % 3 == 0)
+			buf[used++] = ',';
+		buf[used++] = digits[i];
+	}
+	buf[used] = '\0';
+	return buf;
+}
+
+static void describe(const struct train *t)
+{
+	const struct shards_header *data = &t->shards.header;
+	const struct params *params = &t->run.model.params;
+	char size[32], training[96], validation[96] = "no validation";
+	tool_note(t->tool,
+		"network: %" PRIu32 " x %" PRIu32 " LSTM, %" PRIu32 " symbols, %s parameters",
+		params->layers, params->hidden, params->vocab, grouped(params->parameters, size));
+	snprintf(training, sizeof training, "%" PRIu64 " training", data->batches[SHARDS_TRAIN]);
+	if (run_has_validation(&t->run))
+		snprintf(validation, sizeof validation,
+			"%" PRIu64 " validation batches of %" PRIu32,
+			data->batches[SHARDS_VALIDATION], data->rows[SHARDS_VALIDATION]);
+	tool_note(t->tool, "data: %s batches of %" PRIu32 ", %s rows x %" PRIu32 " characters",
+		training, data->rows[SHARDS_TRAIN], validation, data->window);
+	if (!run_has_validation(&t->run) && t->values->run.keep == RUN_KEEP_BEST)
+		tool_note(t->tool,
+			"no validation part to choose the best model by: the last one is kept");
+	if (t->first > 0)
+		tool_note(t->tool, "resumed after step %" PRIu64, t->first);
+}
+
+/* Outputs first, so that one that can't be written fails at once; then everything there is to read.
+ */
+static int open_all(struct train *t, const char *path, struct error *err)
+{
+	struct values *values = t->values;
+	struct model_file from = {0};
+	bool begun = values->resume || values->init;
+	uint64_t log_bytes = 0;
+	uint32_t log_crc = 0;
+	int status = -1;
+	if (tool_output(t->tool, &t->out, true, err) < 0)
+		return -1;
+	if (checkpoint_open(&t->checkpoint, values->checkpoint, values->resume, err) < 0)
+		return -1;
+	if (log_open(&t->log, values->log, err) < 0)
+		return -1;
+	if (begun && read_beginning(t->tool, &from, err) < 0)
+		goto out;
+	t->device = device_open(t->tool, &values->device, err);
+	if (!t->device)
+		goto out;
+	if (input_open(&t->in, path, INPUT_GUNZIP, err) < 0 ||
+		shards_open(&t->shards, &t->in, err) < 0)
+		goto out;
+	if (run_init(&t->run, &values->run, &t->shards, t->device, begun ? &from : NULL, err) < 0)
+		goto out;
+	if (values->resume &&
+		checkpoint_restore(&t->checkpoint, &from, &t->run, &log_bytes, &log_crc, err) < 0) {
+		error_prefix(err, "%s: ", values->resume);
+		goto out;
+	}
+	t->first = t->run.adam.step;
+	if (set_last_step(t, err) < 0)
+		goto out;
+	status = log_begin(&t->log, log_bytes, log_crc, err);
+out:
+	model_file_release(&from);
+	return status;
+}
+
+static void close_all(struct train *t)
+{
+	struct error ignored;
+	run_release(&t->run);
+	shards_close(&t->shards);
+	input_close(&t->in);
+	if (t->device)
+		t->device->ops->release(t->device);
+	log_close(&t->log, &ignored);
+	checkpoint_close(&t->checkpoint);
+	output_discard(&t->out);
+}
+
+/* --- while it runs --------------------------------------------------------------------------- */
+
+static void report(const struct train *t, const struct log_row *row)
+{
+	uint64_t epoch = run_epoch_steps(&t->run);
+	uint64_t epochs = (t->last + epoch - 1) / epoch;
+	if (isfinite(row->val_loss))
+		tool_line(t->tool,
+			"Epoch: %" PRIu64 "/%" PRIu64 "... Step: %" PRIu64
+			"... Loss: %.4f... Val Loss: %.4f",
+			row->epoch, epochs, row->step, row->loss, row->val_loss);
+	else
+		tool_line(t->tool,
+			"Epoch: %" PRIu64 "/%" PRIu64 "... Step: %" PRIu64 "... Loss: %.4f...",
+			row->epoch, epochs, row->step, row->loss);
+}
+
+static void show_progress(const struct train *t, const struct log_row *row)
+{
+	uint64_t done = row->step - t->first, left = t->last - row->step;
+	double per_step = row->seconds / (double)done;
+	uint64_t seconds = (uint64_t)(per_step * (double)left + 0.5);
+	char rate[32];
+	tool_progress(t->tool,
+		"step %" PRIu64 "/%" PRIu64 "  loss %.4f  %s characters/s  %" PRIu64
+		":%02u:%02u left",
+		row->step, t->last, row->loss,
+		grouped((uint64_t)((double)run_batch_characters(&t->run) / per_step), rate),
+		seconds / 3600, (unsigned)(seconds / 60 % 60), (unsigned)(seconds % 60));
+}
+
+/* A save that fails must not end a run of hours: the next one may find room again. */
+static void save_on_the_way(struct train *t)
+{
+	struct error err;
+	if (checkpoint_save(&t->checkpoint, &t->tool->options, &t->run, &t->log, &err) < 0)
+		tool_note(t->tool, "%s; the run goes on without this checkpoint", err.text);
+}
+
+static bool checkpoint_due(const struct train *t)
+{
+	uint64_t step = t->run.adam.step, every = t->values->checkpoint_every;
+	bool asked = signals_save();
+	if (!t->checkpoint.path) {
+		if (asked)
+			tool_note(t->tool, "SIGUSR1: there is no --checkpoint to save to");
+		return false;
+	}
+	return asked || step % run_epoch_steps(&t->run) == 0 || (every && step % every == 0);
+}
+
+static int numeric_failure(const struct train *t, struct error *err)
+{
+	struct error cause = *err;
+	if (cause.status != STATUS_NUMERIC || (!t->checkpoint.saved && t->first == 0))
+		return -1;
+	return error_set(err, cause.status, "%s; the last good checkpoint, %s, is of step %" PRIu64,
+		cause.text, t->checkpoint.path, t->checkpoint.step);
+}
+
+/* One step and what goes with it: evaluation, log, lines. */
+static int advance(struct train *t, struct error *err)
+{
+	struct run *run = &t->run;
+	struct log_row row = {.lr = t->values->run.lr, .val_loss = NAN};
+	double start = tool_seconds();
+	if (run_step(run, &row.loss, &row.grad_norm, err) < 0)
+		return numeric_failure(t, err);
+	row.chars_per_s = (double)run_batch_characters(run) / (tool_seconds() - start);
+	row.step = run->adam.step;
+	row.epoch = (row.step - 1) / run_epoch_steps(run) + 1;
+	row.tokens = row.step * run_batch_characters(run);
+	bool due = run_evaluation_due(run);
+	if (due || (row.step == t->last && run_has_validation(run))) {
+		if (run_validate(run, &row.val_loss, err) < 0)
+			return -1;
+		if (due && run_evaluated(run, row.val_loss, err) < 0)
+			return -1;
+	}
+	t->val_loss = row.val_loss;
+	row.seconds = tool_seconds() - t->began;
+	if (log_append(&t->log, &row, err) < 0)
+		return -1;
+	uint64_t every = t->values->print_every;
+	if (isfinite(row.val_loss) || row.step == t->last || (every && row.step % every == 0))
+		report(t, &row);
+	show_progress(t, &row);
+	return 0;
+}
+
+static int loop(struct train *t, struct error *err)
+{
+	t->began = tool_seconds();
+	t->val_loss = NAN;
+	while (t->run.adam.step < t->last && !run_stale(&t->run) && !signals_stop()) {
+		if (advance(t, err) < 0)
+			return -1;
+		if (checkpoint_due(t))
+			save_on_the_way(t);
+	}
+	tool_progress_end(t->tool);
+	return 0;
+}
+
+/* --- after ----------------------------------------------------------------------------------- */
+
+/* The last weights of a run that ends off the schedule are evaluated for the choice of the result
+ * alone: the checkpoint knows nothing of it, so that a run that goes on from there chooses as if it
+ * had never stopped. */
+static int finish(struct train *t, struct error *err)
+{
+	struct run *run = &t->run;
+	uint64_t step = run->adam.step;
+	if (t->checkpoint.path && !(t->checkpoint.saved && t->checkpoint.step == step) &&
+		checkpoint_save(&t->checkpoint, &t->tool->options, run, &t->log, err) < 0)
+		return -1;
+	if (log_close(&t->log, err) < 0)
+		return -1;
+	if (run->best.weights && step > 0 && !run_evaluation_due(run) && !isfinite(t->val_loss) &&
+		!run_stale(run) && !signals_stop() && run_validate(run, &t->val_loss, err) < 0)
+		return -1;
+	if (run_write(run, t->val_loss, &t->out, &step, err) < 0)
+		return -1;
+	if (output_commit(&t->out, err) < 0)
+		return -1;
+	tool_detail(t->tool, "wrote the model of step %" PRIu64, step);
+	return 0;
+}
+
+static int run(struct tool *tool, int argc, char **argv, struct error *err)
+{
+	struct values *values = tool->values;
+	struct train t = {.tool = tool, .values = values, .log.fd = -1, .checkpoint.lock = -1};
+	int status = -1;
+	if (check_options(values, argc, argv, err) < 0)
+		return -1;
+	t.in.fd = -1;
+	if (open_all(&t, argc ? argv[0] : NULL, err) < 0)
+		goto out;
+	describe(&t);
+	signals_catch();
+	if (loop(&t, err) < 0)
+		goto out;
+	status = finish(&t, err);
+out:
+	tool_progress_end(tool);
+	close_all(&t);
+	if (status == 0 && signals_stop())
+		signals_die(signals_stop());
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct values values;
+	return tool_main(
+		&(struct tool){.name = "train",
+			.synopsis = "[OPTION...] [SHARDS]",
+			.summary = "train a character-level LSTM on shards and write the model",
+			.table = table,
+			.values = &values,
+			.run = run},
+		argc, argv);
+}
