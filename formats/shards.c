@@ -205,18 +205,23 @@ int shards_write_header(struct shards_writer *w, struct output *out,
 	return 0;
 }
 
-int shards_write(
-	struct shards_writer *w, enum shards_split split, const uint32_t *ids, struct error *err)
+int shards_write_packed(
+	struct shards_writer *w, enum shards_split split, const void *ids, struct error *err)
 {
 	const struct shards_header *header = w->header;
-	size_t count = shards_batch_ids(header, split);
 	for (enum shards_split before = 0; before < split; before++)
 		assert(w->written[before] == header->batches[before]);
 	assert(w->written[split] < header->batches[split]);
 	w->written[split]++;
-	vocab_pack(&header->vocab, ids, count, w->payload);
-	return stream_write_frame(
-		&w->stream, split_types[split], w->payload, batch_bytes(header, split), count, err);
+	return stream_write_frame(&w->stream, split_types[split], ids, batch_bytes(header, split),
+		shards_batch_ids(header, split), err);
+}
+
+int shards_write(
+	struct shards_writer *w, enum shards_split split, const uint32_t *ids, struct error *err)
+{
+	vocab_pack(&w->header->vocab, ids, shards_batch_ids(w->header, split), w->payload);
+	return shards_write_packed(w, split, w->payload, err);
 }
 
 int shards_write_end(struct shards_writer *w, struct error *err)

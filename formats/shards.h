@@ -58,6 +58,9 @@ int shards_write_header(struct shards_writer *w, struct output *out,
  * reader does). */
 int shards_write(
 	struct shards_writer *w, enum shards_split split, const uint32_t *ids, struct error *err);
+/* The same from ids that are packed as in the file: vocab_id_bytes() each, little-endian. */
+int shards_write_packed(
+	struct shards_writer *w, enum shards_split split, const void *ids, struct error *err);
 int shards_write_end(struct shards_writer *w, struct error *err);
 void shards_writer_release(struct shards_writer *w);
 

@@ -24,7 +24,7 @@ static int write_header(struct tokens_writer *w, struct output *out, struct erro
 int tokens_write_header(
 	struct tokens_writer *w, struct output *out, const struct vocab *vocab, struct error *err)
 {
-	*w = (struct tokens_writer){.vocab = vocab};
+	*w = (struct tokens_writer){.vocab = vocab, .id_bytes = vocab_id_bytes(vocab)};
 	w->payload = malloc(TOKENS_FRAME_BYTES);
 	if (!w->payload)
 		return error_memory(err, TOKENS_FRAME_BYTES, "a frame");
@@ -39,18 +39,16 @@ static int write_frame(struct tokens_writer *w, struct error *err)
 {
 	size_t bytes = w->used;
 	w->used = 0;
-	return stream_write_frame(
-		&w->stream, "TOKN", w->payload, bytes, bytes / vocab_id_bytes(w->vocab), err);
+	return stream_write_frame(&w->stream, "TOKN", w->payload, bytes, bytes / w->id_bytes, err);
 }
 
 int tokens_write(struct tokens_writer *w, const uint32_t *ids, size_t n, struct error *err)
 {
-	unsigned id_bytes = vocab_id_bytes(w->vocab);
 	while (n > 0) {
-		size_t room = (TOKENS_FRAME_BYTES - w->used) / id_bytes;
+		size_t room = (TOKENS_FRAME_BYTES - w->used) / w->id_bytes;
 		size_t now = n < room ? n : room;
 		vocab_pack(w->vocab, ids, now, w->payload + w->used);
-		w->used += now * id_bytes;
+		w->used += now * w->id_bytes;
 		ids += now;
 		n -= now;
 		if (w->used == TOKENS_FRAME_BYTES && write_frame(w, err) < 0)
@@ -97,6 +95,7 @@ int tokens_read_header(struct tokens_reader *r, struct input *in, struct error *
 		error_prefix(err, "%s: ", in->name);
 		goto fail;
 	}
+	r->id_bytes = vocab_id_bytes(&r->vocab);
 	stream_reader_release(&r->stream); /* the header's text can be large, and was read */
 	r->payload = malloc(TOKENS_FRAME_BYTES);
 	if (!r->payload) {
@@ -113,7 +112,6 @@ fail:
 static int read_frame(struct tokens_reader *r, struct error *err)
 {
 	struct stream_frame frame;
-	unsigned id_bytes = vocab_id_bytes(&r->vocab);
 	const char *name = r->stream.in->name;
 	int more =
 		stream_read_frame(&r->stream, "TOKN", &frame, r->payload, TOKENS_FRAME_BYTES, err);
@@ -132,37 +130,51 @@ static int read_frame(struct tokens_reader *r, struct error *err)
 			" follows one of %zu bytes; only the last may be shorter "
 			"than %d",
 			name, frame.sequence, r->end, TOKENS_FRAME_BYTES);
-	if (frame.bytes == 0 || frame.bytes % id_bytes != 0)
+	if (frame.bytes == 0 || frame.bytes % r->id_bytes != 0)
 		return error_set(err, STATUS_DATA,
 			"%s: frame %" PRIu64 " of %" PRIu64 " bytes, expected a multiple of %u",
-			name, frame.sequence, frame.bytes, id_bytes);
-	size_t count = (size_t)frame.bytes / id_bytes;
+			name, frame.sequence, frame.bytes, r->id_bytes);
+	size_t count = (size_t)frame.bytes / r->id_bytes;
 	size_t wrong = vocab_check(&r->vocab, r->payload, count);
 	if (wrong < count)
 		return error_set(err, STATUS_DATA,
 			"%s: frame %" PRIu64 ", byte %" PRIu64
 			": an id that is not below the %" PRIu32 " symbols of the vocabulary",
-			name, frame.sequence, frame.offset + wrong * id_bytes, r->vocab.size);
+			name, frame.sequence, frame.offset + wrong * r->id_bytes, r->vocab.size);
 	r->begin = 0;
 	r->end = (size_t)frame.bytes;
 	r->ids += count;
 	return 1;
 }
 
+/* Makes sure that a frame with unread ids is there: 1, 0 at the end, -1 on failure. */
+static int have_ids(struct tokens_reader *r, struct error *err)
+{
+	return r->begin < r->end ? 1 : read_frame(r, err);
+}
+
 ssize_t tokens_read(struct tokens_reader *r, uint32_t *ids, size_t n, struct error *err)
 {
-	unsigned id_bytes = vocab_id_bytes(&r->vocab);
-	if (n > 0 && r->begin == r->end) {
-		int more = read_frame(r, err);
-		if (more <= 0)
-			return more;
-	}
-	size_t have = (r->end - r->begin) / id_bytes;
+	int more = have_ids(r, err);
+	if (more <= 0)
+		return more;
+	size_t have = (r->end - r->begin) / r->id_bytes;
 	if (n > have)
 		n = have;
 	vocab_unpack(&r->vocab, r->payload + r->begin, n, ids);
-	r->begin += n * id_bytes;
+	r->begin += n * r->id_bytes;
 	return (ssize_t)n;
+}
+
+ssize_t tokens_read_packed(struct tokens_reader *r, const void **ids, struct error *err)
+{
+	int more = have_ids(r, err);
+	if (more <= 0)
+		return more;
+	size_t have = (r->end - r->begin) / r->id_bytes;
+	*ids = r->payload + r->begin;
+	r->begin = r->end;
+	return (ssize_t)have;
 }
 
 void tokens_reader_release(struct tokens_reader *r)

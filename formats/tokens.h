@@ -16,6 +16,7 @@ enum {
 struct tokens_writer {
 	struct stream_writer stream;
 	const struct vocab *vocab; /* not owned */
+	unsigned id_bytes;         /* 1, 2 or 4 */
 	unsigned char *payload;    /* one frame; owned */
 	size_t used;               /* bytes of it */
 };
@@ -30,7 +31,8 @@ void tokens_writer_release(struct tokens_writer *w);
 
 struct tokens_reader {
 	struct stream_reader stream;
-	struct vocab vocab;     /* owned */
+	struct vocab vocab; /* owned */
+	unsigned id_bytes;
 	unsigned char *payload; /* owned */
 	size_t begin, end;      /* unread bytes of it */
 	uint64_t ids;           /* in the frames read so far */
@@ -41,6 +43,9 @@ int tokens_read_header(struct tokens_reader *r, struct input *in, struct error *
 /* Reads up to n ids, each checked against the vocabulary: the count, 0 after a checked end, or -1.
  */
 ssize_t tokens_read(struct tokens_reader *r, uint32_t *ids, size_t n, struct error *err);
+/* The same without a copy: points *ids at those not yet read of one frame, packed as in the file.
+ */
+ssize_t tokens_read_packed(struct tokens_reader *r, const void **ids, struct error *err);
 void tokens_reader_release(struct tokens_reader *r);
 
 #endif
