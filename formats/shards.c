@@ -195,14 +195,7 @@ int shards_write_header(struct shards_writer *w, struct output *out,
 	*w = (struct shards_writer){.header = header};
 	if (check_header(header, &rest, err) < 0)
 		return -1;
-	w->payload = malloc(batch_bytes(header, SHARDS_TRAIN));
-	if (!w->payload)
-		return error_memory(err, batch_bytes(header, SHARDS_TRAIN), "a batch");
-	if (write_yaml(w, out, header, err) < 0) {
-		shards_writer_release(w);
-		return -1;
-	}
-	return 0;
+	return write_yaml(w, out, header, err);
 }
 
 int shards_write_packed(
@@ -220,7 +213,12 @@ int shards_write_packed(
 int shards_write(
 	struct shards_writer *w, enum shards_split split, const uint32_t *ids, struct error *err)
 {
-	vocab_pack(&w->header->vocab, ids, shards_batch_ids(w->header, split), w->payload);
+	const struct shards_header *header = w->header;
+	if (!w->payload)
+		w->payload = malloc(batch_bytes(header, SHARDS_TRAIN));
+	if (!w->payload)
+		return error_memory(err, batch_bytes(header, SHARDS_TRAIN), "a batch");
+	vocab_pack(&header->vocab, ids, shards_batch_ids(header, split), w->payload);
 	return shards_write_packed(w, split, w->payload, err);
 }
 

@@ -45,7 +45,7 @@ size_t shards_batch_ids(const struct shards_header *header, enum shards_split sp
 struct shards_writer {
 	struct stream_writer stream;
 	const struct shards_header *header; /* not owned */
-	unsigned char *payload;             /* one batch; owned */
+	unsigned char *payload;             /* one batch, made by the first shards_write(); owned */
 	uint64_t written[SHARDS_SPLITS];
 };
 
