@@ -311,16 +311,24 @@ void reference_adam(struct reference *r, double lr, double clip, unsigned step)
 	}
 }
 
+bool reference_keeps(const struct dropout *dropout, uint32_t t, uint32_t n, uint32_t u)
+{
+	uint32_t x[4] = {u / 64 * 16 + u % 16, n, t, dropout->step};
+	philox(x, dropout->key);
+	return x[u % 64 / 16] >= dropout->p * 0x1p32;
+}
+
 double *reference_masks(const struct reference *r, double p, uint32_t seed, uint32_t step)
 {
 	double *mask = zeros(r->L * r->T * r->N * r->H, sizeof *mask), *next = mask;
-	for (uint32_t l = 0; l < r->L; l++)
+	for (uint32_t l = 0; l < r->L; l++) {
+		const struct dropout dropout = {
+			.p = p, .key = philox_key(seed, PHILOX_DROPOUT, l), .step = step};
 		for (uint32_t t = 0; t < r->T; t++)
 			for (uint32_t n = 0; n < r->N; n++)
-				for (uint32_t u = 0; u < r->H; u++) {
-					uint32_t x[4] = {u / 4, n, t, step};
-					philox(x, philox_key(seed, PHILOX_DROPOUT, l));
-					*next++ = x[u % 4] >= p * 0x1p32 ? 1 / (1 - p) : 0;
-				}
+				for (uint32_t u = 0; u < r->H; u++)
+					*next++ = reference_keeps(&dropout, t, n, u) ? 1 / (1 - p)
+										     : 0;
+	}
 	return mask;
 }

@@ -7,6 +7,9 @@
 #ifndef TESTS_REFERENCE_H
 #define TESTS_REFERENCE_H
 
+#include "nn/ops.h"
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,7 +53,10 @@ double reference_norm(const struct reference *r);
  * min(1, clip / (norm + 1e-6)); clip 0 doesn't scale. */
 void reference_adam(struct reference *r, double lr, double clip, unsigned step);
 
-/* The factors, (L,T,N,H), of dropout with probability p as ops.h defines its masks. malloc'ed. */
+/* Whether a mask, as nn/ops.h defines it, keeps unit u of row n at time t. */
+bool reference_keeps(const struct dropout *dropout, uint32_t t, uint32_t n, uint32_t u);
+
+/* The factors, (L,T,N,H), that dropout with probability p puts on outputs. To be freed. */
 double *reference_masks(const struct reference *r, double p, uint32_t seed, uint32_t step);
 
 #endif

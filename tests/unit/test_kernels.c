@@ -1,0 +1,470 @@
+/* test_kernels.c: the inner loops of lib/cpu for every vector width that this machine has.
+ *
+ * The widest one also stands behind test_ops.c; here all are held to the same plain twins in double
+ * precision, and exp, sigmoid and tanh to the error bounds that cpu/vec.h promises. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cpu/kernels.h"
+
+#include "numbers.h"
+#include "reference.h"
+
+#include <float.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *zeros(size_t n, size_t size)
+{
+	void *p = calloc(n ? n : 1, size);
+	assert_non_null(p);
+	return p;
+}
+
+static float *random_numbers(uint32_t stream, size_t n, float scale)
+{
+	float *x = zeros(n, sizeof *x);
+	numbers_fill(x, n, stream, scale);
+	return x;
+}
+
+static void assert_near(const char *what, const struct kernels *k, const float *got,
+	const double *expected, size_t n, double tolerance)
+{
+	double error = numbers_error(got, expected, n);
+	if (!(error <= tolerance))
+		fail_msg("%s, %s kernels: error %.2g, at most %.2g", what, k->name, error,
+			tolerance);
+}
+
+/* --- exp, sigmoid, tanh --- */
+
+static double sigmoid(double x)
+{
+	return 1 / (1 + exp(-x));
+}
+
+/* |got - exact| in units of the last place of a float of that size. */
+static double ulps(float got, double exact)
+{
+	int exponent;
+	frexp(exact, &exponent);
+	if (exponent < FLT_MIN_EXP)
+		exponent = FLT_MIN_EXP;
+	return fabs((double)got - exact) / ldexp(1, exponent - FLT_MANT_DIG);
+}
+
+/* Calls `function` of all kernels with every 499th float from bit pattern `first` on and its exact
+ * value, where that lies between low and high. */
+static void check_function(const char *name, size_t offset, double (*exact)(double), double low,
+	double high, double bound)
+{
+	enum { CHUNK = 4096 };
+	float x[CHUNK], y[CHUNK];
+	double expected[CHUNK];
+	size_t tested = 0;
+	for (uint64_t bits = 0; bits <= UINT32_MAX;) {
+		size_t n = 0;
+		for (; n < CHUNK && bits <= UINT32_MAX; bits += 499) {
+			uint32_t word = (uint32_t)bits;
+			memcpy(&x[n], &word, sizeof word);
+			if ((double)x[n] >= low && (double)x[n] <= high)
+				expected[n] = exact((double)x[n]), n++;
+		}
+		tested += n;
+		for (const struct kernels *const *k = kernels_all(); *k; k++) {
+			void (*function)(size_t, const float *, float *);
+			memcpy(&function, (const char *)*k + offset, sizeof function);
+			function(n, x, y);
+			for (size_t i = 0; i < n; i++)
+				if (!(ulps(y[i], expected[i]) <= bound))
+					fail_msg("%s(%.9g) of %s kernels is %.9g, %.1f ulp off",
+						name, (double)x[i], (*k)->name, (double)y[i],
+						ulps(y[i], expected[i]));
+		}
+	}
+	assert_true(tested > 1000000);
+}
+#define CHECK_FUNCTION(name, exact, low, high, bound) \
+	check_function(#name, offsetof(struct kernels, name), exact, low, high, bound)
+
+static void exp_is_within_2_ulp(void **state)
+{
+	(void)state;
+	CHECK_FUNCTION(exp, exp, -87.3, 88, 2);
+}
+
+static void sigmoid_is_within_4_ulp(void **state)
+{
+	(void)state;
+	CHECK_FUNCTION(sigmoid, sigmoid, -87, INFINITY, 4);
+}
+
+static void tanh_is_within_4_ulp_everywhere(void **state)
+{
+	(void)state;
+	CHECK_FUNCTION(tanh, tanh, -INFINITY, INFINITY, 4);
+}
+
+static void functions_saturate_and_stay_in_range(void **state)
+{
+	(void)state;
+	const float large[] = {88, 88.1f, 89, 104, 1e10f, FLT_MAX, INFINITY};
+	enum { N = sizeof large / sizeof *large };
+	float negative[N], y[N];
+	for (size_t i = 0; i < N; i++)
+		negative[i] = -large[i];
+	for (const struct kernels *const *k = kernels_all(); *k; k++) {
+		(*k)->exp(N, large, y);
+		for (size_t i = 0; i < N; i++)
+			assert_true(isfinite(y[i]) && (double)y[i] >= 0.999999 * exp(88));
+		(*k)->exp(N, negative, y);
+		for (size_t i = 0; i < N; i++)
+			assert_true(y[i] >= 0 && y[i] <= 2 * FLT_MIN);
+		(*k)->sigmoid(N, large, y);
+		for (size_t i = 0; i < N; i++)
+			assert_true(y[i] == 1);
+		(*k)->sigmoid(N, negative, y);
+		for (size_t i = 0; i < N; i++)
+			assert_true(y[i] >= 0 && y[i] <= 2 * FLT_MIN);
+		(*k)->tanh(N, large, y);
+		for (size_t i = 0; i < N; i++)
+			assert_true(y[i] == 1);
+		(*k)->tanh(N, negative, y);
+		for (size_t i = 0; i < N; i++)
+			assert_true(y[i] == -1);
+	}
+}
+
+static void sigmoid_and_tanh_never_leave_their_ranges(void **state)
+{
+	(void)state;
+	enum { N = 20001 };
+	float *x = zeros(N, sizeof *x), *y = zeros(N, sizeof *y);
+	for (size_t i = 0; i < N; i++)
+		x[i] = ((float)i - N / 2) * 0.002f;
+	for (const struct kernels *const *k = kernels_all(); *k; k++) {
+		(*k)->sigmoid(N, x, y);
+		for (size_t i = 0; i < N; i++)
+			assert_true(y[i] >= 0 && y[i] <= 1);
+		(*k)->tanh(N, x, y);
+		for (size_t i = 0; i < N; i++)
+			assert_true(fabsf(y[i]) <= 1 && y[i] == -y[N - 1 - i]);
+	}
+	free(x);
+	free(y);
+}
+
+static void nan_comes_out_of_every_function(void **state)
+{
+	(void)state;
+	/* The payload of a NaN must not be taken for a number on the way. */
+	const uint32_t patterns[] = {0x7fc00000, 0xffc00000, 0x7fc00001, 0xffc00001, 0x7fffffff,
+		0xffffffff, 0x7fd55555, 0x7fc00100};
+	enum { N = sizeof patterns / sizeof *patterns };
+	float x[N], y[N];
+	memcpy(x, patterns, sizeof x);
+	for (const struct kernels *const *k = kernels_all(); *k; k++)
+		for (size_t i = 0; i < N; i++) {
+			void (*const functions[])(size_t, const float *, float *) = {
+				(*k)->exp, (*k)->sigmoid, (*k)->tanh};
+			for (size_t f = 0; f < 3; f++) {
+				functions[f](N, x, y);
+				if (!isnan(y[i]))
+					fail_msg("function %zu of %s kernels makes %08x %g", f,
+						(*k)->name, patterns[i], (double)y[i]);
+			}
+		}
+}
+
+/* --- loops --- */
+
+static const size_t sizes[] = {1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 64, 100};
+enum { SIZES = sizeof sizes / sizeof *sizes };
+
+static void check_product(
+	const struct kernels *kernels, size_t rows, size_t k, size_t n, bool transposed)
+{
+	const size_t panels = (n + kernels->panel - 1) / kernels->panel;
+	float *x = random_numbers(1, rows * k, 1), *w = random_numbers(2, k * n, 1);
+	float *whole = random_numbers(3, rows * n, 1), *parts = random_numbers(3, rows * n, 1);
+	float *packed = zeros(panels * kernels->panel * k, sizeof *packed);
+	double *expected = zeros(rows * n, sizeof *expected);
+	for (size_t r = 0; r < rows; r++)
+		for (size_t j = 0; j < n; j++) {
+			expected[r * n + j] = (double)whole[r * n + j];
+			for (size_t i = 0; i < k; i++)
+				expected[r * n + j] +=
+					(double)x[r * k + i] *
+					(double)w[transposed ? j * k + i : i * n + j];
+		}
+	for (size_t p = panels; p-- > 0;)
+		kernels->pack(k, n, transposed, w, p, p + 1, packed);
+	kernels->product(rows, k, n, x, packed, 0, panels, whole);
+	assert_near("product", kernels, whole, expected, rows * n, 4e-6);
+
+	/* Any cut into rows and panels gives the same bits. */
+	for (size_t p = 0; p < panels; p++)
+		for (size_t r = 0, step; r < rows; r += step) {
+			step = (r + p) % 3 + 1 < rows - r ? (r + p) % 3 + 1 : rows - r;
+			kernels->product(step, k, n, x + r * k, packed, p, p + 1, parts + r * n);
+		}
+	assert_memory_equal(whole, parts, rows * n * sizeof *whole);
+	free(x);
+	free(w);
+	free(whole);
+	free(parts);
+	free(packed);
+	free(expected);
+}
+
+static void products_are_the_naive_sums_however_they_are_cut(void **state)
+{
+	(void)state;
+	for (const struct kernels *const *k = kernels_all(); *k; k++) {
+		for (size_t i = 0; i < SIZES; i++)
+			for (size_t j = 0; j < SIZES; j++)
+				check_product(*k, sizes[(i + j) % SIZES] % 20 + 1, sizes[i],
+					sizes[j], (i + j) % 2);
+		check_product(*k, 13, 1100, 37, true);
+		check_product(*k, 13, 1100, 37, false);
+	}
+}
+
+/* Inputs and results of one time step of one layer. */
+struct cell {
+	size_t rows, H;
+	float *gates, *c_old, *c, *h, *dh, *dc;
+};
+
+static struct cell random_cell(size_t rows, size_t H)
+{
+	size_t n = rows * H;
+	return (struct cell){.rows = rows,
+		.H = H,
+		.gates = random_numbers(1, 4 * n, 4),
+		.c_old = random_numbers(2, n, 2),
+		.c = random_numbers(3, n, 2),
+		.h = random_numbers(4, n, 1),
+		.dh = random_numbers(5, n, 1),
+		.dc = random_numbers(6, n, 1)};
+}
+
+static void release_cell(struct cell *cell)
+{
+	float *owned[] = {cell->gates, cell->c_old, cell->c, cell->h, cell->dh, cell->dc};
+	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+		free(owned[i]);
+}
+
+static void check_cell(const struct kernels *k, size_t rows, size_t H)
+{
+	size_t n = rows * H;
+	struct cell a = random_cell(rows, H), b = random_cell(rows, H);
+	double *gates = zeros(4 * n, sizeof *gates), *c = zeros(n, sizeof *c);
+	double *h = zeros(n, sizeof *h), *dc = zeros(n, sizeof *dc);
+	for (size_t i = 0; i < 4 * n; i++)
+		gates[i] = i / H % 4 == 2 ? tanh((double)a.gates[i]) : sigmoid((double)a.gates[i]);
+	for (size_t i = 0; i < n; i++) {
+		const double *gate = gates + i / H * 4 * H + i % H;
+		c[i] = gate[H] * (double)a.c_old[i] + gate[0] * gate[2 * H];
+		h[i] = gate[3 * H] * tanh(c[i]);
+	}
+	k->lstm_forward(rows, H, 0, H, a.gates, a.c_old, a.c, a.h);
+	assert_near("gates", k, a.gates, gates, 4 * n, 1e-6);
+	assert_near("c", k, a.c, c, n, 1e-6);
+	assert_near("h", k, a.h, h, n, 1e-6);
+	/* Any cut into units gives the same bits. */
+	for (size_t first = 0, last; first < H; first = last) {
+		last = first + k->panel < H ? first + k->panel : H;
+		k->lstm_forward(rows, H, first, last, b.gates, b.c_old, b.c, b.h);
+	}
+	assert_memory_equal(a.gates, b.gates, 4 * n * sizeof *a.gates);
+	assert_memory_equal(a.c, b.c, n * sizeof *a.c);
+	assert_memory_equal(a.h, b.h, n * sizeof *a.h);
+
+	for (size_t i = 0; i < n; i++) {
+		double *gate = gates + i / H * 4 * H + i % H, y = tanh(c[i]), dh = (double)a.dh[i];
+		double gi = gate[0], gf = gate[H], gg = gate[2 * H], go = gate[3 * H];
+		double d = (double)a.dc[i] + dh * go * (1 - y * y);
+		gate[0] = d * gg * gi * (1 - gi);
+		gate[H] = d * (double)a.c_old[i] * gf * (1 - gf);
+		gate[2 * H] = d * gi * (1 - gg * gg);
+		gate[3 * H] = dh * y * go * (1 - go);
+		dc[i] = d * gf;
+	}
+	k->lstm_backward(rows, H, 0, H, a.gates, a.c_old, a.c, a.dh, a.dc);
+	assert_near("dz", k, a.gates, gates, 4 * n, 2e-6);
+	assert_near("dc", k, a.dc, dc, n, 2e-6);
+	release_cell(&a);
+	release_cell(&b);
+	free(gates);
+	free(c);
+	free(h);
+	free(dc);
+}
+
+static void a_cell_follows_the_equations_however_it_is_cut(void **state)
+{
+	(void)state;
+	for (const struct kernels *const *k = kernels_all(); *k; k++)
+		for (size_t i = 0; i < SIZES; i++)
+			for (size_t rows = 1; rows < 4; rows++)
+				check_cell(*k, rows, sizes[i]);
+}
+
+static void dropout_masks_are_the_same_in_all_kernels(void **state)
+{
+	(void)state;
+	const struct dropout dropout = {
+		.p = 0.3, .key = philox_key(77, PHILOX_DROPOUT, 2), .step = 123456};
+	enum { ROW = 5, T = 70000 };
+	for (const struct kernels *const *k = kernels_all(); *k; k++)
+		for (uint32_t H = 1; H < 300; H += 1 + H / 8) {
+			float *x = random_numbers(1, H, 1), *y = random_numbers(2, H, 1);
+			double *expected = zeros(H, sizeof *expected);
+			for (uint32_t u = 0; u < H; u++)
+				if (reference_keeps(&dropout, T, ROW, u))
+					expected[u] = (double)x[u] / (1 - dropout.p);
+			(*k)->dropout(H, &dropout, ROW, T, x, y);
+			assert_near("dropout", *k, y, expected, H, 2e-7);
+			free(x);
+			free(y);
+			free(expected);
+		}
+}
+
+static void check_cross_entropy(const struct kernels *k, size_t V, float spread)
+{
+	enum { ROWS = 5 };
+	const float scale = 0.125f;
+	float *logits = random_numbers(1, ROWS * V, spread), nats[ROWS], scored[ROWS];
+	double *gradient = zeros(ROWS * V, sizeof *gradient), expected[ROWS] = {0};
+	uint32_t targets[ROWS];
+	numbers_ids(targets, ROWS, 2, (uint32_t)V);
+	targets[3] = TARGET_NONE;
+	for (size_t r = 0; r < ROWS; r++) {
+		const float *row = logits + r * V;
+		double max = -INFINITY, sum = 0;
+		for (size_t i = 0; i < V; i++)
+			max = fmax(max, (double)row[i]);
+		for (size_t i = 0; i < V; i++)
+			sum += exp((double)row[i] - max);
+		if (targets[r] == TARGET_NONE)
+			continue;
+		expected[r] = log(sum) + max - (double)row[targets[r]];
+		for (size_t i = 0; i < V; i++)
+			gradient[r * V + i] = (double)scale *
+					      (exp((double)row[i] - max) / sum - (i == targets[r]));
+	}
+	k->cross_entropy(ROWS, V, logits, targets, 0, scored);
+	k->cross_entropy(ROWS, V, logits, targets, scale, nats);
+	assert_memory_equal(nats, scored, sizeof nats);
+	assert_near("nats", k, nats, expected, ROWS, 1e-6);
+	assert_near("gradient of the logits", k, logits, gradient, ROWS * V, 1e-6);
+	free(logits);
+	free(gradient);
+}
+
+static void cross_entropy_follows_the_formula(void **state)
+{
+	(void)state;
+	const float spreads[] = {1, 10, 300};
+	for (const struct kernels *const *k = kernels_all(); *k; k++)
+		for (size_t i = 1; i < SIZES; i++)
+			for (size_t j = 0; j < 3; j++)
+				check_cross_entropy(*k, sizes[i], spreads[j]);
+}
+
+static void sums_and_additions_are_the_naive_ones(void **state)
+{
+	(void)state;
+	for (const struct kernels *const *k = kernels_all(); *k; k++)
+		for (size_t i = 0; i < SIZES; i++) {
+			size_t n = sizes[i];
+			float *x = random_numbers(1, n, 1), *y = random_numbers(2, n, 1);
+			float *before = random_numbers(2, n, 1);
+			double sum = 0, squares = 0;
+			(*k)->add(n, x, y);
+			for (size_t j = 0; j < n; j++) {
+				assert_true(y[j] == before[j] + x[j]);
+				sum += (double)x[j];
+				squares += (double)x[j] * (double)x[j];
+			}
+			assert_true(fabs((*k)->sum(n, x) - sum) <= 1e-14 * (double)n);
+			assert_true(fabs((*k)->sum_squares(n, x) - squares) <= 1e-14 * (double)n);
+			free(x);
+			free(y);
+			free(before);
+		}
+}
+
+static void adam_follows_the_formula(void **state)
+{
+	(void)state;
+	const struct adam_update update = {
+		.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .step = 3};
+	const float scale = 0.5f, step_size = 0.01f, root_correction = 0.05f;
+	for (const struct kernels *const *k = kernels_all(); *k; k++)
+		for (size_t i = 0; i < SIZES; i++) {
+			size_t n = sizes[i];
+			float *w = random_numbers(1, n, 0.1f), *dw = random_numbers(2, n, 1);
+			float *m = random_numbers(3, n, 0.1f), *v = random_numbers(4, n, 0.1f);
+			double *w1 = zeros(n, sizeof *w1), *m1 = zeros(n, sizeof *m1);
+			double *v1 = zeros(n, sizeof *v1);
+			for (size_t j = 0; j < n; j++) {
+				double g = (double)dw[j] * (double)scale;
+				v[j] *= v[j];
+				m1[j] = 0.9 * (double)m[j] + 0.1 * g;
+				v1[j] = 0.999 * (double)v[j] + 0.001 * g * g;
+				w1[j] = (double)w[j] -
+					(double)step_size * m1[j] /
+						(sqrt(v1[j]) / (double)root_correction + 1e-8);
+			}
+			(*k)->adam(n, &update, scale, step_size, root_correction, w, dw, m, v);
+			assert_near("w", *k, w, w1, n, 1e-6);
+			assert_near("m", *k, m, m1, n, 1e-6);
+			assert_near("v", *k, v, v1, n, 1e-6);
+			free(w);
+			free(dw);
+			free(m);
+			free(v);
+			free(w1);
+			free(m1);
+			free(v1);
+		}
+}
+
+static void the_best_kernels_are_the_first_of_all(void **state)
+{
+	(void)state;
+	assert_ptr_equal(kernels_best(), kernels_all()[0]);
+	size_t count = 0;
+	for (const struct kernels *const *k = kernels_all(); *k; k++, count++)
+		print_message("# kernels here: %s\n", (*k)->name);
+	assert_string_equal(kernels_all()[count - 1]->name, "generic");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_best_kernels_are_the_first_of_all),
+		cmocka_unit_test(exp_is_within_2_ulp),
+		cmocka_unit_test(sigmoid_is_within_4_ulp),
+		cmocka_unit_test(tanh_is_within_4_ulp_everywhere),
+		cmocka_unit_test(functions_saturate_and_stay_in_range),
+		cmocka_unit_test(sigmoid_and_tanh_never_leave_their_ranges),
+		cmocka_unit_test(nan_comes_out_of_every_function),
+		cmocka_unit_test(products_are_the_naive_sums_however_they_are_cut),
+		cmocka_unit_test(a_cell_follows_the_equations_however_it_is_cut),
+		cmocka_unit_test(dropout_masks_are_the_same_in_all_kernels),
+		cmocka_unit_test(cross_entropy_follows_the_formula),
+		cmocka_unit_test(sums_and_additions_are_the_naive_ones),
+		cmocka_unit_test(adam_follows_the_formula),
+	};
+	return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
+}
