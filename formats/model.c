@@ -379,21 +379,30 @@ static bool all_finite(const float *x, size_t n)
 
 /* Reads the next tensor's n elements as float. */
 static int read_floats(struct safetensors *st, const struct safetensors_tensor *t, float *to,
-	size_t n, double *scratch, bool *finite, struct error *err)
+	size_t n, bool *finite, struct error *err)
 {
-	bool direct = strcmp(t->dtype, "F32") == 0;
+	int rc = -1;
 	size_t item = n ? (size_t)(t->end - t->begin) / n : 0;
+	double *other = NULL;
 	*finite = true;
+	if (strcmp(t->dtype, "F32") != 0) {
+		other = malloc(CHUNK * sizeof *other);
+		if (!other)
+			return error_memory(err, CHUNK * sizeof *other, t->name);
+	}
 	for (size_t done = 0; done < n; done += CHUNK) {
 		size_t some = n - done < CHUNK ? n - done : CHUNK;
-		void *raw = direct ? (void *)(to + done) : scratch;
+		void *raw = other ? (void *)other : to + done;
 		if (safetensors_read(st, raw, some * item, err) < 0)
-			return -1;
-		if (!direct)
-			convert(to + done, raw, some, t->dtype);
+			goto out;
+		if (other)
+			convert(to + done, other, some, t->dtype);
 		*finite &= all_finite(to + done, some);
 	}
-	return 0;
+	rc = 0;
+out:
+	free(other);
+	return rc;
 }
 
 /* Reads the data section. A file that is damaged is told from one that was written so: a weight
@@ -408,8 +417,7 @@ static int read_data(struct model_file *model, struct safetensors *st, const siz
 	const char *not_finite = NULL;
 	model->weights = calloc(params->total, sizeof *model->weights);
 	float *untransposed = malloc(first->size * sizeof *untransposed);
-	double *scratch = malloc(CHUNK * sizeof *scratch);
-	if (!model->weights || !untransposed || !scratch) {
+	if (!model->weights || !untransposed) {
 		error_memory(err, params->total * sizeof *model->weights, "a model's weights");
 		goto out;
 	}
@@ -423,7 +431,7 @@ static int read_data(struct model_file *model, struct safetensors *st, const siz
 		else if (!p->transposed)
 			to = model->weights + p->offset;
 		bool finite;
-		if (read_floats(st, t, to, n, scratch, &finite, err) < 0)
+		if (read_floats(st, t, to, n, &finite, err) < 0)
 			goto out;
 		if (p && p->transposed)
 			params_from_file(params, owner[i] - 1, untransposed, model->weights);
@@ -441,7 +449,6 @@ static int read_data(struct model_file *model, struct safetensors *st, const siz
 	else
 		rc = 0;
 out:
-	free(scratch);
 	free(untransposed);
 	return rc;
 }

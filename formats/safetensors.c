@@ -173,9 +173,9 @@ static int parse(struct safetensors *st, struct error *err)
 		const struct safetensors_tensor *t = &st->tensors[i];
 		if (t->begin != st->data_bytes)
 			return error_set(err, STATUS_DATA,
-				"tensor %s: data begins at %llu; expected %llu (a %s)", t->name,
+				"tensor %s: data begins at %llu; expected %llu (%s)", t->name,
 				(unsigned long long)t->begin, (unsigned long long)st->data_bytes,
-				t->begin > st->data_bytes ? "hole" : "overlap");
+				t->begin > st->data_bytes ? "a hole" : "an overlap");
 		st->data_bytes = t->end;
 	}
 	return 0;
