@@ -1,0 +1,337 @@
+/* batchify: a token stream to shards: batches of rows that each read on where the batch before left
+ * off. The rows of one batch lie all over the text, whose length is known only at its end: the ids
+ * are spooled, then gathered by as many batches at a time as CHUNK_BYTES hold. */
+#include "base/input.h"
+#include "base/spool.h"
+#include "formats/shards.h"
+#include "formats/tokens.h"
+#include "tools/tool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK_BYTES = 16 << 20 };
+
+struct values {
+	struct tool_common common;
+	uint64_t rows, window;
+	double val, test;
+	unsigned targets; /* enum shards_targets */
+};
+
+static const char *const targets_choices[] = {"row-wrap", "next", NULL};
+
+#define AT(member) offsetof(struct values, member)
+static const struct option table[] = {
+	{.letter = 'n',
+		.name = "rows",
+		.argument = "N",
+		.type = OPTION_INTEGER,
+		.offset = AT(rows),
+		.initial = "128",
+		.low = 1,
+		.high = UINT32_MAX,
+		.help = "rows of a batch: pieces of the text that are read side by side"},
+	{.letter = 'm',
+		.name = "window",
+		.argument = "M",
+		.type = OPTION_INTEGER,
+		.offset = AT(window),
+		.initial = "100",
+		.low = 1,
+		.high = UINT32_MAX - 1,
+		.help = "characters of a row in one batch"},
+	{.letter = 'x',
+		.name = "val",
+		.argument = "FRACTION",
+		.type = OPTION_REAL,
+		.offset = AT(val),
+		.initial = "0.1",
+		.low = 0,
+		.high = 1,
+		.help = "hold out this part of the text for validation"},
+	{.name = "test",
+		.argument = "FRACTION",
+		.type = OPTION_REAL,
+		.offset = AT(test),
+		.initial = "0",
+		.low = 0,
+		.high = 1,
+		.help = "hold out this part, the last, for testing"},
+	{.name = "targets",
+		.argument = "row-wrap|next",
+		.type = OPTION_CHOICE,
+		.offset = AT(targets),
+		.initial = "row-wrap",
+		.choices = targets_choices,
+		.help = "a row's very last target is the row's first character, as in the "
+			"notebooks, or the character that is next in the text"},
+	TOOL_OPTIONS(struct values),
+	{0},
+};
+
+/* --- the plan: which ids go where --------------------------------------------------------------
+ */
+
+struct part {
+	uint64_t begin, tokens; /* ids of the text */
+};
+
+/* Cuts the text as the notebooks do, int(n * (1 - val)) in double precision. */
+static void split(const struct values *v, uint64_t n, struct part parts[SHARDS_SPLITS])
+{
+	uint64_t train_end = (uint64_t)((double)n * (1 - v->val - v->test));
+	uint64_t validation_end = (uint64_t)((double)n * (1 - v->test));
+	parts[SHARDS_TRAIN] = (struct part){0, train_end};
+	parts[SHARDS_VALIDATION] = (struct part){train_end, validation_end - train_end};
+	parts[SHARDS_TEST] = (struct part){validation_end, n - validation_end};
+}
+
+/* The tokens of a part that can be inputs: a last target of its own may have to be left over. */
+static uint64_t usable(const struct values *v, const struct part *part)
+{
+	return v->targets == SHARDS_NEXT && part->tokens > 0 ? part->tokens - 1 : part->tokens;
+}
+
+static int too_short(const struct values *v, const char *name, uint64_t tokens, struct error *err)
+{
+	unsigned long long n = tokens / v->window, m = tokens / v->rows;
+	char advice[96] = "there is nothing to make a batch of";
+	if (n > 0 && m > 0)
+		snprintf(advice, sizeof advice, "-n %llu or -m %llu would fit", n, m);
+	else if (n > 0 || m > 0)
+		snprintf(advice, sizeof advice, "-%c %llu would fit", n > 0 ? 'n' : 'm', n + m);
+	else if (tokens > 0)
+		snprintf(advice, sizeof advice, "-n 1 -m %llu would fit",
+			(unsigned long long)tokens);
+	return error_set(err, STATUS_DATA,
+		"%s: %llu tokens to train on, fewer than one batch of %llu x %llu; at most %s",
+		name, (unsigned long long)tokens, (unsigned long long)v->rows,
+		(unsigned long long)v->window, advice);
+}
+
+/* Sets rows and batches of a held-out part, which may be smaller than a batch: never silently. */
+static void plan_held_out(const struct tool *tool, enum shards_split split, uint64_t tokens,
+	double fraction, struct shards_header *header)
+{
+	const struct values *v = tool->values;
+	const char *name = shards_split_name(split);
+	uint64_t rows = tokens / v->window;
+	if (fraction <= 0)
+		return;
+	header->rows[split] = (uint32_t)(rows < v->rows ? rows : v->rows);
+	header->batches[split] = rows < v->rows ? rows > 0 : tokens / (v->rows * v->window);
+	if (rows == 0)
+		tool_note(tool, "no %s data: its %llu tokens don't fill one row of %llu", name,
+			(unsigned long long)tokens, (unsigned long long)v->window);
+	else if (rows < v->rows)
+		tool_note(tool, "the %s data has %llu tokens, so its only batch has %llu rows",
+			name, (unsigned long long)tokens, (unsigned long long)rows);
+}
+
+/* Fills in the header but for its vocabulary. */
+static int plan(const struct tool *tool, const char *name, uint64_t n,
+	struct part parts[SHARDS_SPLITS], struct shards_header *header, struct error *err)
+{
+	const struct values *v = tool->values;
+	split(v, n, parts);
+	uint64_t tokens = usable(v, &parts[SHARDS_TRAIN]);
+	header->window = (uint32_t)v->window;
+	header->targets = v->targets;
+	header->rows[SHARDS_TRAIN] = (uint32_t)v->rows;
+	header->batches[SHARDS_TRAIN] = tokens / (v->rows * v->window);
+	if (header->batches[SHARDS_TRAIN] == 0)
+		return too_short(v, name, tokens, err);
+	plan_held_out(
+		tool, SHARDS_VALIDATION, usable(v, &parts[SHARDS_VALIDATION]), v->val, header);
+	plan_held_out(tool, SHARDS_TEST, usable(v, &parts[SHARDS_TEST]), v->test, header);
+	for (int s = 0; s < SHARDS_SPLITS; s++)
+		header->tokens_used += header->batches[s] * header->rows[s] * v->window;
+	header->tokens_dropped = n - header->tokens_used;
+	return 0;
+}
+
+/* --- the ids -----------------------------------------------------------------------------------
+ */
+
+/* Keeps all ids of the stream; their number, or -1. */
+static int64_t spool_ids(struct tokens_reader *reader, struct spool *spool, struct error *err)
+{
+	size_t id_bytes = vocab_id_bytes(&reader->vocab);
+	const void *ids;
+	ssize_t n;
+	while ((n = tokens_read_packed(reader, &ids, err)) > 0)
+		if (spool_write(spool, ids, (size_t)n * id_bytes, err) < 0)
+			return -1;
+	return n < 0 ? -1 : (int64_t)(spool->size / id_bytes);
+}
+
+/* A part's ids as a matrix of rows, of which some columns are in memory. */
+struct gather {
+	const struct spool *spool;
+	size_t id_bytes;
+	uint64_t begin;         /* of the part, in ids */
+	uint64_t rows, columns; /* of the matrix */
+	bool wrap; /* the id behind a row is its first one; else the next in the text */
+};
+
+/* Reads `count` ids, the last of which may lie behind the row. */
+static int gather_row(const struct gather *g, uint64_t row, uint64_t column, uint64_t count,
+	unsigned char *to, struct error *err)
+{
+	uint64_t first = g->begin + row * g->columns;
+	bool wrap = g->wrap && column + count > g->columns;
+	size_t bytes = (size_t)(count - wrap) * g->id_bytes;
+	if (spool_read(g->spool, (first + column) * g->id_bytes, to, bytes, err) < 0)
+		return -1;
+	return wrap ? spool_read(g->spool, first * g->id_bytes, to + bytes, g->id_bytes, err) : 0;
+}
+
+static int write_part(struct shards_writer *writer, enum shards_split split, const struct gather *g,
+	struct error *err)
+{
+	const struct shards_header *header = writer->header;
+	uint64_t batches = header->batches[split], window = header->window;
+	if (batches == 0)
+		return 0;
+
+	/* Chunks of several batches: `stride` ids of each row. A single batch's chunk is the batch.
+	 */
+	uint64_t several = CHUNK_BYTES / (g->rows * window * g->id_bytes);
+	several = several < 1 ? 1 : several > batches ? batches : several;
+	size_t stride = (size_t)(several * window + 1) * g->id_bytes;
+	size_t piece = (size_t)(window + 1) * g->id_bytes; /* of a row in a batch */
+	unsigned char *chunk = malloc(g->rows * stride);
+	unsigned char *batch = several > 1 ? malloc(g->rows * piece) : chunk;
+	int rc = -1;
+	if (chunk == NULL || batch == NULL) {
+		error_memory(err, g->rows * (stride + piece), "the rows of a batch");
+		goto out;
+	}
+	for (uint64_t k = 0; k < batches; k++) {
+		uint64_t at = k % several, left = batches - k;
+		uint64_t count = (left < several ? left : several) * window + 1;
+		for (uint64_t row = 0; row < g->rows && at == 0; row++)
+			if (gather_row(g, row, k * window, count, chunk + row * stride, err) < 0)
+				goto out;
+		for (uint64_t row = 0; row < g->rows && several > 1; row++)
+			memcpy(batch + row * piece,
+				chunk + row * stride + at * window * g->id_bytes, piece);
+		if (shards_write_packed(writer, split, batch, err) < 0)
+			goto out;
+	}
+	rc = 0;
+out:
+	if (batch != chunk)
+		free(batch);
+	free(chunk);
+	return rc;
+}
+
+/* --- the program -------------------------------------------------------------------------------
+ */
+
+static int check_options(const struct values *v, size_t id_bytes, struct error *err)
+{
+	if (v->val + v->test >= 1)
+		return error_set(err, STATUS_USAGE, "--val and --test leave nothing to train on");
+	uint64_t most = STREAM_FRAME_BYTES_MAX / id_bytes;
+	if (v->window + 1 > most / v->rows)
+		return error_set(err, STATUS_USAGE,
+			"a batch of %llu x %llu is too large: at most %llu ids make one",
+			(unsigned long long)v->rows, (unsigned long long)v->window,
+			(unsigned long long)most);
+	return 0;
+}
+
+static void report(const struct tool *tool, const struct shards_header *header)
+{
+	for (int s = 0; s < SHARDS_SPLITS; s++)
+		if (header->batches[s] > 0)
+			tool_detail(tool, "%s: %llu batches of %lu x %lu", shards_split_name(s),
+				(unsigned long long)header->batches[s],
+				(unsigned long)header->rows[s], (unsigned long)header->window);
+	tool_detail(tool, "%llu tokens used, %llu dropped", (unsigned long long)header->tokens_used,
+		(unsigned long long)header->tokens_dropped);
+}
+
+/* Writes what the plan says. */
+static int write_shards(const struct tool *tool, const struct shards_header *header,
+	const struct part *parts, const struct spool *spool, struct error *err)
+{
+	struct output out;
+	struct shards_writer writer = {0};
+	int rc = -1;
+	if (tool_output(tool, &out, true, err) < 0)
+		return -1;
+	if (shards_write_header(&writer, &out, header, err) < 0)
+		goto out;
+	for (int s = 0; s < SHARDS_SPLITS; s++) {
+		struct gather gather = {
+			.spool = spool,
+			.id_bytes = vocab_id_bytes(&header->vocab),
+			.begin = parts[s].begin,
+			.rows = header->rows[s],
+			.columns = header->batches[s] * header->window,
+			.wrap = header->targets == SHARDS_ROW_WRAP,
+		};
+		if (write_part(&writer, s, &gather, err) < 0)
+			goto out;
+	}
+	if (shards_write_end(&writer, err) < 0 || output_commit(&out, err) < 0)
+		goto out;
+	rc = 0;
+out:
+	shards_writer_release(&writer);
+	output_discard(&out);
+	return rc;
+}
+
+static int run(struct tool *tool, int argc, char **argv, struct error *err)
+{
+	struct input in;
+	struct tokens_reader reader = {0};
+	struct spool spool = {0};
+	struct shards_header header = {0};
+	struct part parts[SHARDS_SPLITS];
+	int rc = -1;
+
+	if (argc > 1)
+		return error_set(err, STATUS_USAGE, "one token stream at most, not %d", argc);
+	if (input_open(&in, argc > 0 ? argv[0] : "-", INPUT_GUNZIP, err) < 0)
+		return -1;
+	if (tokens_read_header(&reader, &in, err) < 0)
+		goto out;
+	if (check_options(tool->values, vocab_id_bytes(&reader.vocab), err) < 0 ||
+		spool_init(&spool, err) < 0)
+		goto release;
+	int64_t n = spool_ids(&reader, &spool, err);
+	if (n < 0 || plan(tool, in.name, (uint64_t)n, parts, &header, err) < 0)
+		goto release;
+	header.vocab = reader.vocab; /* lent */
+	rc = write_shards(tool, &header, parts, &spool, err);
+	if (rc == 0)
+		report(tool, &header);
+release:
+	spool_release(&spool);
+	tokens_reader_release(&reader);
+out:
+	input_close(&in);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct values values;
+	struct tool tool = {
+		.name = "batchify",
+		.synopsis = "[OPTION...] [FILE]",
+		.summary =
+			"Reads a token stream, writes shards: batches of rows of characters, each "
+			"with the character that follows.",
+		.table = table,
+		.values = &values,
+		.run = run,
+	};
+	return tool_main(&tool, argc, argv);
+}
