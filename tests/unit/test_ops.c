@@ -1168,6 +1168,24 @@ static void adam_updates_and_clips_as_the_formulas_say(void **state)
 				(size_t[DIMENSIONS]){counts[i], steps[j], (i + j) % 4});
 }
 
+/* The 1e-6 beside the norm shows where gradients are that small. */
+static void adam_clips_with_a_millionth_beside_the_norm(void **state)
+{
+	struct device **devices = *state;
+	const float dw = 1e-6f, zero = 0;
+	const double squares = 1e-12;
+	struct adam_update update = adam_settings((size_t[]){1, 1, 0});
+	struct work w = {.device = devices[0]};
+	float *weights = upload(&w, &zero, sizeof zero), *m = upload(&w, &zero, sizeof zero), got;
+	float *gradient = upload(&w, &dw, sizeof dw), *v = upload(&w, &zero, sizeof zero);
+	update.clip = 1e-7;
+	w.device->ops->adam(w.device, 1, &update, weights, gradient, m, v,
+		upload(&w, &squares, sizeof squares));
+	download(&w, &got, m, sizeof got);
+	assert_true(fabs((double)got - 0.1 * 1e-6 * (1e-7 / 2e-6)) <= 1e-14);
+	release(&w);
+}
+
 static void adam_changes_nothing_when_the_norm_is_no_number(void **state)
 {
 	struct device **devices = *state;
@@ -1222,6 +1240,7 @@ int main(void)
 		cmocka_unit_test(sums_add_up_in_double),
 		cmocka_unit_test(sums_show_what_is_no_number),
 		cmocka_unit_test(adam_updates_and_clips_as_the_formulas_say),
+		cmocka_unit_test(adam_clips_with_a_millionth_beside_the_norm),
 		cmocka_unit_test(adam_changes_nothing_when_the_norm_is_no_number),
 	};
 	return cmocka_run_group_tests_name("ops", tests, open_devices, close_devices);

@@ -1,0 +1,410 @@
+/* test_adam.c: training steps (gradient, clip, Adam) against the naive reference and PyTorch. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cpu/cpu.h"
+#include "nn/adam.h"
+
+#include "golden.h"
+#include "numbers.h"
+#include "reference.h"
+
+#include <math.h>
+
+static void *zeros(size_t n, size_t size)
+{
+	void *p = calloc(n ? n : 1, size);
+	assert_non_null(p);
+	return p;
+}
+
+static void assert_ok(int result, const struct error *err)
+{
+	if (result != 0)
+		fail_msg("%s", err->text);
+}
+
+static void assert_close(const char *what, double got, double expected, double tolerance)
+{
+	if (!(fabs(got - expected) <= tolerance * fabs(expected)))
+		fail_msg("%s is %.9g, expected %.9g", what, got, expected);
+}
+
+/* A model in training on one text of random ids. */
+struct run {
+	struct device *device;
+	struct model model;
+	struct model_state state;
+	struct adam adam;
+	size_t V, N, T;
+};
+
+enum { LAYERS = 2 };
+
+static void init_run(struct run *run, unsigned threads, size_t V, size_t H, size_t N, size_t T,
+	double lr, double clip)
+{
+	struct error err;
+	*run = (struct run){.V = V, .N = N, .T = T};
+	run->device = cpu_open(threads, &err);
+	assert_non_null(run->device);
+	assert_ok(model_init(&run->model, run->device, V, H, LAYERS, MODEL_TRAINING, N, T, &err),
+		&err);
+	assert_ok(model_state_init(&run->state, &run->model, N, &err), &err);
+	assert_ok(adam_init(&run->adam, &run->model, lr, clip, &err), &err);
+	float *arena = zeros(run->model.params.total, sizeof *arena);
+	params_initialise(&run->model.params, 11, arena);
+	assert_ok(model_set_weights(&run->model, arena, &err), &err);
+	free(arena);
+}
+
+static void release_run(struct run *run)
+{
+	adam_release(&run->adam);
+	model_state_release(&run->state);
+	model_release(&run->model);
+	run->device->ops->release(run->device);
+}
+
+static void batch_of(const struct run *run, uint32_t step, uint32_t *batch)
+{
+	numbers_ids(batch, run->N * (run->T + 1), 100 + step, (uint32_t)run->V);
+}
+
+/* One step on batch number `step`. Returns the loss; *norm may be NULL. */
+static double train(struct run *run, uint32_t step, double *norm)
+{
+	struct error err;
+	double nats, any;
+	uint32_t *batch = zeros(run->N * (run->T + 1), sizeof *batch);
+	batch_of(run, step, batch);
+	assert_ok(model_gradient(&run->model, &run->state, batch, run->T, step, &nats,
+			  norm ? norm : &any, &err),
+		&err);
+	adam_step(&run->adam);
+	free(batch);
+	return nats;
+}
+
+enum arena { WEIGHTS, FIRST_MOMENT, SECOND_MOMENT, GRADIENT, ARENAS };
+
+static float *get_arena(struct run *run, enum arena which)
+{
+	struct error err;
+	const float *from[ARENAS] = {
+		run->model.weights, run->adam.m, run->adam.v, run->model.gradients};
+	float *arena = zeros(run->model.params.total, sizeof *arena);
+	assert_ok(run->device->ops->get(run->device, arena, from[which],
+			  run->model.params.total * sizeof *arena, &err),
+		&err);
+	return arena;
+}
+
+static void assert_same_arena(struct run *a, struct run *b, enum arena which)
+{
+	float *x = get_arena(a, which), *y = get_arena(b, which);
+	assert_memory_equal(x, y, a->model.params.total * sizeof *x);
+	free(x);
+	free(y);
+}
+
+/* An arena's tensors in the reference's order, as the reference has them. */
+static void to_reference(const struct params *params, const float *arena, double *to)
+{
+	for (size_t i = 0; i < params->count; i++) {
+		float *file = zeros(params->v[i].size, sizeof *file);
+		params_to_file(params, i, arena, file);
+		for (size_t j = 0; j < params->v[i].size; j++)
+			*to++ = (double)file[j];
+		free(file);
+	}
+}
+
+/* Tensor by tensor: the arena within `tolerance` of what is expected. */
+static void assert_arena(
+	struct run *run, enum arena which, const double *expected, double tolerance)
+{
+	static const char *const names[ARENAS] = {"weights", "m", "v", "gradient"};
+	const struct params *params = &run->model.params;
+	float *arena = get_arena(run, which);
+	for (size_t i = 0; i < params->count; i++) {
+		size_t n = params->v[i].size;
+		float *file = zeros(n, sizeof *file);
+		params_to_file(params, i, arena, file);
+		double error = numbers_error(file, expected, n);
+		if (!(error <= tolerance))
+			fail_msg("%s of %s: error %.2g, at most %.2g", names[which],
+				params->v[i].name, error, tolerance);
+		expected += n;
+		free(file);
+	}
+	free(arena);
+}
+
+/* --- the reference --- */
+
+static void check_training(size_t V, size_t H, size_t N, size_t T, double lr, double clip)
+{
+	struct run run;
+	struct reference r;
+	init_run(&run, 2, V, H, N, T, lr, clip);
+	reference_init(&r, V, H, LAYERS, N, T);
+	float *arena = get_arena(&run, WEIGHTS);
+	to_reference(&run.model.params, arena, r.w);
+	free(arena);
+	uint32_t *batch = zeros(N * (T + 1), sizeof *batch);
+	for (uint32_t step = 0; step < 6; step++) {
+		double norm, nats = train(&run, step, &norm);
+		batch_of(&run, step, batch);
+		assert_close("loss", nats, reference_forward(&r, batch) / (double)(N * T), 1e-5);
+		reference_backward(&r);
+		assert_close("norm", norm, reference_norm(&r), 1e-4);
+		reference_adam(&r, lr, clip, step + 1);
+		assert_arena(&run, GRADIENT, r.dw, 1e-4);
+		assert_arena(&run, FIRST_MOMENT, r.m, 1e-4);
+		assert_arena(&run, SECOND_MOMENT, r.v, 2e-4);
+		assert_arena(&run, WEIGHTS, r.w, 1e-4);
+	}
+	free(batch);
+	reference_release(&r);
+	release_run(&run);
+}
+
+static void training_follows_the_reference_without_clipping(void **state)
+{
+	(void)state;
+	check_training(9, 12, 5, 4, 0.001, 0);
+	check_training(5, 8, 1, 7, 0.02, 0);
+}
+
+static void training_follows_the_reference_when_clipping_acts_and_when_not(void **state)
+{
+	(void)state;
+	check_training(9, 12, 5, 4, 0.001, 0.05);
+	check_training(9, 12, 5, 4, 0.001, 5);
+	check_training(13, 17, 70, 3, 0.005, 0.1);
+}
+
+static void the_first_moment_shows_the_clipped_norm(void **state)
+{
+	(void)state;
+	const double clips[] = {0, 0.01, 1e-7, 0.2, 100};
+	for (size_t i = 0; i < sizeof clips / sizeof *clips; i++) {
+		struct run run;
+		double norm, squares = 0;
+		init_run(&run, 1, 9, 12, 5, 4, 0.001, clips[i]);
+		train(&run, 0, &norm);
+		float *m = get_arena(&run, FIRST_MOMENT);
+		for (size_t j = 0; j < run.model.params.total; j++)
+			squares += (double)m[j] * (double)m[j];
+		/* After one step m is a tenth of the clipped gradient. */
+		double scale = clips[i] > 0 ? fmin(1, clips[i] / (norm + 1e-6)) : 1;
+		assert_close("clipped norm", sqrt(squares) * 10, norm * scale, 1e-5);
+		free(m);
+		release_run(&run);
+	}
+}
+
+/* --- the same bits --- */
+
+static void training_is_the_same_bits_for_any_number_of_threads(void **state)
+{
+	(void)state;
+	struct run first;
+	init_run(&first, 1, 19, 24, 65, 3, 0.001, 0.1);
+	first.model.dropout = 0.5;
+	for (uint32_t step = 0; step < 4; step++)
+		train(&first, step, NULL);
+	for (unsigned threads = 2; threads <= 4; threads++) {
+		struct run other;
+		init_run(&other, threads, 19, 24, 65, 3, 0.001, 0.1);
+		other.model.dropout = 0.5;
+		for (uint32_t step = 0; step < 4; step++)
+			train(&other, step, NULL);
+		for (enum arena which = WEIGHTS; which < ARENAS; which++)
+			assert_same_arena(&first, &other, which);
+		release_run(&other);
+	}
+	release_run(&first);
+}
+
+static void training_goes_on_from_saved_moments_as_if_never_stopped(void **state)
+{
+	(void)state;
+	struct error err;
+	struct run whole, first, second;
+	init_run(&whole, 1, 9, 12, 5, 4, 0.001, 0.1);
+	init_run(&first, 1, 9, 12, 5, 4, 0.001, 0.1);
+	init_run(&second, 2, 9, 12, 5, 4, 0.001, 0.1);
+	whole.model.dropout = first.model.dropout = second.model.dropout = 0.5;
+	for (uint32_t step = 0; step < 6; step++)
+		train(&whole, step, NULL);
+	for (uint32_t step = 0; step < 3; step++)
+		train(&first, step, NULL);
+
+	size_t total = first.model.params.total, states = first.state.size;
+	float *w = zeros(total, sizeof *w), *m = zeros(total, sizeof *m),
+	      *v = zeros(total, sizeof *v);
+	float *h = zeros(states, sizeof *h), *c = zeros(states, sizeof *c);
+	assert_ok(model_get_weights(&first.model, w, &err), &err);
+	assert_ok(adam_get(&first.adam, m, v, &err), &err);
+	assert_ok(model_state_get(&first.state, h, c, &err), &err);
+	assert_ok(model_set_weights(&second.model, w, &err), &err);
+	assert_ok(adam_set(&second.adam, m, v, first.adam.step, &err), &err);
+	assert_ok(model_state_set(&second.state, h, c, &err), &err);
+	for (uint32_t step = 3; step < 6; step++)
+		train(&second, step, NULL);
+	for (enum arena which = WEIGHTS; which < ARENAS; which++)
+		assert_same_arena(&whole, &second, which);
+	assert_int_equal(whole.adam.step, second.adam.step);
+	free(w);
+	free(m);
+	free(v);
+	free(h);
+	free(c);
+	release_run(&whole);
+	release_run(&first);
+	release_run(&second);
+}
+
+static void a_norm_that_is_no_number_changes_nothing(void **state)
+{
+	(void)state;
+	const float bad[] = {NAN, INFINITY};
+	for (size_t i = 0; i < 2; i++) {
+		struct error err;
+		struct run run;
+		init_run(&run, 2, 9, 12, 5, 4, 0.001, i ? 5 : 0);
+		train(&run, 0, NULL);
+		float *w = get_arena(&run, WEIGHTS), *m = get_arena(&run, FIRST_MOMENT);
+		float *v = get_arena(&run, SECOND_MOMENT);
+		w[params_fc_weight(&run.model.params)->offset + 7] = bad[i];
+		assert_ok(model_set_weights(&run.model, w, &err), &err);
+		double norm;
+		train(&run, 1, &norm);
+		assert_true(!isfinite(norm));
+
+		size_t bytes = run.model.params.total * sizeof(float);
+		const float *before[] = {w, m, v};
+		for (enum arena which = WEIGHTS; which <= SECOND_MOMENT; which++) {
+			float *after = get_arena(&run, which);
+			assert_memory_equal(before[which], after, bytes);
+			free(after);
+		}
+		free(w);
+		free(m);
+		free(v);
+		release_run(&run);
+	}
+}
+
+/* --- PyTorch --- */
+
+static void check_golden(const char *name)
+{
+	struct golden golden = golden_open(name);
+	struct error err;
+	struct run run;
+	const size_t N = golden_size(&golden, 3), T = golden_size(&golden, 4);
+	const size_t steps = golden_size(&golden, 5), ids_n = N * (T + 1);
+	const double clip = (double)golden_part(&golden, "clip", "", 1)[0];
+	init_run(&run, 1, golden_size(&golden, 0), golden_size(&golden, 1), N, T,
+		(double)golden_part(&golden, "lr", "", 1)[0], clip);
+	assert_int_equal(golden_size(&golden, 2), LAYERS);
+
+	const struct params *params = &run.model.params;
+	float *initial = zeros(params->total, sizeof *initial);
+	for (size_t i = 0; i < params->count; i++)
+		params_from_file(params, i,
+			golden_part(&golden, "initial.", params->v[i].name, params->v[i].size),
+			initial);
+	assert_ok(model_set_weights(&run.model, initial, &err), &err);
+
+	const float *batches = golden_part(&golden, "batches", "", steps * ids_n);
+	const float *losses = golden_part(&golden, "losses", "", steps);
+	const float *norms = golden_part(&golden, "norms", "", steps);
+	uint32_t *batch = zeros(ids_n, sizeof *batch);
+	for (uint32_t step = 0; step < steps; step++) {
+		double nats, norm;
+		for (size_t i = 0; i < ids_n; i++)
+			batch[i] = (uint32_t)batches[step * ids_n + i];
+		assert_ok(
+			model_gradient(&run.model, &run.state, batch, T, step, &nats, &norm, &err),
+			&err);
+		assert_close("loss", nats, (double)losses[step], 1e-4);
+		assert_close("norm", norm, (double)norms[step], 1e-4);
+		if (step == 0)
+			assert_close("clipped norm", norm * fmin(1, clip / (norm + 1e-6)),
+				(double)*golden_part(&golden, "clipped.norm", "", 1), 1e-5);
+		adam_step(&run.adam);
+	}
+	free(batch);
+
+	/* The weights, and how far they moved, which is much less. */
+	float *final = get_arena(&run, WEIGHTS);
+	for (size_t i = 0; i < params->count; i++) {
+		size_t n = params->v[i].size;
+		const float *from = golden_part(&golden, "initial.", params->v[i].name, n);
+		const float *to = golden_part(&golden, "final.", params->v[i].name, n);
+		float *file = zeros(n, sizeof *file);
+		double *expected = zeros(n, sizeof *expected);
+		params_to_file(params, i, final, file);
+		for (size_t j = 0; j < n; j++)
+			expected[j] = (double)to[j];
+		double error = numbers_error(file, expected, n);
+		if (!(error <= 1e-4))
+			fail_msg("%s: error %.2g", params->v[i].name, error);
+		for (size_t j = 0; j < n; j++) {
+			expected[j] -= (double)from[j];
+			file[j] -= from[j];
+		}
+		error = numbers_error(file, expected, n);
+		if (!(error <= 1e-3))
+			fail_msg("movement of %s: error %.2g", params->v[i].name, error);
+		free(file);
+		free(expected);
+	}
+	free(initial);
+	free(final);
+
+	float *h = zeros(run.state.size, sizeof *h), *c = zeros(run.state.size, sizeof *c);
+	assert_ok(model_state_get(&run.state, h, c, &err), &err);
+	for (int which = 0; which < 2; which++) {
+		const float *part =
+			golden_part(&golden, "final.", which ? "c" : "h", run.state.size);
+		double *expected = zeros(run.state.size, sizeof *expected);
+		for (size_t i = 0; i < run.state.size; i++)
+			expected[i] = (double)part[i];
+		assert_true(numbers_error(which ? c : h, expected, run.state.size) <= 1e-4);
+		free(expected);
+	}
+	free(h);
+	free(c);
+	release_run(&run);
+	golden_close(&golden);
+}
+
+static void ten_steps_are_pytorchs(void **state)
+{
+	(void)state;
+	check_golden("h13");
+	check_golden("h16");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(training_follows_the_reference_without_clipping),
+		cmocka_unit_test(training_follows_the_reference_when_clipping_acts_and_when_not),
+		cmocka_unit_test(the_first_moment_shows_the_clipped_norm),
+		cmocka_unit_test(training_is_the_same_bits_for_any_number_of_threads),
+		cmocka_unit_test(training_goes_on_from_saved_moments_as_if_never_stopped),
+		cmocka_unit_test(a_norm_that_is_no_number_changes_nothing),
+		cmocka_unit_test(ten_steps_are_pytorchs),
+	};
+	return cmocka_run_group_tests_name("adam", tests, NULL, NULL);
+}
