@@ -30,8 +30,9 @@ cpu_src     = cpu
 formats_src = yaml vocab vocab_file text stream tokens shards safetensors model config
 lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/cpu/%.c) \
               $(formats_src:%=formats/%.c)
-tool_src    = tools/tool.c tools/device.c
+tool_src    = tools/tool.c tools/device.c tools/network.c tools/encode.c
 train_src   = checkpoint log run signals
+evalloss_src = lines reader score
 test_src    = tests/unit/reference.c
 
 # lib/cpu/kernels.c is compiled once for each vector width; cpu.c chooses at run time.

@@ -1,0 +1,50 @@
+/* encode.c: see encode.h. */
+#include "tools/encode.h"
+
+#include "base/utf8.h"
+
+/* The symbol at s: its length, with *symbol VOCAB_NONE for bytes that are none. */
+static size_t symbol_at(
+	const struct vocab *vocab, const unsigned char *s, size_t n, uint32_t *symbol)
+{
+	*symbol = *s;
+	if (vocab->newlines == VOCAB_UNIVERSAL && *s == '\r') {
+		*symbol = '\n';
+		return n > 1 && s[1] == '\n' ? 2 : 1;
+	}
+	if (vocab->unit == VOCAB_BYTE || *s < 0x80)
+		return 1;
+	int length = utf8_decode(s, n, symbol);
+	if (length > 0)
+		return (size_t)length;
+	*symbol = VOCAB_NONE;
+	return length < 0 ? (size_t)-length : n;
+}
+
+size_t encode(
+	const struct vocab *vocab, const unsigned char *s, size_t n, uint32_t *ids, size_t *unknown)
+{
+	size_t count = 0;
+	*unknown = n;
+	for (size_t i = 0; i < n;) {
+		uint32_t symbol;
+		size_t length = symbol_at(vocab, s + i, n - i, &symbol);
+		ids[count] = vocab_find(vocab, symbol);
+		if (ids[count] == VOCAB_NONE && *unknown == n)
+			*unknown = i;
+		count++;
+		i += length;
+	}
+	return count;
+}
+
+int encode_error(const struct vocab *vocab, const unsigned char *s, size_t n, struct error *err)
+{
+	uint32_t symbol;
+	char name[32];
+	symbol_at(vocab, s, n, &symbol);
+	if (symbol == VOCAB_NONE)
+		return error_set(err, STATUS_DATA, "byte 0x%02X is not UTF-8", *s);
+	return error_set(err, STATUS_DATA, "%s is not in the model's vocabulary",
+		vocab_name(vocab, symbol, name));
+}

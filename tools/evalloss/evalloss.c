@@ -1,0 +1,386 @@
+/* evalloss: scores shards, token streams and text with a model. */
+#include "tools/device.h"
+#include "tools/encode.h"
+#include "tools/evalloss/lines.h"
+#include "tools/evalloss/reader.h"
+#include "tools/evalloss/score.h"
+#include "tools/network.h"
+#include "tools/tool.h"
+
+#include "formats/shards.h"
+#include "formats/tokens.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum kind {
+	KIND_AUTO,
+	KIND_SHARDS,
+	KIND_TOKENS,
+	KIND_TEXT,
+};
+
+enum {
+	SPLIT_ALL = SHARDS_SPLITS,
+	UNKNOWN_ERROR = 0,
+	UNKNOWN_PRICE = 1,
+	CHUNK = 4096, /* ids read at once */
+};
+
+struct values {
+	struct tool_common common;
+	struct device_options device;
+	unsigned input, split, unknown;
+	bool lines;
+	const char *vocab;
+};
+
+static const char *const input_choices[] = {"auto", "shards", "tokens", "text", NULL};
+static const char *const split_choices[] = {"train", "validation", "test", "all", NULL};
+static const char *const unknown_choices[] = {"error", "price", NULL};
+
+#define AT(member) offsetof(struct values, member)
+/* clang-format off */
+static const struct option table[] = {
+	{0, "input", "auto|shards|tokens|text", OPTION_CHOICE, AT(input), "auto",
+	 .choices = input_choices,
+	 .help = "what the files are; auto: what their first bytes say, else text"},
+	{0, "split", "train|validation|test|all", OPTION_CHOICE, AT(split), "validation",
+	 .choices = split_choices, .help = "which part of shards to score"},
+	{'l', "lines", NULL, OPTION_FLAG, AT(lines), NULL,
+	 .help = "score each line of a text on its own, after a newline"},
+	{0, "unknown", "error|price", OPTION_CHOICE, AT(unknown), "error",
+	 .choices = unknown_choices,
+	 .help = "what a character is that the model doesn't know: an error, or one that costs "
+		"20.09 bits and leaves the state alone"},
+	{0, "vocab", "FILE", OPTION_TEXT, AT(vocab), NULL,
+	 .help = "take the symbols of a model that doesn't name them from a token stream, shards or "
+		"another model"},
+	DEVICE_OPTIONS(struct values),
+	TOOL_OPTIONS(struct values),
+	{0},
+};
+/* clang-format on */
+
+struct evalloss {
+	const struct values *values;
+	struct network network;
+	struct output out;
+};
+
+/* --- rows of the table ----------------------------------------------------------------------- */
+
+static int write_text(struct output *out, const char *text, struct error *err)
+{
+	return output_write(out, text, strlen(text), err);
+}
+
+static int write_score(struct evalloss *e, const char *file, const char *split, uint64_t characters,
+	double nats, struct error *err)
+{
+	char row[256];
+	struct error name; /* for its way of making any file name printable */
+	if (characters == 0)
+		return error_set(err, STATUS_DATA,
+			"%s: nothing to score: a text's first character has no context", file);
+	error_set(&name, STATUS_OK, "%s", file);
+	double mean = nats / (double)characters;
+	snprintf(row, sizeof row, "\t%s\t%" PRIu64 "\t%.6f\t%.6f\t%.6f\n", split, characters, mean,
+		mean / M_LN2, exp(mean));
+	return write_text(&e->out, name.text, err) < 0 ? -1 : write_text(&e->out, row, err);
+}
+
+/* --- shards ---------------------------------------------------------------------------------- */
+
+/* Ids of a stream to ids of the model; NULL in *map where they are the same. */
+static int make_map(
+	const struct evalloss *e, const struct vocab *from, uint32_t **map, struct error *err)
+{
+	const struct vocab *to = &e->network.file.vocab;
+	*map = NULL;
+	if (from->unit == to->unit && from->size == to->size &&
+		memcmp(from->symbols, to->symbols, from->size * sizeof *from->symbols) == 0)
+		return 0;
+	*map = calloc(from->size, sizeof **map);
+	if (!*map)
+		return error_memory(err, from->size * sizeof **map, "the map of symbols");
+	return vocab_remap(from, to, *map, err);
+}
+
+static void apply_map(const uint32_t *map, uint32_t *ids, size_t n)
+{
+	for (size_t i = 0; map && i < n; i++)
+		ids[i] = map[ids[i]];
+}
+
+static int score_split(struct evalloss *e, struct shards *shards, enum shards_split split,
+	const uint32_t *map, const char *file, struct error *err)
+{
+	const struct shards_header *header = &shards->header;
+	size_t rows = header->rows[split], window = header->window;
+	size_t count = shards_batch_ids(header, split);
+	struct model_state state = {0};
+	double total = 0, nats;
+	int status = -1;
+	uint32_t *batch = calloc(count, sizeof *batch);
+	if (!batch) {
+		error_memory(err, count * sizeof *batch, "a batch");
+		goto out;
+	}
+	if (network_prepare(&e->network, rows, window, err) < 0 ||
+		model_state_init(&state, &e->network.model, rows, err) < 0)
+		goto out;
+	for (uint64_t k = 0; k < header->batches[split]; k++) {
+		if (shards_read(shards, split, k, batch, err) < 0)
+			goto out;
+		apply_map(map, batch, count);
+		if (model_score(&e->network.model, &state, batch, window, &nats, NULL, err) < 0)
+			goto out;
+		total += nats;
+	}
+	status = write_score(e, file, shards_split_name(split),
+		header->batches[split] * rows * window, total, err);
+out:
+	model_state_release(&state);
+	free(batch);
+	return status;
+}
+
+static int score_shards(struct evalloss *e, struct input *in, const char *file, struct error *err)
+{
+	struct shards shards;
+	uint32_t *map = NULL;
+	unsigned wanted = e->values->split;
+	int status = -1;
+	if (shards_open(&shards, in, err) < 0)
+		return -1;
+	if (make_map(e, &shards.header.vocab, &map, err) < 0) {
+		error_prefix(err, "%s: ", in->name);
+		goto out;
+	}
+	if (wanted != SPLIT_ALL && shards.header.batches[wanted] == 0) {
+		error_set(err, STATUS_DATA, "%s: has no %s part; --split names another", in->name,
+			split_choices[wanted]);
+		goto out;
+	}
+	for (unsigned split = 0; split < SHARDS_SPLITS; split++)
+		if ((wanted == SPLIT_ALL || wanted == split) && shards.header.batches[split] > 0 &&
+			score_split(e, &shards, split, map, file, err) < 0)
+			goto out;
+	status = 0;
+out:
+	free(map);
+	shards_close(&shards);
+	return status;
+}
+
+/* --- token streams and text ------------------------------------------------------------------ */
+
+static int read_tokens(struct evalloss *e, struct input *in, struct score *score, struct error *err)
+{
+	struct tokens_reader reader;
+	uint32_t ids[CHUNK], *map = NULL;
+	ssize_t n = -1;
+	if (tokens_read_header(&reader, in, err) < 0)
+		return -1;
+	if (make_map(e, &reader.vocab, &map, err) < 0) {
+		error_prefix(err, "%s: ", in->name);
+		goto out;
+	}
+	while ((n = tokens_read(&reader, ids, CHUNK, err)) > 0) {
+		apply_map(map, ids, (size_t)n);
+		if (score_add(score, ids, (size_t)n, err) < 0) {
+			n = -1;
+			break;
+		}
+	}
+out:
+	free(map);
+	tokens_reader_release(&reader);
+	return (int)n;
+}
+
+/* Adds a piece of text, a run of known characters after the other. */
+static int add_piece(struct score *score, const uint32_t *ids, size_t n, struct error *err)
+{
+	for (size_t i = 0, end; i < n; i = end) {
+		for (end = i; end < n && ids[end] != VOCAB_NONE; end++)
+			;
+		if (score_add(score, ids + i, end - i, err) < 0)
+			return -1;
+		for (; end < n && ids[end] == VOCAB_NONE; end++)
+			score_add_unknown(score, 1);
+	}
+	return 0;
+}
+
+static int read_text(
+	struct evalloss *e, struct reader *reader, struct score *score, struct error *err)
+{
+	const struct vocab *vocab = &e->network.file.vocab;
+	const unsigned char *piece;
+	uint32_t *ids = NULL;
+	size_t room = 0, unknown;
+	ssize_t n;
+	while ((n = reader_block(reader, &piece, err)) > 0) {
+		size_t bytes = (size_t)n;
+		uint32_t *larger = bytes > room ? realloc(ids, bytes * sizeof *ids) : ids;
+		if (!larger) {
+			n = error_memory(err, bytes * sizeof *ids, "text");
+			break;
+		}
+		room = bytes > room ? bytes : room;
+		ids = larger;
+		size_t count = encode(vocab, piece, bytes, ids, &unknown);
+		if (unknown < bytes && e->values->unknown == UNKNOWN_ERROR) {
+			encode_error(vocab, piece + unknown, bytes - unknown, err);
+			n = reader_error(reader, piece, unknown, err);
+			break;
+		}
+		if (add_piece(score, ids, count, err) < 0) {
+			n = -1;
+			break;
+		}
+	}
+	free(ids);
+	return (int)n;
+}
+
+static int score_stream(
+	struct evalloss *e, enum kind kind, struct input *in, const char *file, struct error *err)
+{
+	struct score score = {0};
+	struct reader reader = {0};
+	int status = -1;
+	if (network_prepare(&e->network, 1, SCORE_WINDOW, err) < 0 ||
+		score_init(&score, &e->network.model, err) < 0)
+		return -1;
+	if (kind == KIND_TOKENS)
+		status = read_tokens(e, in, &score, err);
+	else if (reader_init(&reader, in, err) == 0)
+		status = read_text(e, &reader, &score, err);
+	if (status == 0)
+		status = score_end(&score, err);
+	if (status == 0)
+		status = write_score(e, file, "-", score.characters, score.nats, err);
+	reader_release(&reader);
+	score_release(&score);
+	return status;
+}
+
+static int score_lines(struct evalloss *e, struct input *in, struct error *err)
+{
+	struct reader reader;
+	if (reader_init(&reader, in, err) < 0)
+		return -1;
+	int status = lines_score(
+		&e->network, &reader, e->values->unknown == UNKNOWN_PRICE, &e->out, err);
+	reader_release(&reader);
+	return status;
+}
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+/* What a file's first bytes say. Text is never taken from gzip: what has been compressed is told,
+ * not guessed. */
+static int identify(const struct evalloss *e, struct input *in, enum kind *kind, struct error *err)
+{
+	unsigned char first[64];
+	*kind = e->values->input;
+	if (*kind != KIND_AUTO)
+		return 0;
+	ssize_t n = input_peek(in, first, sizeof first, err);
+	if (n < 0)
+		return -1;
+	switch (stream_identify(first, (size_t)n)) {
+	case STREAM_TOKENS:
+		*kind = KIND_TOKENS;
+		break;
+	case STREAM_SHARDS:
+		*kind = KIND_SHARDS;
+		break;
+	case STREAM_MODEL:
+		return error_set(err, STATUS_DATA,
+			"%s: is a model; expected shards, a token stream or text to score",
+			in->name);
+	case STREAM_UNKNOWN:
+		*kind = KIND_TEXT;
+		if (in->gzip)
+			return error_set(err, STATUS_DATA,
+				"%s: is neither shards nor a token stream but compressed; text is "
+				"read as it "
+				"is: zcat it",
+				in->name);
+		break;
+	}
+	return 0;
+}
+
+static int score_file(struct evalloss *e, const char *path, struct error *err)
+{
+	struct input in;
+	enum kind kind;
+	int status = -1;
+	bool text = e->values->input == KIND_TEXT;
+	if (input_open(&in, path, text ? INPUT_RAW : INPUT_GUNZIP, err) < 0)
+		return -1;
+	if (identify(e, &in, &kind, err) < 0)
+		goto out;
+	if (e->values->lines && kind != KIND_TEXT)
+		error_set(err, STATUS_DATA,
+			"%s: is not text, which --lines needs; tokenize -d restores it", in.name);
+	else if (e->values->lines)
+		status = score_lines(e, &in, err);
+	else if (kind == KIND_SHARDS)
+		status = score_shards(e, &in, path, err);
+	else
+		status = score_stream(e, kind, &in, path, err);
+out:
+	input_close(&in);
+	return status;
+}
+
+static int run(struct tool *tool, int argc, char **argv, struct error *err)
+{
+	static char stdin_path[] = "-";
+	struct evalloss e = {.values = tool->values, .out.fd = -1};
+	char *all[] = {stdin_path};
+	char **files = argc > 1 ? argv + 1 : all;
+	int count = argc > 1 ? argc - 1 : 1, status = -1;
+	if (argc == 0)
+		return error_set(err, STATUS_USAGE, "a model expected as the first operand");
+	if (strcmp(argv[0], "-") == 0 && strcmp(files[0], "-") == 0)
+		return error_set(err, STATUS_USAGE,
+			"standard input can't be both the model and what it is to score");
+	if (tool_output(tool, &e.out, false, err) < 0)
+		return -1;
+	if (network_open(&e.network, tool, argv[0], e.values->vocab, &e.values->device, err) < 0)
+		goto out;
+	if (write_text(&e.out,
+		    e.values->lines ? "bits_per_char\tchars\tline\n"
+				    : "file\tsplit\ttokens\tnats\tbits\tperplexity\n",
+		    err) < 0)
+		goto out;
+	for (int i = 0; i < count; i++)
+		if (score_file(&e, files[i], err) < 0 || output_flush(&e.out, err) < 0)
+			goto out;
+	status = output_commit(&e.out, err);
+out:
+	network_close(&e.network);
+	output_discard(&e.out);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct values values;
+	return tool_main(&(struct tool){.name = "evalloss",
+				 .synopsis = "[OPTION...] MODEL [FILE...]",
+				 .summary = "score shards, token streams or text with a model",
+				 .table = table,
+				 .values = &values,
+				 .run = run},
+		argc, argv);
+}

@@ -1,0 +1,21 @@
+/* lines.h: evalloss --lines: every line of a text scored on its own. */
+#ifndef EVALLOSS_LINES_H
+#define EVALLOSS_LINES_H
+
+#include "base/error.h"
+#include "base/output.h"
+#include "tools/evalloss/reader.h"
+#include "tools/network.h"
+
+#include <stdbool.h>
+
+/* A line's score is what the model gives to the line and to the newline that ends it, after a
+ * newline; so the scores of lines are comparable, an empty line has one, and exp(-nats) is the
+ * probability of drawing that line from sample(1). A last line without its newline is scored as if
+ * it had one. Unknown characters are an error, or with `price` cost SCORE_UNKNOWN_NATS each and
+ * leave the state alone. Writes one TSV row a line, in the order of the text: bits per character,
+ * characters (the newline counted), the line. */
+int lines_score(struct network *network, struct reader *reader, bool price, struct output *out,
+	struct error *err);
+
+#endif

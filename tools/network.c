@@ -1,0 +1,78 @@
+/* network.c: see network.h. */
+#include "tools/network.h"
+
+#include "base/input.h"
+#include "formats/vocab_file.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+int network_read(struct model_file *file, const char *path, struct error *err)
+{
+	struct input in;
+	int status = -1;
+	if (input_open(&in, path, INPUT_GUNZIP, err) == 0)
+		status = model_file_read(file, &in, err);
+	input_close(&in);
+	return status;
+}
+
+static int take_vocab(struct model_file *file, const char *path, struct error *err)
+{
+	struct vocab vocab;
+	if (!path && !file->has_vocab)
+		return error_set(err, STATUS_DATA,
+			"the model doesn't say which symbols its ids stand for: --vocab FILE does");
+	if (!path)
+		return 0;
+	if (vocab_file_read(&vocab, path, err) < 0)
+		return -1;
+	if (file->has_vocab && !vocab_equal(&vocab, &file->vocab))
+		error_set(err, STATUS_USAGE,
+			"--vocab %s: the model has a vocabulary of its own, and it is another",
+			path);
+	else if (vocab.size != file->params.vocab)
+		error_set(err, STATUS_DATA, "%s: has %" PRIu32 " symbols, the model %" PRIu32, path,
+			vocab.size, file->params.vocab);
+	else {
+		vocab_release(&file->vocab);
+		file->vocab = vocab;
+		file->has_vocab = true;
+		return 0;
+	}
+	vocab_release(&vocab);
+	return -1;
+}
+
+int network_open(struct network *network, const struct tool *tool, const char *path,
+	const char *vocab, const struct device_options *options, struct error *err)
+{
+	*network = (struct network){0};
+	if (network_read(&network->file, path, err) < 0 ||
+		take_vocab(&network->file, vocab, err) < 0)
+		return -1;
+	network->device = device_open(tool, options, err);
+	return network->device ? 0 : -1;
+}
+
+int network_prepare(struct network *network, size_t rows, size_t window, struct error *err)
+{
+	const struct params *params = &network->file.params;
+	struct model *model = &network->model;
+	if (rows <= model->rows && window <= model->window)
+		return 0;
+	model_release(model);
+	if (model_init(model, network->device, params->vocab, params->hidden, params->layers,
+		    MODEL_INFERENCE, rows, window, err) < 0)
+		return -1;
+	return model_set_weights(model, network->file.weights, err);
+}
+
+void network_close(struct network *network)
+{
+	model_release(&network->model);
+	if (network->device)
+		network->device->ops->release(network->device);
+	model_file_release(&network->file);
+	*network = (struct network){0};
+}
