@@ -23,10 +23,11 @@ enum {
 /* How the header of a file with a CRC begins, so that its place is known before the JSON is. */
 #define CRC_KEY "{\"__metadata__\":{\"crc32\":\""
 #define TRAIN "train."
+#define TRAIN_NAME_BYTES (sizeof TRAIN + sizeof((struct model_tensor *)0)->name)
 
 _Static_assert(SAFETENSORS_LENGTH_BYTES + sizeof CRC_KEY - 1 == CRC_OFFSET, "place of the CRC");
 
-/* --- reading: what the file is ------------------------------------------------------------------
+/* --- reading: what the file is -----------------------------------------------------------------
  */
 
 /* Refuses what is recognisably something else, and says what to do with it. */
@@ -95,7 +96,7 @@ static int begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, struc
 	return 0;
 }
 
-/* --- reading: shapes ----------------------------------------------------------------------------
+/* --- reading: shapes ---------------------------------------------------------------------------
  */
 
 static bool is_float(const char *dtype)
@@ -123,8 +124,8 @@ static int infer_params(struct params *params, const struct safetensors *st, str
 	return params_init(params, w->shape[1], w->shape[0] / 4, layers, err);
 }
 
-/* Finds each parameter's tensor, checks its shape, and sets owner[tensor] to the parameter's index
- * + 1. */
+/* Finds each parameter's tensor, checks its shape, sets owner[tensor] to the parameter's index + 1.
+ */
 static int match_params(
 	const struct params *params, const struct safetensors *st, size_t *owner, struct error *err)
 {
@@ -187,7 +188,7 @@ static int match_tensors(struct model_file *model, const struct safetensors *st,
 	return 0;
 }
 
-/* --- reading: metadata --------------------------------------------------------------------------
+/* --- reading: metadata -------------------------------------------------------------------------
  */
 
 /* A dimension that the metadata may repeat. */
@@ -255,11 +256,48 @@ static int read_symbol(
 	return 0;
 }
 
+/* Turns the list of tokens into symbols (list's size). *unit follows from the first. */
+static int read_symbols(
+	const json_t *list, enum vocab_unit *unit, uint32_t *symbols, struct error *err)
+{
+	*unit = json_is_integer(json_array_get(list, 0)) ? VOCAB_BYTE : VOCAB_CODEPOINT;
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (read_symbol(list, i, *unit, &symbols[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* What unit and newlines say, or where they are absent what the symbols let expect: Python's text
+ * mode, which the notebooks read with, leaves no CR. */
+static int read_newlines(const struct safetensors *st, enum vocab_unit unit,
+	const uint32_t *symbols, size_t size, enum vocab_newlines *newlines, struct error *err)
+{
+	const char *unit_name = metadata(st, "unit"), *name = metadata(st, "newlines");
+	*newlines = VOCAB_KEEP;
+	if (!name) {
+		size_t i = 0;
+		while (i < size && symbols[i] != '\r')
+			i++;
+		if (i == size && unit == VOCAB_CODEPOINT)
+			*newlines = VOCAB_UNIVERSAL;
+		return 0;
+	}
+	if (strcmp(unit_name, unit == VOCAB_BYTE ? "byte" : "codepoint") != 0)
+		return error_set(err, STATUS_DATA, "metadata unit: %s; the tokens are %s",
+			unit_name, unit == VOCAB_BYTE ? "bytes" : "characters");
+	if (strcmp(name, "universal") == 0)
+		*newlines = VOCAB_UNIVERSAL;
+	else if (strcmp(name, "keep") != 0)
+		return error_set(err, STATUS_DATA,
+			"metadata newlines: %s; expected keep or universal", name);
+	return 0;
+}
+
 static int read_vocab(struct model_file *model, const struct safetensors *st, struct error *err)
 {
 	const char *text = metadata(st, "tokens");
-	const char *unit_name = metadata(st, "unit"), *newlines_name = metadata(st, "newlines");
-	if (!unit_name != !newlines_name || (unit_name && !text))
+	bool has_unit = metadata(st, "unit"), has_newlines = metadata(st, "newlines");
+	if (has_unit != has_newlines || (has_unit && !text))
 		return error_set(
 			err, STATUS_DATA, "metadata: tokens, unit and newlines are not all there");
 	if (!text)
@@ -267,24 +305,19 @@ static int read_vocab(struct model_file *model, const struct safetensors *st, st
 
 	int rc = -1;
 	uint32_t *symbols = NULL;
+	enum vocab_unit unit;
+	enum vocab_newlines newlines;
 	json_error_t where;
 	json_t *list = json_loads(text, JSON_ALLOW_NUL, &where);
+	size_t size = json_array_size(list);
 	if (!list) {
 		error_set(err, STATUS_DATA, "metadata tokens: %s", where.text);
 		goto out;
 	}
-	size_t size = json_array_size(list);
 	if (!json_is_array(list) || size != model->params.vocab) {
 		error_set(err, STATUS_DATA,
 			"metadata tokens: a list of %zu; the tensors have %u symbols", size,
 			(unsigned)model->params.vocab);
-		goto out;
-	}
-	bool bytes = json_is_integer(json_array_get(list, 0));
-	enum vocab_unit unit = bytes ? VOCAB_BYTE : VOCAB_CODEPOINT;
-	if (unit_name && strcmp(unit_name, bytes ? "byte" : "codepoint") != 0) {
-		error_set(err, STATUS_DATA, "metadata unit: %s; the tokens are %s", unit_name,
-			bytes ? "bytes" : "characters");
 		goto out;
 	}
 	symbols = malloc(size * sizeof *symbols);
@@ -292,23 +325,9 @@ static int read_vocab(struct model_file *model, const struct safetensors *st, st
 		error_memory(err, size * sizeof *symbols, "a vocabulary");
 		goto out;
 	}
-	/* Python's text mode, which the notebooks read with, leaves no CR. */
-	enum vocab_newlines newlines = bytes ? VOCAB_KEEP : VOCAB_UNIVERSAL;
-	for (size_t i = 0; i < size; i++) {
-		if (read_symbol(list, i, unit, &symbols[i], err) < 0)
-			goto out;
-		if (symbols[i] == '\r')
-			newlines = VOCAB_KEEP;
-	}
-	if (newlines_name && strcmp(newlines_name, "universal") == 0) {
-		newlines = VOCAB_UNIVERSAL;
-	} else if (newlines_name && strcmp(newlines_name, "keep") == 0) {
-		newlines = VOCAB_KEEP;
-	} else if (newlines_name) {
-		error_set(err, STATUS_DATA, "metadata newlines: %s; expected keep or universal",
-			newlines_name);
+	if (read_symbols(list, &unit, symbols, err) < 0 ||
+		read_newlines(st, unit, symbols, size, &newlines, err) < 0)
 		goto out;
-	}
 	if (vocab_init(&model->vocab, unit, newlines, symbols, size, err) < 0) {
 		error_prefix(err, "metadata tokens: ");
 		goto out;
@@ -332,7 +351,7 @@ static int read_metadata(struct model_file *model, const struct safetensors *st,
 	return read_vocab(model, st, err);
 }
 
-/* --- reading: data ------------------------------------------------------------------------------
+/* --- reading: data -----------------------------------------------------------------------------
  */
 
 static float from_bits(uint32_t bits)
@@ -496,7 +515,7 @@ void model_file_release(struct model_file *model)
 	*model = (struct model_file){0};
 }
 
-/* --- writing ------------------------------------------------------------------------------------
+/* --- writing -----------------------------------------------------------------------------------
  */
 
 /* The text of an object with sorted keys and the fewest digits that give all its numbers back; NULL
@@ -583,8 +602,7 @@ static json_t *make_metadata(const struct model_file *model)
 	return meta;
 }
 
-/* Tensor i's data in the file's layout; `scratch` takes that of one which lies otherwise in memory.
- */
+/* Tensor i's data in the file's layout; `scratch` takes it where memory has another one. */
 static const float *file_data(const struct model_file *model, size_t i, float *scratch)
 {
 	const struct params *params = &model->params;
@@ -596,23 +614,11 @@ static const float *file_data(const struct model_file *model, size_t i, float *s
 	return scratch;
 }
 
-int model_file_write(const struct model_file *model, struct output *out, struct error *err)
+/* Describes the file's tensors: the model's, then those under "train.", named in names[]. */
+static void list_tensors(const struct model_file *model, struct safetensors_tensor *tensors,
+	char (*names)[TRAIN_NAME_BYTES])
 {
-	int rc = -1;
 	const struct params *params = &model->params;
-	size_t count = params->count + model->tensor_count, head_bytes;
-	unsigned char *head = NULL;
-	char(*names)[sizeof TRAIN + sizeof model->tensors->name] =
-		calloc(model->tensor_count + 1, sizeof *names);
-	struct safetensors_tensor *tensors = calloc(count, sizeof *tensors);
-	float *scratch = malloc(params_layer(params, 0, PARAM_W_IH)->size * sizeof *scratch);
-	json_t *meta = make_metadata(model);
-	if (!names || !tensors || !scratch || !meta) {
-		error_memory(err, count * sizeof *tensors, "the header of a model");
-		goto out;
-	}
-	assert(!model->has_vocab || model->vocab.size == params->vocab);
-	assert(!model->tensor_count || model->checkpoint);
 	for (size_t i = 0; i < params->count; i++) {
 		const struct param *p = &params->v[i];
 		tensors[i] = (struct safetensors_tensor){.name = p->name,
@@ -623,11 +629,30 @@ int model_file_write(const struct model_file *model, struct output *out, struct 
 	for (size_t i = 0; i < model->tensor_count; i++) {
 		const struct model_tensor *from = &model->tensors[i];
 		struct safetensors_tensor *t = &tensors[params->count + i];
-		snprintf(names[i], sizeof *names, TRAIN "%s", from->name);
+		snprintf(names[i], sizeof names[i], TRAIN "%s", from->name);
 		*t = (struct safetensors_tensor){
 			.name = names[i], .dtype = "F32", .dims = from->dims};
 		memcpy(t->shape, from->shape, sizeof from->shape);
 	}
+}
+
+int model_file_write(const struct model_file *model, struct output *out, struct error *err)
+{
+	int rc = -1;
+	size_t count = model->params.count + model->tensor_count, head_bytes;
+	unsigned char *head = NULL;
+	char(*names)[TRAIN_NAME_BYTES] = calloc(model->tensor_count + 1, sizeof *names);
+	struct safetensors_tensor *tensors = calloc(count, sizeof *tensors);
+	float *scratch =
+		malloc(params_layer(&model->params, 0, PARAM_W_IH)->size * sizeof *scratch);
+	json_t *meta = make_metadata(model);
+	assert(!model->has_vocab || model->vocab.size == model->params.vocab);
+	assert(!model->tensor_count || model->checkpoint);
+	if (!names || !tensors || !scratch || !meta) {
+		error_memory(err, count * sizeof *tensors, "the header of a model");
+		goto out;
+	}
+	list_tensors(model, tensors, names);
 	if (safetensors_header(meta, tensors, count, ALIGN, &head, &head_bytes, err) < 0)
 		goto out;
 

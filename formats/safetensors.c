@@ -43,7 +43,7 @@ static const struct dtype *dtype_find(const char *name)
 	return NULL;
 }
 
-/* --- reading ------------------------------------------------------------------------------------
+/* --- reading -----------------------------------------------------------------------------------
  */
 
 /* Reads exactly n bytes of the file. */
@@ -260,7 +260,7 @@ const char *safetensors_describe(const struct safetensors_tensor *tensor, char b
 	return buf;
 }
 
-/* --- writing ------------------------------------------------------------------------------------
+/* --- writing -----------------------------------------------------------------------------------
  */
 
 static json_t *tensor_entry(const struct safetensors_tensor *t)

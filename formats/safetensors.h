@@ -10,8 +10,7 @@
  *     if (safetensors_end(&st, err) < 0) goto out;
  *     out: safetensors_close(&st);
  *
- * The data goes straight to where the caller wants it: a model is loaded at the speed of its CRC.
- */
+ * The data goes straight to where the caller wants it: no second copy of a model is in memory. */
 #ifndef FORMATS_SAFETENSORS_H
 #define FORMATS_SAFETENSORS_H
 
@@ -39,12 +38,11 @@ struct safetensors_tensor {
 
 /* A file being read: its header is in memory and checked, its data follows. */
 struct safetensors {
-	struct input *in;    /* not owned */
-	unsigned char *head; /* the file up to its data section; owned */
-	size_t head_bytes;   /* ... its bytes */
-	json_t *header;      /* owned */
-	const json_t
-		*metadata; /* in `header`: an object of strings; NULL where the file has none */
+	struct input *in;       /* not owned */
+	unsigned char *head;    /* the file up to its data section; owned */
+	size_t head_bytes;      /* ... its bytes */
+	json_t *header;         /* owned */
+	const json_t *metadata; /* in `header`: an object of strings; NULL where there is none */
 	struct safetensors_tensor *tensors; /* (count), in the order of their data; owned */
 	size_t count;
 	uint64_t data_bytes; /* of the data section */

@@ -1,6 +1,7 @@
 #!/bin/sh
 # What formats/model.md shows works as shown: its recipes, its hexdump, its list of invalid files.
-. "${0%/*}/lib.sh"
+# shellcheck source=tests/tools/lib.sh
+. "$(dirname "$0")/lib.sh"
 cd "$ROOT" || exit 1
 GOLDEN=tests/golden/model
 
@@ -65,6 +66,7 @@ while IFS=$tab read -r good description; do
     is "$good" ok "$description"
 done <"$TMP/results"
 
+# shellcheck disable=SC2016
 ok "a model that the recipe wrote gives its vocabulary" \
     sh -c 'printf "ab\r\n" | tokenize --vocab "$TMP/made.safetensors" -t >"$TMP/ids"'
 is "$(tr '\n' ' ' <"$TMP/ids")" "1 2 0 " "... in its order, with its newlines"

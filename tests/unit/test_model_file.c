@@ -17,7 +17,7 @@
 
 #define GOLDEN "tests/golden/model/"
 
-/* --- files in memory ----------------------------------------------------------------------------
+/* --- files in memory ---------------------------------------------------------------------------
  */
 
 struct bytes {
@@ -119,7 +119,7 @@ static void set_golden_weights(struct model_file *model)
 	}
 }
 
-/* --- writing ------------------------------------------------------------------------------------
+/* --- writing -----------------------------------------------------------------------------------
  */
 
 static void a_model_is_written_as_the_specification_has_it(void **state)
@@ -220,7 +220,7 @@ static void every_symbol_comes_back(void **state)
 	model_file_release(&model);
 }
 
-/* --- reading ------------------------------------------------------------------------------------
+/* --- reading -----------------------------------------------------------------------------------
  */
 
 static void a_model_says_what_it_is(void **state)
@@ -296,6 +296,10 @@ static void weights_of_other_types_become_floats(void **state)
 	golden(&model, "types.safetensors");
 	assert_golden_weights(&model);
 	model_file_release(&model);
+	golden(&model, "halves.safetensors");
+	const float *bias = model.weights + params_fc_bias(&model.params)->offset;
+	assert_true(bias[0] == 0x1p-24f && bias[1] == -0x1p-14f && bias[2] == 65504);
+	model_file_release(&model);
 }
 
 static void a_model_reads_from_a_pipe(void **state)
@@ -326,7 +330,7 @@ static void a_model_reads_from_a_pipe(void **state)
 	free(b.v);
 }
 
-/* --- refusing -----------------------------------------------------------------------------------
+/* --- refusing ----------------------------------------------------------------------------------
  */
 
 static const struct {
@@ -347,8 +351,10 @@ static const struct {
 	{"hidden-contradicts", "n_hidden: 3; the tensors have 2"},
 	{"hole", "a hole"},
 	{"huge-data", "truncated"},
+	{"huge-double", "fc.bias: not all numbers are finite"},
 	{"huge-header", "header of 100000001 bytes"},
 	{"impossible-shape", "fc.bias: impossible shape"},
+	{"infinite-half", "fc.bias: not all numbers are finite"},
 	{"infinity", "fc.bias: not all numbers are finite"},
 	{"integer-weights", "fc.bias: I32 (3); expected F32 (3)"},
 	{"layers-contradict", "n_layers: 2; the tensors have 1"},

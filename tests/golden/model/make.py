@@ -106,6 +106,9 @@ def valid():
     tensors["lstm.weight_ih_l0"] = tensors["lstm.weight_ih_l0"].astype("<f8")
     tensors["lstm.weight_hh_l0"] = bfloat16(tensors["lstm.weight_hh_l0"])
     yield "types.safetensors", pack(header_of(tensors), tensors, 8)
+    # The least and the largest numbers that 16 bits hold: 2^-24, -2^-14, 65504.
+    tensors["fc.bias"] = np.array([1, 0x8400, 0x7bff], "<u2").view("<f2")
+    yield "halves.safetensors", pack(header_of(tensors), tensors, 8)
 
 
 def invalid():
@@ -167,6 +170,9 @@ def invalid():
     yield without("train-without-checkpoint", **{"train.h": one})
     yield without("nan", "fc.bias", **{"fc.bias": np.array([0, np.nan, 0], "<f4")})
     yield without("infinity", "fc.bias", **{"fc.bias": np.array([0, 0, -np.inf], "<f4")})
+
+    yield without("infinite-half", "fc.bias", **{"fc.bias": np.array([0, np.inf, 0], "<f2")})
+    yield without("huge-double", "fc.bias", **{"fc.bias": np.array([0, 1e300, 0], "<f8")})
 
     def raw(text, data=b""):
         return struct.pack("<Q", len(text)) + text + data
