@@ -187,8 +187,8 @@ static int gather_row(const struct gather *g, uint64_t row, uint64_t column, uin
 	return wrap ? spool_read(g->spool, first * g->id_bytes, to + bytes, g->id_bytes, err) : 0;
 }
 
-static int write_part(struct shards_writer *writer, enum shards_split split, const struct gather *g,
-	struct error *err)
+static int write_part(const struct tool *tool, struct shards_writer *writer,
+	enum shards_split split, const struct gather *g, struct error *err)
 {
 	const struct shards_header *header = writer->header;
 	uint64_t batches = header->batches[split], window = header->window;
@@ -219,6 +219,8 @@ static int write_part(struct shards_writer *writer, enum shards_split split, con
 				chunk + row * stride + at * window * g->id_bytes, piece);
 		if (shards_write_packed(writer, split, batch, err) < 0)
 			goto out;
+		tool_progress(tool, "%s: %llu of %llu batches", shards_split_name(split),
+			(unsigned long long)k + 1, (unsigned long long)batches);
 	}
 	rc = 0;
 out:
@@ -275,9 +277,10 @@ static int write_shards(const struct tool *tool, const struct shards_header *hea
 			.columns = header->batches[s] * header->window,
 			.wrap = header->targets == SHARDS_ROW_WRAP,
 		};
-		if (write_part(&writer, s, &gather, err) < 0)
+		if (write_part(tool, &writer, s, &gather, err) < 0)
 			goto out;
 	}
+	tool_progress_end(tool);
 	if (shards_write_end(&writer, err) < 0 || output_commit(&out, err) < 0)
 		goto out;
 	rc = 0;

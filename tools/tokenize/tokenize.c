@@ -157,14 +157,15 @@ static void report(const struct tool *tool, const struct text *text, const struc
 {
 	const struct values *v = tool->values;
 	if (text->invalid_count > 0)
-		tool_note(tool, "replaced %llu invalid UTF-8 sequences by U+FFFD",
+		tool_note(tool, "invalid UTF-8 sequences replaced by U+FFFD: %llu",
 			(unsigned long long)text->invalid_count);
 	if (text->unknown_count > 0 && text->unknown == TEXT_UNKNOWN_SKIP)
-		tool_note(tool, "skipped %llu characters that are not in the vocabulary",
+		tool_note(tool, "characters skipped that are not in the vocabulary: %llu",
 			(unsigned long long)text->unknown_count);
 	else if (text->unknown_count > 0)
-		tool_note(tool, "replaced %llu characters that are not in the vocabulary by \"%s\"",
-			(unsigned long long)text->unknown_count, v->unknown);
+		tool_note(tool,
+			"characters replaced by \"%s\" that are not in the vocabulary: %llu",
+			v->unknown, (unsigned long long)text->unknown_count);
 	if (text->carriage_returns && text->newlines == VOCAB_KEEP)
 		tool_note(tool, "the text has carriage returns (CRLF line ends?); "
 				"-u reads them as line feeds, as Python's text mode does");
