@@ -93,6 +93,18 @@ static void cpu_zero(struct device *device, float *x, size_t n)
 	memset(x, 0, n * sizeof *x);
 }
 
+/* Orders cost nothing here: sequences are issued each time. */
+static bool cpu_begin(struct device *device, const struct sequence *sequence)
+{
+	(void)device, (void)sequence;
+	return true;
+}
+
+static void cpu_end(struct device *device)
+{
+	(void)device;
+}
+
 /* --- products with weights
  * ------------------------------------------------------------------------ */
 
@@ -602,11 +614,11 @@ static void adam_task(void *arg, size_t i)
 }
 
 static void cpu_adam(struct device *device, size_t n, const struct adam_update *update, float *w,
-	const float *dw, float *m, float *v, const double *squares)
+	const float *dw, float *m, float *v, const double *nats, const double *squares)
 {
 	struct cpu *cpu = cpu_of(device);
 	const double norm = sqrt(*squares), step = (double)update->step;
-	if (!isfinite(norm))
+	if (!isfinite(norm) || !isfinite(*nats))
 		return;
 	const double scale = update->clip > 0 ? fmin(1, update->clip / (norm + 1e-6)) : 1;
 	struct adam_job job = {.kernels = cpu->kernels,
@@ -689,6 +701,8 @@ static const struct ops cpu_ops = {
 	.sync = cpu_sync,
 	.copy = cpu_copy,
 	.zero = cpu_zero,
+	.begin = cpu_begin,
+	.end = cpu_end,
 	.operand_init = cpu_operand_init,
 	.operand_update = cpu_operand_update,
 	.operand_release = cpu_operand_release,

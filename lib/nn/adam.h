@@ -19,9 +19,15 @@ struct adam {
 int adam_init(struct adam *adam, struct model *model, double lr, double clip, struct error *err);
 void adam_release(struct adam *adam);
 
-/* Updates the model's weights from its gradients. The caller has checked that the norm is finite.
- */
+/* Updates the model's weights from the gradients of the last model_gradient(), whose loss and norm
+ * the caller has found to be finite. */
 void adam_step(struct adam *adam);
+
+/* One whole training step: model_gradient() with the masks of step adam->step, then adam_step(),
+ * queued at one go. When the loss or the norm is not finite, weights, moments and adam->step stay
+ * as they were: the caller looks at both. */
+int adam_train(struct adam *adam, struct model_state *state, const uint32_t *batch, size_t T,
+	double *nats, double *norm, struct error *err);
 
 /* Copies both moments, whole arenas, from and to the host (checkpoints). */
 int adam_set(struct adam *adam, const float *m, const float *v, uint64_t step, struct error *err);

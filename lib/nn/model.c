@@ -9,6 +9,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Rows in flight: all of them, or blocks of nearly equal size, none above what the device likes. */
 static size_t block_rows(const struct device *device, size_t rows)
@@ -17,6 +18,17 @@ static size_t block_rows(const struct device *device, size_t rows)
 		return rows;
 	size_t blocks = (rows + device->row_block - 1) / device->row_block;
 	return (rows + blocks - 1) / blocks;
+}
+
+static size_t batch_bytes(size_t rows, size_t window)
+{
+	return sizeof(struct batch) + 2 * rows * window * sizeof(uint32_t);
+}
+
+/* Room for the logits of a block's window, and of every row's last character. */
+static size_t logits_rows(size_t block, size_t rows, size_t window)
+{
+	return block * window > rows ? block * window : rows;
 }
 
 int model_init(struct model *model, struct device *device, uint64_t vocab, uint64_t hidden,
@@ -53,16 +65,16 @@ int model_init(struct model *model, struct device *device, uint64_t vocab, uint6
 			!(model->carry = ops->alloc(
 				  device, 2 * model->block * H * sizeof(float), err))))
 		goto fail;
-	if (!(model->inputs = ops->alloc(device, 2 * steps * sizeof(uint32_t), err)) ||
-		!(model->logits = ops->alloc(device, steps * V * sizeof(float), err)) ||
-		!(model->nats = ops->alloc(device, steps * sizeof(float), err)) ||
-		!(model->totals = ops->alloc(device, 2 * sizeof(double), err)))
+	const size_t batch = batch_bytes(rows, window), scored = rows * window * sizeof(float);
+	if (!(model->logits = ops->alloc(
+		      device, logits_rows(model->block, rows, window) * V * sizeof(float), err)) ||
+		!(model->nats = ops->alloc(device, scored, err)) ||
+		!(model->batch = ops->alloc(device, batch, err)))
 		goto fail;
-	model->ids = malloc(2 * steps * sizeof *model->ids);
-	model->host = malloc(steps * sizeof *model->host);
-	if (!model->ids || !model->host) {
-		error_memory(
-			err, steps * (2 * sizeof *model->ids + sizeof *model->host), "a batch");
+	model->sent = calloc(1, batch);
+	model->scored = malloc(scored);
+	if (!model->sent || !model->scored) {
+		error_memory(err, batch + scored, "a batch");
 		goto fail;
 	}
 	return 0;
@@ -84,15 +96,14 @@ void model_release(struct model *model)
 	ops->operand_release(device, &model->fc_backward);
 	ops->free(device, model->weights);
 	ops->free(device, model->gradients);
-	ops->free(device, model->inputs);
 	ops->free(device, model->x);
 	ops->free(device, model->dh);
 	ops->free(device, model->carry);
 	ops->free(device, model->logits);
 	ops->free(device, model->nats);
-	ops->free(device, model->totals);
-	free(model->ids);
-	free(model->host);
+	ops->free(device, model->batch);
+	free(model->sent);
+	free(model->scored);
 	params_release(&model->params);
 	*model = (struct model){0};
 }
@@ -103,11 +114,11 @@ uint64_t model_bytes(const struct device *device, const struct params *p, enum m
 	const bool training = use == MODEL_TRAINING;
 	const uint64_t V = p->vocab, H = p->hidden, block = block_rows(device, rows);
 	const uint64_t steps = block * window;
-	uint64_t floats = p->total * (training ? 2 : 1);        /* weights, gradients */
-	floats += H * V * (training ? 2 : 1);                   /* operands of fc */
-	floats += steps * (V + 3);                              /* logits, nats, ids */
-	floats += training ? 2 * steps * H + 2 * block * H : 0; /* x, dh, carry */
-	uint64_t bytes = floats * sizeof(float);
+	uint64_t floats = p->total * (training ? 2 : 1);                /* weights, gradients */
+	floats += H * V * (training ? 2 : 1);                           /* operands of fc */
+	floats += logits_rows(block, rows, window) * V + rows * window; /* logits, nats */
+	floats += training ? 2 * steps * H + 2 * block * H : 0;         /* x, dh, carry */
+	uint64_t bytes = floats * sizeof(float) + batch_bytes(rows, window);
 	for (uint32_t l = 0; l < p->layers; l++)
 		bytes += lstm_bytes(p, l, training, window, block);
 	return bytes;
@@ -196,6 +207,20 @@ struct block {
 	uint32_t step; /* of the dropout masks */
 };
 
+/* The block of rows that begins at row `first`; its rows are 0 behind the last one. */
+static struct block block_at(const struct model *model, size_t first, size_t rows, size_t T)
+{
+	const size_t left = rows - first;
+	return (struct block){
+		.first = first, .N = left < model->block ? left : model->block, .T = T};
+}
+
+/* Where a block's ids lie, on the device or in their host copy: inputs, then targets. */
+static uint32_t *ids_of(struct batch *batch, const struct block *b)
+{
+	return batch->ids + 2 * b->first * b->T;
+}
+
 static struct dropout mask_of(const struct model *model, const struct block *b, uint32_t layer)
 {
 	return (struct dropout){.p = b->training ? model->dropout : 0,
@@ -240,26 +265,26 @@ static void save_state(struct model *model, struct model_state *state, const str
 	}
 }
 
-/* From model->inputs to the last layer's outputs, state carried on. Returns what the output layer
- * sees. */
+/* From the block's inputs to the last layer's outputs, state carried on. Returns what the output
+ * layer sees. */
 static const float *forward(struct model *model, struct model_state *state, const struct block *b)
 {
 	const float *x = NULL;
 	load_state(model, state, b);
 	for (uint32_t l = 0; l < model->params.layers; l++) {
-		lstm_forward(&model->layers[l], b->T, b->N, model->inputs, x);
+		lstm_forward(&model->layers[l], b->T, b->N, ids_of(model->batch, b), x);
 		x = seen_above(model, b, l);
 	}
 	save_state(model, state, b);
 	return x;
 }
 
-static void output(struct model *model, size_t rows, const float *x)
+static void output(struct model *model, size_t rows, const float *x, float *logits)
 {
 	struct device *device = model->device;
 	const float *bias = model->weights + params_fc_bias(&model->params)->offset;
-	device->ops->bias(device, rows, model->params.vocab, bias, NULL, model->logits);
-	device->ops->product(device, rows, x, &model->fc, model->logits);
+	device->ops->bias(device, rows, model->params.vocab, bias, NULL, logits);
+	device->ops->product(device, rows, x, &model->fc, logits);
 }
 
 /* From the gradient of the logits to all gradients; x: what the output layer saw. */
@@ -279,69 +304,139 @@ static void backward(struct model *model, const struct block *b, const float *x)
 		const struct dropout mask = mask_of(model, b, l);
 		ops->dropout(device, b->T, b->N, H, b->first, &mask, model->dh, model->dh);
 		x = l > 0 ? seen_above(model, b, l - 1) : NULL;
-		lstm_backward(
-			&model->layers[l], b->T, b->N, model->inputs, x, model->dh, model->carry);
+		lstm_backward(&model->layers[l], b->T, b->N, ids_of(model->batch, b), x, model->dh,
+			model->carry);
 	}
-}
-
-/* Copies rows of `from` (each `stride` ids, T wanted) into time-major order. */
-static void transpose(const struct block *b, const uint32_t *from, size_t stride, uint32_t *to)
-{
-	for (size_t r = 0; r < b->N; r++)
-		for (size_t t = 0; t < b->T; t++)
-			to[t * b->N + r] = from[(b->first + r) * stride + t];
-}
-
-/* Sends a block's inputs to the device, and its targets if there are any. */
-static int load_ids(struct model *model, const struct block *b, const uint32_t *inputs,
-	const uint32_t *targets, size_t stride, struct error *err)
-{
-	const size_t steps = b->T * b->N;
-	transpose(b, inputs, stride, model->ids);
-	if (targets)
-		transpose(b, targets, stride, model->ids + steps);
-	model->targets = model->inputs + steps;
-	return model->device->ops->put(model->device, model->inputs, model->ids,
-		(targets ? 2 : 1) * steps * sizeof *model->ids, err);
 }
 
 /* --- batches
  * -------------------------------------------------------------------------------------- */
 
-const double *model_squares(const struct model *model)
+/* Rows of `from`, each `stride` ids long, T of which are wanted, in time-major order; `none` stands
+ * for TARGET_NONE. */
+static void transpose(
+	const struct block *b, const uint32_t *from, size_t stride, uint32_t none, uint32_t *to)
 {
-	return &model->totals[1];
+	for (size_t r = 0; r < b->N; r++)
+		for (size_t t = 0; t < b->T; t++) {
+			const uint32_t id = from[(b->first + r) * stride + t];
+			to[t * b->N + r] = id == TARGET_NONE ? none : id;
+		}
 }
 
-int model_gradient(struct model *model, struct model_state *state, const uint32_t *batch, size_t T,
-	uint32_t step, double *nats, double *norm, struct error *err)
+/* Sends the inputs (N,T) of `rows` rows, and their targets if there are any, in one piece. */
+static int load(struct model *model, size_t rows, size_t T, const uint32_t *inputs,
+	const uint32_t *targets, size_t stride, struct error *err)
+{
+	struct block b;
+	model->sent->nats = model->sent->squares = 0;
+	for (size_t first = 0; first < rows; first += b.N) {
+		b = block_at(model, first, rows, T);
+		transpose(&b, inputs, stride, 0, ids_of(model->sent, &b));
+		if (targets)
+			transpose(&b, targets, stride, TARGET_NONE,
+				ids_of(model->sent, &b) + T * b.N);
+	}
+	return model->device->ops->put(model->device, model->batch, model->sent,
+		sizeof *model->sent + 2 * rows * T * sizeof *model->sent->ids, err);
+}
+
+int model_load(struct model *model, const struct model_state *state, const uint32_t *batch,
+	size_t T, struct error *err)
+{
+	return load(model, state->rows, T, batch, batch + 1, T + 1, err);
+}
+
+struct sequence model_sequence(const struct model *model, enum model_sequence kind,
+	const struct model_state *state, size_t T)
+{
+	struct sequence sequence = {
+		.key = {(uint64_t)kind, (uintptr_t)model->weights, (uintptr_t)state->h,
+			(uint64_t)state->rows, (uint64_t)T, model->seed}};
+	memcpy(&sequence.key[6], &model->dropout, sizeof model->dropout);
+	return sequence;
+}
+
+void model_queue_gradient(struct model *model, struct model_state *state, size_t T, uint32_t step)
 {
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
 	const struct params *p = &model->params;
 	const size_t N = state->rows;
 	const float scale = (float)(1 / ((double)N * (double)T));
-	double totals[2] = {0, 0};
+	struct block b;
 	ops->zero(device, model->gradients, p->total);
-	if (ops->put(device, model->totals, totals, sizeof totals, err) < 0)
-		return -1;
-	for (struct block b = {.T = T, .training = true, .step = step}; b.first < N;
-		b.first += b.N) {
-		b.N = N - b.first < model->block ? N - b.first : model->block;
-		if (load_ids(model, &b, batch, batch + 1, T + 1, err) < 0)
-			return -1;
+	for (size_t first = 0; first < N; first += b.N) {
+		b = block_at(model, first, N, T);
+		b.training = true;
+		b.step = step;
+		const size_t steps = T * b.N;
+		float *nats = model->nats + T * first;
 		const float *x = forward(model, state, &b);
-		output(model, b.T * b.N, x);
-		ops->cross_entropy(device, b.T * b.N, p->vocab, model->logits, model->targets,
-			scale, model->nats);
-		ops->sum(device, b.T * b.N, model->nats, &model->totals[0]);
+		output(model, steps, x, model->logits);
+		ops->cross_entropy(device, steps, p->vocab, model->logits,
+			ids_of(model->batch, &b) + steps, scale, nats);
+		ops->sum(device, steps, nats, &model->batch->nats);
 		backward(model, &b, x);
 	}
-	ops->sum_squares(device, p->total, model->gradients, &model->totals[1]);
-	if (ops->get(device, totals, model->totals, sizeof totals, err) < 0)
+	ops->sum_squares(device, p->total, model->gradients, &model->batch->squares);
+}
+
+int model_totals(
+	struct model *model, size_t characters, double *nats, double *norm, struct error *err)
+{
+	struct batch *sums = model->sent;
+	if (model->device->ops->get(model->device, sums, model->batch, sizeof *sums, err) < 0)
 		return -1;
-	*nats = totals[0] / ((double)N * (double)T);
-	*norm = sqrt(totals[1]);
+	*nats = sums->nats / (double)characters;
+	*norm = sqrt(sums->squares);
+	return 0;
+}
+
+int model_gradient(struct model *model, struct model_state *state, const uint32_t *batch, size_t T,
+	uint32_t step, double *nats, double *norm, struct error *err)
+{
+	const struct ops *ops = model->device->ops;
+	struct sequence sequence = model_sequence(model, MODEL_GRADIENT, state, T);
+	sequence.step = step;
+	if (model_load(model, state, batch, T, err) < 0)
+		return -1;
+	if (ops->begin(model->device, &sequence)) {
+		model_queue_gradient(model, state, T, step);
+		ops->end(model->device);
+	}
+	return model_totals(model, state->rows * T, nats, norm, err);
+}
+
+static void queue_score(struct model *model, struct model_state *state, size_t T)
+{
+	struct device *device = model->device;
+	const struct ops *ops = device->ops;
+	struct block b;
+	for (size_t first = 0; first < state->rows; first += b.N) {
+		b = block_at(model, first, state->rows, T);
+		const size_t steps = T * b.N;
+		float *nats = model->nats + T * first;
+		output(model, steps, forward(model, state, &b), model->logits);
+		ops->cross_entropy(device, steps, model->params.vocab, model->logits,
+			ids_of(model->batch, &b) + steps, 0, nats);
+		ops->sum(device, steps, nats, &model->batch->nats);
+	}
+}
+
+/* The nats of all characters, as they come from the device, to rows. */
+static int get_scored(struct model *model, size_t rows, size_t T, float *each, struct error *err)
+{
+	struct block b;
+	if (model->device->ops->get(
+		    model->device, model->scored, model->nats, rows * T * sizeof *each, err) < 0)
+		return -1;
+	for (size_t first = 0; first < rows; first += b.N) {
+		b = block_at(model, first, rows, T);
+		for (size_t r = 0; r < b.N; r++)
+			for (size_t t = 0; t < T; t++)
+				each[(first + r) * T + t] = model->scored[T * first + t * b.N + r];
+	}
 	return 0;
 }
 
@@ -350,44 +445,41 @@ int model_score(struct model *model, struct model_state *state, const uint32_t *
 {
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
-	const size_t N = state->rows;
-	*nats = 0;
-	if (ops->put(device, model->totals, nats, sizeof *nats, err) < 0)
+	const struct sequence sequence = model_sequence(model, MODEL_SCORE, state, T);
+	if (model_load(model, state, batch, T, err) < 0)
 		return -1;
-	for (struct block b = {.T = T}; b.first < N; b.first += b.N) {
-		b.N = N - b.first < model->block ? N - b.first : model->block;
-		const size_t steps = b.T * b.N;
-		if (load_ids(model, &b, batch, batch + 1, T + 1, err) < 0)
-			return -1;
-		output(model, steps, forward(model, state, &b));
-		ops->cross_entropy(device, steps, model->params.vocab, model->logits,
-			model->targets, 0, model->nats);
-		ops->sum(device, steps, model->nats, &model->totals[0]);
-		if (!each)
-			continue;
-		if (ops->get(device, model->host, model->nats, steps * sizeof *each, err) < 0)
-			return -1;
-		for (size_t r = 0; r < b.N; r++)
-			for (size_t t = 0; t < T; t++)
-				each[(b.first + r) * T + t] = model->host[t * b.N + r];
+	if (ops->begin(device, &sequence)) {
+		queue_score(model, state, T);
+		ops->end(device);
 	}
-	return ops->get(device, nats, model->totals, sizeof *nats, err);
+	if (each && get_scored(model, state->rows, T, each, err) < 0)
+		return -1;
+	return ops->get(device, nats, &model->batch->nats, sizeof *nats, err);
+}
+
+static void queue_feed(struct model *model, struct model_state *state, size_t T)
+{
+	const size_t V = model->params.vocab, H = model->params.hidden;
+	struct block b;
+	for (size_t first = 0; first < state->rows; first += b.N) {
+		b = block_at(model, first, state->rows, T);
+		const float *x = forward(model, state, &b);
+		output(model, b.N, x + (T - 1) * b.N * H, model->logits + first * V);
+	}
 }
 
 int model_feed(struct model *model, struct model_state *state, const uint32_t *ids, size_t T,
 	float *logits, struct error *err)
 {
 	struct device *device = model->device;
-	const size_t N = state->rows, V = model->params.vocab, H = model->params.hidden;
-	for (struct block b = {.T = T}; b.first < N; b.first += b.N) {
-		b.N = N - b.first < model->block ? N - b.first : model->block;
-		if (load_ids(model, &b, ids, NULL, T, err) < 0)
-			return -1;
-		const float *x = forward(model, state, &b);
-		output(model, b.N, x + (T - 1) * b.N * H);
-		if (device->ops->get(device, logits + b.first * V, model->logits,
-			    b.N * V * sizeof *logits, err) < 0)
-			return -1;
+	const struct ops *ops = device->ops;
+	const struct sequence sequence = model_sequence(model, MODEL_FEED, state, T);
+	if (load(model, state->rows, T, ids, NULL, T, err) < 0)
+		return -1;
+	if (ops->begin(device, &sequence)) {
+		queue_feed(model, state, T);
+		ops->end(device);
 	}
-	return 0;
+	return ops->get(device, logits, model->logits,
+		state->rows * model->params.vocab * sizeof *logits, err);
 }

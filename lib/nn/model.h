@@ -17,6 +17,12 @@
 
 struct lstm;
 
+/* What goes to the device for one batch, in one piece; the sums come back. */
+struct batch {
+	double nats, squares; /* of all characters; of all gradients; go down as 0 */
+	uint32_t ids[];       /* of each block of rows: inputs (T,n), then targets (T,n) */
+};
+
 struct model {
 	struct device *device; /* not owned */
 	struct params params;  /* owned */
@@ -28,16 +34,16 @@ struct model {
 	float *gradients;      /* device, arena; NULL in a model for inference */
 	struct lstm *layers;   /* (L); owned */
 	struct operand fc, fc_backward;
+	struct batch *batch; /* device */
+	float *nats;         /* device; of each block of rows: (T,n) */
 	/* Workspace of one block of rows n <= block, all on the device: */
-	uint32_t *inputs, *targets; /* (T,n); one allocation */
-	float *x;       /* (T,n,H): a layer's outputs with dropout; NULL for inference */
-	float *dh;      /* (T,n,H); NULL for inference */
-	float *carry;   /* (2,n,H); NULL for inference */
-	float *logits;  /* (T,n,V), then their gradient */
-	float *nats;    /* (T,n) */
-	double *totals; /* (2): sum of nats, sum of squared gradients */
-	uint32_t *ids;  /* host, (2,T,n): a block's inputs and targets, time-major */
-	float *host;    /* host, (T,n): a copy of nats */
+	float *x;      /* (T,n,H): a layer's outputs with dropout; NULL for inference */
+	float *dh;     /* (T,n,H); NULL for inference */
+	float *carry;  /* (2,n,H); NULL for inference */
+	float *logits; /* (T,n,V), then their gradient; what model_feed() gives: (N,V) */
+	/* Copies on the host: */
+	struct batch *sent;
+	float *scored; /* of nats */
 };
 
 /* h and c of every layer, carried from window to window. */
@@ -83,7 +89,7 @@ int model_gradient(struct model *model, struct model_state *state, const uint32_
 
 /* Scores a batch of state->rows rows without dropout, state carried on: *nats is the sum over all
  * scored characters. `each` (N,T), host, receives every character's nats unless NULL. Targets may
- * be TARGET_NONE (then the inputs from there to the row's end may be any valid id). */
+ * be TARGET_NONE, from there to the row's end; as an input it reads as 0. */
 int model_score(struct model *model, struct model_state *state, const uint32_t *batch, size_t T,
 	double *nats, float *each, struct error *err);
 
@@ -92,9 +98,23 @@ int model_score(struct model *model, struct model_state *state, const uint32_t *
 int model_feed(struct model *model, struct model_state *state, const uint32_t *ids, size_t T,
 	float *logits, struct error *err);
 
-/* The sum of the squared gradients of the last model_gradient(), on the device; for the optimizer.
- */
-const double *model_squares(const struct model *model);
+/* The parts of model_gradient(), for one who queues more in the same sequence (adam_train()): the
+ * batch goes to the device; the sequence to begin, whose key has MODEL_KEY words; the operations
+ * that leave the gradients; what they come to, for `characters` scored ones. */
+enum { MODEL_KEY = 7 };
+enum model_sequence {
+	MODEL_GRADIENT,
+	MODEL_STEP,
+	MODEL_SCORE,
+	MODEL_FEED,
+};
+int model_load(struct model *model, const struct model_state *state, const uint32_t *batch,
+	size_t T, struct error *err);
+struct sequence model_sequence(const struct model *model, enum model_sequence kind,
+	const struct model_state *state, size_t T);
+void model_queue_gradient(struct model *model, struct model_state *state, size_t T, uint32_t step);
+int model_totals(
+	struct model *model, size_t characters, double *nats, double *norm, struct error *err);
 
 /* To be called after the weights changed on the device; model_set_weights() and adam_step() do it.
  */

@@ -60,6 +60,15 @@ struct adam_update {
 /* A target that is not scored: its loss and its gradient are 0. */
 #define TARGET_NONE UINT32_MAX
 
+/* Operations that come again and again in the same order: the same calls with the same arguments
+ * whenever the key is the same, except for what lies in device memory, and for the numbers below,
+ * which change from one training step to the next. */
+struct sequence {
+	uint64_t key[12];        /* whatever the calls depend on */
+	uint32_t step;           /* the step of every dropout in it */
+	struct adam_update adam; /* every update in it; lr and step may change under one key */
+};
+
 struct ops {
 	const char *name; /* "cpu", "cuda" */
 
@@ -80,6 +89,13 @@ struct ops {
 	void (*copy)(struct device *device, float *to, const float *from, size_t n);
 	void (*zero)(struct device *device, float *x, size_t n);
 
+	/* A device that spends long on taking orders may record a sequence and replay it. begin:
+	 * true when the caller has to issue the operations, put, get, sync, alloc and free not
+	 * among them, and then to call end(); false when they are queued already. Sequences don't
+	 * nest. Whatever free() frees, no recorded sequence uses afterwards. */
+	bool (*begin)(struct device *device, const struct sequence *sequence);
+	void (*end)(struct device *device);
+
 	/* Products. operand_update must be called after w changed and before the operand is used.
 	 */
 	int (*operand_init)(struct device *device, struct operand *b, size_t k, size_t n,
@@ -88,7 +104,8 @@ struct ops {
 	void (*operand_release)(struct device *device, struct operand *b);
 
 	/* y (rows,n) += x (rows,k) B (k,n). Row r of y depends on row r of x alone: not on `rows`,
-	 * so that a text is sampled and scored the same by itself and in a batch. */
+	 * so that a text is sampled and scored the same by itself and in a batch. (cuBLAS may round
+	 * differently for another number of rows: there the same holds to rounding only.) */
 	void (*product)(struct device *device, size_t rows, const float *x, const struct operand *b,
 		float *y);
 
@@ -145,10 +162,10 @@ struct ops {
 	void (*sum_squares)(struct device *device, size_t n, const float *x, double *total);
 
 	/* One update of w (n) from dw, moments m and v; dw is first scaled by min(1, clip / (norm +
-	 * 1e-6)), norm = sqrt(*squares) (device). Changes nothing when the norm is not finite. dw
-	 * stays as it was. */
+	 * 1e-6)), norm = sqrt(*squares). Changes nothing unless the norm and *nats, the loss, are
+	 * finite (both on the device). dw stays as it was. */
 	void (*adam)(struct device *device, size_t n, const struct adam_update *update, float *w,
-		const float *dw, float *m, float *v, const double *squares);
+		const float *dw, float *m, float *v, const double *nats, const double *squares);
 };
 
 #endif
