@@ -136,8 +136,8 @@ int run_step(struct run *run, double *nats, double *norm, struct error *err)
 		model_state_zero(&run->state);
 	if (read_batch(run, SHARDS_TRAIN, k, err) < 0)
 		return -1;
-	if (model_gradient(&run->model, &run->state, run->batch, run->shards->header.window,
-		    (uint32_t)run->adam.step, nats, norm, err) < 0)
+	if (adam_train(&run->adam, &run->state, run->batch, run->shards->header.window, nats, norm,
+		    err) < 0)
 		return -1;
 	if (!isfinite(*nats) || !isfinite(*norm))
 		return error_set(err, STATUS_NUMERIC,
@@ -145,7 +145,6 @@ int run_step(struct run *run, double *nats, double *norm, struct error *err)
 			": the loss is %g and the gradient's norm %g, expected finite "
 			"numbers; stopped before the update",
 			run->adam.step + 1, *nats, *norm);
-	adam_step(&run->adam);
 	return 0;
 }
 
