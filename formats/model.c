@@ -256,12 +256,12 @@ static int read_symbol(
 	return 0;
 }
 
-/* Turns the list of tokens into symbols (list's size). *unit follows from the first. */
-static int read_symbols(
-	const json_t *list, enum vocab_unit *unit, uint32_t *symbols, struct error *err)
+/* Turns the list of tokens into symbols (size). *unit follows from the first. */
+static int read_symbols(const json_t *list, size_t size, enum vocab_unit *unit, uint32_t *symbols,
+	struct error *err)
 {
 	*unit = json_is_integer(json_array_get(list, 0)) ? VOCAB_BYTE : VOCAB_CODEPOINT;
-	for (size_t i = 0; i < json_array_size(list); i++)
+	for (size_t i = 0; i < size; i++)
 		if (read_symbol(list, i, *unit, &symbols[i], err) < 0)
 			return -1;
 	return 0;
@@ -320,12 +320,12 @@ static int read_vocab(struct model_file *model, const struct safetensors *st, st
 			(unsigned)model->params.vocab);
 		goto out;
 	}
-	symbols = malloc(size * sizeof *symbols);
+	symbols = calloc(size, sizeof *symbols);
 	if (!symbols) {
 		error_memory(err, size * sizeof *symbols, "a vocabulary");
 		goto out;
 	}
-	if (read_symbols(list, &unit, symbols, err) < 0 ||
+	if (read_symbols(list, size, &unit, symbols, err) < 0 ||
 		read_newlines(st, unit, symbols, size, &newlines, err) < 0)
 		goto out;
 	if (vocab_init(&model->vocab, unit, newlines, symbols, size, err) < 0) {
@@ -445,10 +445,12 @@ static int read_data(struct model_file *model, struct safetensors *st, const siz
 		const struct param *p = owner[i] ? &params->v[owner[i] - 1] : NULL;
 		size_t n = p ? p->size : (size_t)(t->end - t->begin) / sizeof(float);
 		float *to = untransposed;
-		if (!p)
-			to = (extra++)->data;
-		else if (!p->transposed)
+		if (!p) {
+			assert(extra < model->tensors + model->tensor_count);
+			to = extra++->data;
+		} else if (!p->transposed) {
 			to = model->weights + p->offset;
+		}
 		bool finite;
 		if (read_floats(st, t, to, n, &finite, err) < 0)
 			goto out;
