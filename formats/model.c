@@ -403,6 +403,7 @@ static int read_floats(struct safetensors *st, const struct safetensors_tensor *
 	int rc = -1;
 	size_t item = n ? (size_t)(t->end - t->begin) / n : 0;
 	double *other = NULL;
+	assert(to);
 	*finite = true;
 	if (strcmp(t->dtype, "F32") != 0) {
 		other = malloc(CHUNK * sizeof *other);
