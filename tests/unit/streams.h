@@ -120,20 +120,20 @@ static inline int each_golden(const char *ending,
 	return count;
 }
 
-/* Calls test(name, bytes, 65, "") for every proper prefix of the bytes and for each of their bits
+/* Calls test(what was done, bytes) for every proper prefix of the bytes and for each of their bits
  * turned over. */
-static inline void each_damage(struct bytes good,
-	void (*test)(const char *name, struct bytes bytes, int status, const char *message))
+static inline void each_damage(
+	struct bytes good, void (*test)(const char *what, struct bytes bytes))
 {
-	char name[64];
+	char what[64];
 	for (size_t n = 0; n < good.n; n++) {
-		snprintf(name, sizeof name, "cut to %zu bytes", n);
-		test(name, (struct bytes){good.v, n}, 65, "");
+		snprintf(what, sizeof what, "cut to %zu bytes", n);
+		test(what, (struct bytes){good.v, n});
 	}
 	for (size_t bit = 0; bit < 8 * good.n; bit++) {
-		snprintf(name, sizeof name, "bit %zu of byte %zu turned", bit % 8, bit / 8);
+		snprintf(what, sizeof what, "bit %zu of byte %zu turned", bit % 8, bit / 8);
 		good.v[bit / 8] ^= (unsigned char)(1u << bit % 8);
-		test(name, good, 65, "");
+		test(what, good);
 		good.v[bit / 8] ^= (unsigned char)(1u << bit % 8);
 	}
 }

@@ -157,8 +157,7 @@ NEXT = dict(rows=(2, 2, 1), window=5, batches=(3, 1, 1), targets="next")
 
 def wrap(keys=None, payloads=None, types=(b"TRN ", b"TRN ", b"VAL "), ids=None, end=None):
     """wrap.shards with a part replaced."""
-    batches = rows_of(ABC_IDS[:30], 4, 3, 2, "row-wrap") + rows_of(ABC_IDS[30:], 2, 3, 1, "row-wrap")
-    payloads = [bytes(sum(b, [])) for b in batches] if payloads is None else payloads
+    payloads = WRAP_PAYLOADS if payloads is None else payloads
     keys = WRAP_KEYS if keys is None else keys
     ids = sum(len(p) for p in payloads) if ids is None else ids
     body = b"".join(frame(t, p, i) for i, (t, p) in enumerate(zip(types, payloads)))
@@ -197,6 +196,10 @@ valid("han.tokens", tokens(HAN, [299, 0, 256, 7], "universal"))
 valid("no-ids.tokens", tokens(["a", "b"], []))
 valid("wrap.shards", shards(ABC, (ABC_IDS[:30], ABC_IDS[30:], []), **WRAP))
 valid("next.shards", shards(BYTES, (BYTES_IDS[:31], BYTES_IDS[31:43], BYTES_IDS[43:]), **NEXT))
+FEW = [0, 10, 65, 255]
+valid("few.tokens", tokens(FEW, [2, 1, 3, 0, 2]))
+valid("few.shards", shards(FEW, ([2, 1, 3, 0, 2], [3, 3, 1], [0]), (1, 1, 1), 1, (5, 3, 1),
+                           "row-wrap"))
 assert files["wrap.shards"][0] == wrap()
 assert files["hello.tokens"][0] == hello()
 
@@ -205,8 +208,8 @@ valid("optional.tokens", hello(
     frames=frame(b"TOKN", HELLO_PAYLOAD, 0) + frame(b"note", b"skip me", 1),
     end=ends([HELLO_PAYLOAD, b"skip me"], len(HELLO_PAYLOAD))))
 valid("style.tokens", hello(
-    keys=b"# keys in any order, any style\nvocab:\n- 'a'\n- \"\\x62\"\n- |-\n  c\n\"unit\": codepoint\n"
-         b"dtype: '|u1'\nkind: tokens\nnewlines: keep\n",
+    keys=b"# keys in any order, any style\nvocab:\n- 'a'\n- \"\\x62\"\n- |-\n  c\n"
+         b"\"unit\": codepoint\ndtype: '|u1'\nkind: tokens\nnewlines: keep\n",
     payloads=(b"\0\1\2",)))
 
 DATA = hello()
@@ -329,7 +332,8 @@ refused("frame-short.shards", wrap(payloads=[P[0], P[1][:-1], P[2]]), "15 bytes"
 refused("end-ids.shards", wrap(ids=39), "ids")
 refused("window.shards", wrap(keys=replaced(W, b"window: 3", b"window: 0")), "window")
 refused("rows.shards", wrap(keys=replaced(W, b"rows: {train: 4", b"rows: {train: 0")), "rows")
-refused("rows-more.shards", wrap(keys=replaced(W, b"validation: 2", b"validation: 5")), "validation")
+refused("rows-more.shards", wrap(keys=replaced(W, b"validation: 2", b"validation: 5")),
+        "validation")
 refused("rows-of-none.shards", wrap(keys=replaced(W, b"test: 0}\nw", b"test: 1}\nw")), "test")
 refused("short-batches.shards", wrap(keys=replaced(W, b"validation: 1", b"validation: 2")),
         "validation")
@@ -348,8 +352,8 @@ refused("quoted-number.shards", wrap(keys=replaced(W, b"window: 3", b"window: \"
 refused("negative.shards", wrap(keys=replaced(W, b"window: 3", b"window: -3")), "window")
 refused("targets.shards", wrap(keys=replaced(W, b"row-wrap", b"none")), "targets")
 refused("missing-part.shards", wrap(keys=replaced(W, b", test: 0}\nwindow", b"}\nwindow")), "test")
-refused("unknown-part.shards", wrap(keys=replaced(W, b"test: 0}\nwindow", b"test: 0, dev: 0}\nwindow")),
-        "unknown key")
+refused("unknown-part.shards", wrap(keys=replaced(
+    W, b"test: 0}\nwindow", b"test: 0, dev: 0}\nwindow")), "unknown key")
 
 if __name__ == "__main__":
     os.chdir(os.path.dirname(os.path.abspath(__file__)))
