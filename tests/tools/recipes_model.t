@@ -12,7 +12,7 @@ recipe() {
         found && /^```$/ { exit }
         found && !/^```/ { print }' formats/model.md
 }
-{ recipe read && recipe write && cat <<'PYTHON'; } >"$TMP/recipes.py"
+{ recipe read && recipe write && recipe scores && cat <<'PYTHON'; } >"$TMP/recipes.py"
 
 import os, sys
 golden, out = sys.argv[1:3]
@@ -57,6 +57,14 @@ for name in "wrong-crc", "damaged-weight", "crc-elsewhere":
 write_model(out + "/made.safetensors", ["\n", "a", "b"],
             {k: v[:3] if k.startswith("fc.") else v for k, v in
              read_model(path("small.safetensors"))[1].items()}, newlines="universal")
+
+text = b"all happy families \xff\0\r\n"
+logits = scores(read_model(path("checkpoint.safetensors"))[1], text[:-1])
+nats = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(text) - 1), list(text[1:])]
+with open(out + "/text", "wb") as f:
+    f.write(text)
+with open(out + "/nats", "w") as f:
+    f.write("%.6f\n" % nats.mean())
 PYTHON
 
 ok "the recipes run" "$PYTHON" "$TMP/recipes.py" "$GOLDEN" "$TMP"
@@ -71,6 +79,14 @@ ok "a model that the recipe wrote gives its vocabulary" \
     sh -c 'printf "ab\r\n" | tokenize --vocab "$TMP/made.safetensors" -t >"$TMP/ids"'
 is "$(tr '\n' ' ' <"$TMP/ids")" "1 2 0 " "... in its order, with its newlines"
 ok "a model that the recipe wrote samples" sample -n 3 "$TMP/made.safetensors"
+
+
+# Both layers, both biases and the order of the gates tell in this number.
+ok "evalloss scores a text" evalloss --input text "$GOLDEN/checkpoint.safetensors" "$TMP/text"
+nats=$(awk -F '\t' 'NR == 2 { print $4 }' "$TMP/out")
+ok "a text's loss is the one that the recipe computes from the tensors" \
+    awk -v a="$nats" -v b="$(cat "$TMP/nats")" 'BEGIN { exit !(a - b < 1e-5 && b - a < 1e-5) }'
+like "$nats" '^[0-9]+\.[0-9]' "... and a number"
 
 mkdir "$TMP/made"
 ok "the golden files' script runs" "$PYTHON" "$GOLDEN/make.py" "$TMP/made"
