@@ -121,6 +121,11 @@ $(B)/man/%.1: $(bin)/%
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
+.PHONY: demo
+demo: ## a minute of training on the project's own sources, and what it then writes
+demo: all
+	@$(MAKE) --no-print-directory -C examples/self BIN='$(abspath $(bin))'
+
 # --- tests --------------------------------------------------------------------------------------
 
 unit_programs = $(unit_tests:%=$(B)/tests/unit/test_%)
@@ -166,7 +171,7 @@ sanitize-threads:
 sources  = $(sort $(wildcard lib/*/*.c formats/*.c tools/*.c tools/*/*.c tests/unit/*.c \
            tests/fuzz/*.c tests/bench/*.c))
 headers  = $(sort $(wildcard lib/*/*.h formats/*.h tools/*.h tools/*/*.h tests/unit/*.h))
-shell    = bootstrap .ci/run $(wildcard tests/*.t tests/*/*.t tests/*/*.sh)
+shell    = bootstrap .ci/run examples/fetch examples/windows $(wildcard tests/*.t tests/*/*.t tests/*/*.sh)
 # $(call with,PROGRAM,COMMAND): a missing checker is passed over, and said so.
 with = @if command -v $1 >/dev/null; then echo "lint: $1"; $2; \
        else echo "lint: SKIPPED: no $1 here (./bootstrap installs it)" >&2; fi

@@ -1,0 +1,79 @@
+# charpipe.mk: pattern rules from a text to a model and what it writes. In a Makefile of your own:
+#
+#     all: novel.sample novel.loss
+#     include charpipe.mk
+#
+# and `make` turns novel.txt into novel.tokens, novel.shards, novel.model (with novel.log beside it),
+# novel.sample, the text that the model writes, and novel.loss, how well it foretells the part that
+# was held out. `make plot` draws the log in the terminal, `make novel.png novel.svg` into files.
+#
+# Options come from the recipe and from the variables below. Each file depends on the values of its
+# own tool's options, so that exactly what a change concerns is made again: another seed of sample
+# makes a sample, another --rows makes shards, a model and a sample. Options that shape nothing
+# (threads, device, what is printed) make nothing. A training run that was interrupted goes on where
+# it stopped, and ends with the same model.
+
+# The recipe: options by their long names, one mapping for each tool. To be set before the include,
+# or on the command line.
+CONFIG  ?= $(wildcard recipe.yaml)
+
+# Options that win over the recipe: TOKENIZE_FLAGS, BATCHIFY_FLAGS, TRAIN_FLAGS, SAMPLE_FLAGS,
+# EVALLOSS_FLAGS.
+tokenize = $(strip tokenize $(CONFIG:%=-c %) $(TOKENIZE_FLAGS))
+batchify = $(strip batchify $(CONFIG:%=-c %) $(BATCHIFY_FLAGS))
+train    = $(strip train $(CONFIG:%=-c %) $(TRAIN_FLAGS))
+sample   = $(strip sample $(CONFIG:%=-c %) $(SAMPLE_FLAGS))
+evalloss = $(strip evalloss $(CONFIG:%=-c %) $(EVALLOSS_FLAGS))
+
+# A file for each tool that holds its options' values. Each recipe has its own.
+options := .charpipe/$(or $(basename $(notdir $(CONFIG))),none)
+
+%.tokens: %.txt $(options)/tokenize
+	$(tokenize) -o $@ $<
+
+%.shards: %.tokens $(options)/batchify
+	$(batchify) -o $@ $<
+
+# A run that is interrupted leaves the best model so far, which is not the one asked for.
+%.model: %.shards $(options)/train
+	$(train) -l $*.log $(call checkpoint,$^) -o $@.part $<
+	@mv $@.part $@
+
+%.sample: %.model $(options)/sample
+	$(sample) -o $@ $<
+
+%.loss: %.model %.shards $(options)/evalloss
+	$(evalloss) -o $@ $*.model $*.shards
+
+%.log: %.model ;
+
+# A checkpoint newer than all that its run depends on is of a run like this one, which was
+# interrupted. An older one is of another run, and will be replaced.
+checkpoint = $(if $(shell find $*.checkpoint $(1:%=-newer %) 2>/dev/null),--resume,--checkpoint) \
+	$*.checkpoint
+
+# Looked at each time, but written only when a value has changed.
+$(options)/%: FORCE
+	@mkdir -p $(@D)
+	@$($*) --print-config >$@.new
+	@sed -i -e 's/ # [a-z ]*$$//' $(shapeless:%=-e '/^[ \#]*%:/d') $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+shapeless = threads device quiet verbose progress no-progress print-every
+FORCE:
+$(options)/tokenize $(options)/batchify $(options)/train $(options)/sample $(options)/evalloss:
+
+# The curves of one log in a file, or of several in the terminal: make plot LOGS='a.log b.log'
+LOGS = $(wildcard *.log)
+plot = gnuplot -e "logs='$1'; picture='$2'" $(plot_gp)
+plot_gp := $(dir $(lastword $(MAKEFILE_LIST)))plot.gp
+.PHONY: plot
+plot:
+	@$(call plot,$(LOGS),-)
+%.png: %.log
+	$(call plot,$^,$@)
+%.svg: %.log
+	$(call plot,$^,$@)
+
+# What was made on the way stays; what a failed command leaves does not.
+.PRECIOUS: %.tokens %.shards %.model
+.DELETE_ON_ERROR:

@@ -1,0 +1,30 @@
+# plot.gp: training and validation loss over the steps, from the logs of train.
+#
+#     gnuplot -e "logs='a.log b.log'; picture='plot.png'" plot.gp
+#
+# picture: FILE.png, FILE.svg, or - to draw in the terminal. A log may be any table with a header line
+# that names the columns step, loss and val_loss.
+ends(s, suffix) = strlen(s) >= strlen(suffix) && s[strlen(s) - strlen(suffix) + 1 : *] eq suffix
+
+if (ends(picture, ".png")) {
+	set terminal pngcairo size 1000,600 font "sans,11"
+} else { if (ends(picture, ".svg")) {
+	set terminal svg size 1000,600 font "sans,14" background "white"
+} else {
+	set terminal dumb size 79,24 noenhanced
+} }
+if (picture ne "-") set output picture
+
+set datafile separator "\t"
+set datafile missing "-"
+set key top right noenhanced
+set grid
+set border 3
+set tics nomirror
+set xlabel "step"
+set ylabel "nats per character"
+plot for [i = 1:words(logs)] word(logs, i) using "step":"loss" \
+		with lines linewidth 1 linecolor i title word(logs, i)." training", \
+	for [i = 1:words(logs)] word(logs, i) using "step":"val_loss" \
+		with linespoints linewidth 2 linecolor i pointtype i pointsize 0.6 \
+		title word(logs, i)." validation"
