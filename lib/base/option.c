@@ -96,6 +96,8 @@ static bool in_range(const struct option *option, double x)
 /* Stores `text` as the option's value, if it is one. */
 static bool store(const struct options *options, const struct option *option, const char *text)
 {
+	const uint64_t exact_max = UINT64_C(1)
+				   << 53; /* above it the bounds, doubles, are not exact */
 	void *value = value_of(options, option);
 	uint64_t integer;
 	double real;
@@ -106,7 +108,8 @@ static bool store(const struct options *options, const struct option *option, co
 	case OPTION_INTEGER:
 		if (option->infinite && strcmp(text, "inf") == 0)
 			integer = UINT64_MAX;
-		else if (!parse_integer(text, &integer) || !in_range(option, (double)integer))
+		else if (!parse_integer(text, &integer) || integer > exact_max ||
+			 !in_range(option, (double)integer))
 			return false;
 		*(uint64_t *)value = integer;
 		return true;
@@ -170,8 +173,10 @@ static void describe(const struct option *option, char *buf, size_t n)
 			option->infinite ? " or inf" : "");
 		break;
 	case OPTION_REAL:
-		snprintf(buf, n, "a number %s %g, at most %g",
-			option->open_low ? "above" : "not below", option->low, option->high);
+		snprintf(buf, n,
+			option->open_low ? "a number above %g and up to %g"
+					 : "a number from %g to %g",
+			option->low, option->high);
 		break;
 	case OPTION_TEXT:
 		snprintf(buf, n, "text");
@@ -522,9 +527,8 @@ void options_help(const struct options *options, FILE *f, int columns)
 			continue;
 		format_argument(o, argument, sizeof argument);
 		format_default(o, initial, sizeof initial);
-		int n = fprintf(f, o->letter != '\0' ? "  -%c, --%s%s%s" : "   %c  --%s%s%s",
-			o->letter != '\0' ? o->letter : ' ', o->name,
-			argument[0] != '\0' ? "=" : "", argument);
+		int n = o->letter != '\0' ? fprintf(f, "  -%c, ", o->letter) : fprintf(f, "      ");
+		n += fprintf(f, "--%s%s%s", o->name, argument[0] != '\0' ? "=" : "", argument);
 		if (n > INDENT - 2) {
 			fputc('\n', f);
 			n = 0;
@@ -594,7 +598,7 @@ void options_yaml(const struct options *options, FILE *f)
 	for (const struct option *o = options->table; o->name != NULL; o++) {
 		char text[FORMAT_MAX], quoted[2 * FORMAT_MAX];
 		unsigned source = options->source[index_of(options, o)];
-		if (o->command_line_only)
+		if (o->command_line_only || o->help == NULL)
 			continue;
 		if (source == SOURCE_DEFAULT && o->initial == NULL && o->type != OPTION_FLAG) {
 			fprintf(f, "  # %s: not set\n", o->name);
