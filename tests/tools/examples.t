@@ -1,0 +1,152 @@
+#!/bin/sh
+# The pattern rules of examples/charpipe.mk make what is asked for and no more; the examples' own
+# scripts tell the truth; every command that README.md shows works.
+# shellcheck source=tests/tools/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# A text that is always at hand.
+cat "$ROOT"/lib/nn/*.h "$ROOT"/lib/base/*.h >"$TMP/text"
+
+# --- charpipe.mk ---------------------------------------------------------------------------------
+
+mkdir "$TMP/rules" && cd "$TMP/rules" || exit 1
+head -c 3000 "$TMP/text" >a.txt
+cat >Makefile <<EOF
+all: a.sample a.loss
+include $ROOT/examples/charpipe.mk
+half.txt:
+	echo half >\$@; false
+EOF
+cat >recipe.yaml <<'EOF'
+tokenize:
+    bytes: false
+batchify:
+    rows: 4
+    window: 8
+train:
+    hidden: 8
+    steps: 40
+sample:
+    length: 20
+    seed: 1
+EOF
+
+# made [ARGUMENT...]: runs make and prints the programs that it ran.
+made() {
+    MAKEFLAGS='' make --no-print-directory "$@" 2>"$TMP/err" |
+        sed -n 's/^\([a-z]*\) .*/\1/p' | grep -v '^make' | tr '\n' ' '
+}
+# recipe KEY VALUE: changes a line of the recipe.
+recipe() {
+    sed "s/ $1: .*/ $1: $2/" recipe.yaml >new && mv new recipe.yaml
+}
+
+is "$(made)" "tokenize batchify train sample evalloss " "make runs the whole pipe"
+is "$(wc -c <a.sample)" 20 "to a sample"
+like "$(cat a.loss)" "^a.shards	validation	" "and a loss"
+is "$(head -n 1 a.log | cut -f 1-2)" "epoch	step" "and a log"
+is "$(made)" "" "nothing is made again where nothing changed"
+is "$(made TRAIN_FLAGS='-j 1 -q' SAMPLE_FLAGS=-v)" "" \
+    "nor for options that don't shape the result"
+recipe length 10
+is "$(made)" "sample " "an option of sample in the recipe makes a sample"
+is "$(wc -c <a.sample)" 10 "as the recipe says"
+is "$(made SAMPLE_FLAGS='-n 5')" "sample " "so does one on make's command line"
+is "$(wc -c <a.sample)" 5 "which wins over the recipe"
+is "$(made)" "sample " "and taking it back"
+recipe steps 41
+is "$(made)" "train sample evalloss " "an option of train makes a model and what depends on it"
+recipe rows 5
+is "$(made)" "batchify train sample evalloss " "one of batchify makes shards too"
+recipe bytes true
+is "$(made)" "tokenize batchify train sample evalloss " "one of tokenize makes everything"
+sleep 0.01
+touch a.txt
+is "$(made)" "tokenize batchify train sample evalloss " "so does another text"
+is "$(made)" "" "once"
+
+# Interrupted: what train has left after 10 steps of the 41.
+cp a.model undisturbed.model
+rm a.model a.checkpoint
+train -q -c recipe.yaml --steps 10 -l a.log --checkpoint a.checkpoint -o /dev/null a.shards
+MAKEFLAGS='' make a.model >"$TMP/out" 2>&1
+like "$(cat "$TMP/out")" "--resume a.checkpoint" "an interrupted run is resumed"
+same a.model undisturbed.model "and ends with the same model"
+is "$(tail -n +2 a.log | wc -l)" 41 "and a whole log"
+recipe hidden 9
+MAKEFLAGS='' make a.model >"$TMP/out" 2>&1
+like "$(cat "$TMP/out")" "--checkpoint a.checkpoint" "another run begins anew"
+
+rm a.model
+MAKEFLAGS='' make a.model TRAIN_FLAGS='--steps 1000000 --print-every 1' >/dev/null 2>"$TMP/err" &
+pid=$!
+while kill -0 $pid 2>/dev/null && ! grep -q 'Step: 2[.]' "$TMP/err"; do sleep 0.05; done
+kill -TERM $pid
+wait $pid 2>/dev/null
+is "$(ls a.model 2>/dev/null)" "" "a model whose training was stopped is not taken for a whole one"
+status 2 "a target whose command fails" make half.txt
+is "$(ls half.txt 2>/dev/null)" "" "is deleted"
+
+cp a.txt b.txt
+is "$(made b.loss)" "tokenize batchify train evalloss " "another text is made by the same rules"
+is "$(made CONFIG= BATCHIFY_FLAGS='-n 2 -m 9' TRAIN_FLAGS='-H 8 --steps 3')" \
+    "tokenize batchify train sample evalloss " "a recipe is not needed"
+
+# --- the examples --------------------------------------------------------------------------------
+
+for recipe in "$ROOT"/examples/*/*.yaml; do
+    for tool in tokenize batchify train sample evalloss; do
+        $tool -c "$recipe" --print-config >/dev/null 2>>"$TMP/bad" || echo "$recipe" >>"$TMP/bad"
+    done
+done
+is "$(cat "$TMP/bad")" "" "every tool takes every recipe"
+
+cd "$TMP" || exit 1
+tokenize -q text -o text.tokens
+batchify -q -n 3 -m 5 -x 0 text.tokens -o text.shards
+tokenize -q -t text >ids
+k=$(sed -n 's/^batches: {train: \([0-9]*\).*/\1/p;/^\.\.\.$/q' text.shards)
+for at in 1 2; do
+    for row in 0 1 2; do
+        tail -n +$((row * k * 5 + at)) ids | head -n 5 | xargs printf '%4d'
+        echo
+    done
+done >expected
+"$ROOT/examples/windows" text.shards | grep '[0-9]' >windows
+same windows expected "windows prints inputs and targets as the notebooks cut them"
+
+cp "$ROOT/examples/fetch" .
+sum=$(sha256sum text | cut -d ' ' -f 1)
+if command -v curl >/dev/null; then
+    ok "fetch takes a file with the right checksum" ./fetch got "file://$TMP/text" sha256 "$sum"
+    same got text "as it is"
+    rm -f got
+    fails 1 "SHA-256 123 expected, $sum found" "and no other" \
+        ./fetch got "file://$TMP/text" sha256 123
+    is "$(ls got* 2>/dev/null)" "" "of which nothing is left"
+    status 1 "a file that isn't there is an error" ./fetch got "file://$TMP/none" sha256 123
+    like "$(cat "$TMP/err")" "TEXT=path" "which tells the way out"
+else
+    skip "fetch takes a file with the right checksum" "no curl"
+fi
+
+# --- README.md -----------------------------------------------------------------------------------
+
+# A small text and small networks stand for Anna Karenina and an hour's training.
+mkdir readme small && cd readme || exit 1
+cp "$TMP/text" anna.txt
+cp -r "$ROOT/examples" examples
+cat >../small/train <<'EOF'
+#!/bin/sh
+exec "$BIN/train" "$@" --hidden 8 --steps 3
+EOF
+chmod +x ../small/train
+# Commands are lines after "$ " in the blocks of README.md; a backslash at the end goes on.
+awk '/^```/ { block = /console/; next }
+    block && (more || sub(/^\$ /, "")) { print; more = /\\$/ }' "$ROOT/README.md" |
+    grep -Ev '^(\./bootstrap|make (demo|check|install|bench))' >commands
+like "$(cat commands)" "^tokenize " "README.md shows commands"
+PATH=$TMP/small:$PATH MAKEFLAGS='' sh -ex commands >"$TMP/out" 2>"$TMP/err"
+result "$?" "and all of them work" || diag "$(tail -n 5 "$TMP/err")"
+
+done_testing
