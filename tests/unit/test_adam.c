@@ -271,6 +271,30 @@ static void training_goes_on_from_saved_moments_as_if_never_stopped(void **state
 	release_run(&second);
 }
 
+static void a_whole_step_is_gradient_and_update(void **state)
+{
+	(void)state;
+	struct run parts, whole;
+	init_run(&parts, 2, 9, 12, 70, 4, 0.001, 0.1);
+	init_run(&whole, 2, 9, 12, 70, 4, 0.001, 0.1);
+	parts.model.dropout = whole.model.dropout = 0.5;
+	uint32_t *batch = zeros(whole.N * (whole.T + 1), sizeof *batch);
+	for (uint32_t step = 0; step < 4; step++) {
+		struct error err;
+		double nats, norm, expected_norm, expected = train(&parts, step, &expected_norm);
+		batch_of(&whole, step, batch);
+		assert_ok(adam_train(&whole.adam, &whole.state, batch, whole.T, &nats, &norm, &err),
+			&err);
+		assert_true(nats == expected && norm == expected_norm);
+		assert_int_equal(whole.adam.step, step + 1);
+		for (enum arena which = WEIGHTS; which < ARENAS; which++)
+			assert_same_arena(&parts, &whole, which);
+	}
+	free(batch);
+	release_run(&parts);
+	release_run(&whole);
+}
+
 static void a_norm_that_is_no_number_changes_nothing(void **state)
 {
 	(void)state;
@@ -284,9 +308,15 @@ static void a_norm_that_is_no_number_changes_nothing(void **state)
 		float *v = get_arena(&run, SECOND_MOMENT);
 		w[params_fc_weight(&run.model.params)->offset + 7] = bad[i];
 		assert_ok(model_set_weights(&run.model, w, &err), &err);
-		double norm;
-		train(&run, 1, &norm);
-		assert_true(!isfinite(norm));
+		double nats, norm;
+		uint32_t *batch = zeros(run.N * (run.T + 1), sizeof *batch);
+		batch_of(&run, 1, batch);
+		assert_ok(
+			adam_train(&run.adam, &run.state, batch, run.T, &nats, &norm, &err), &err);
+		assert_true(!isfinite(nats) && !isfinite(norm));
+		assert_int_equal(run.adam.step, 1);
+		train(&run, 1, NULL);
+		free(batch);
 
 		size_t bytes = run.model.params.total * sizeof(float);
 		const float *before[] = {w, m, v};
@@ -403,6 +433,7 @@ int main(void)
 		cmocka_unit_test(the_first_moment_shows_the_clipped_norm),
 		cmocka_unit_test(training_is_the_same_bits_for_any_number_of_threads),
 		cmocka_unit_test(training_goes_on_from_saved_moments_as_if_never_stopped),
+		cmocka_unit_test(a_whole_step_is_gradient_and_update),
 		cmocka_unit_test(a_norm_that_is_no_number_changes_nothing),
 		cmocka_unit_test(ten_steps_are_pytorchs),
 	};

@@ -253,21 +253,21 @@ static void check_gradient(const struct shape *s, unsigned threads, double dropo
 static void loss_and_gradients_are_the_references(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < SHAPES; i++)
+	for (unsigned i = 0; i < SHAPES; i++)
 		check_gradient(&shapes[i], 1 + i % 3, 0);
 }
 
 static void loss_and_gradients_with_dropout_are_the_references(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < SHAPES; i++)
+	for (unsigned i = 0; i < SHAPES; i++)
 		check_gradient(&shapes[i], 1 + i % 3, i % 2 ? 0.5 : 0.2);
 }
 
 static void gradients_are_the_same_bits_for_any_number_of_threads(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < SHAPES; i++) {
+	for (unsigned i = 0; i < SHAPES; i++) {
 		float *first = NULL;
 		double first_nats = 0, first_norm = 0;
 		uint32_t *batch = random_batch(&shapes[i], 9);
@@ -326,7 +326,7 @@ static void a_smaller_batch_and_a_shorter_window_fit_the_same_model(void **state
 static void scores_are_the_references_and_know_no_dropout(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < SHAPES; i++) {
+	for (unsigned i = 0; i < SHAPES; i++) {
 		const struct shape *s = &shapes[i];
 		struct twins t;
 		struct error err;
@@ -383,7 +383,7 @@ static void what_has_no_target_is_not_scored(void **state)
 static void feeding_gives_the_references_last_logits(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < SHAPES; i++) {
+	for (unsigned i = 0; i < SHAPES; i++) {
 		const struct shape *s = &shapes[i];
 		struct twins t;
 		struct error err;

@@ -1214,6 +1214,52 @@ static void adam_changes_nothing_when_loss_or_norm_is_no_number(void **state)
 	}
 }
 
+/* --- sequences --- */
+
+/* Three rounds of dropout and Adam with other numbers each time, as a sequence that a device may
+ * record in the first round and replay in the others, or plainly. */
+static void run_rounds(struct work *w, bool as_sequence, float *out)
+{
+	enum { H = 50, N = 3 * H };
+	const struct ops *ops = w->device->ops;
+	const double squares = 1, nats = 1;
+	float *x = upload(w, NULL, N * sizeof *x), *y = upload(w, NULL, N * sizeof *y);
+	float *weights = upload_numbers(w, 1, N, 1);
+	float *m = upload(w, NULL, N * sizeof *m), *v = upload(w, NULL, N * sizeof *v);
+	double *loss = upload(w, &nats, sizeof nats), *norm = upload(w, &squares, sizeof squares);
+	struct sequence sequence = {.key = {0x5e9}};
+	for (uint32_t round = 0; round < 3; round++) {
+		struct error err;
+		struct dropout dropout = {.p = 0.5, .key = {{1, 2}}, .step = round};
+		struct adam_update update = adam_settings((size_t[]){N, round + 1, 1});
+		update.lr /= round + 1;
+		const float *input = random_numbers(w, 10 + round, N, 1);
+		assert_int_equal(ops->put(w->device, x, input, N * sizeof *x, &err), 0);
+		sequence.step = round;
+		sequence.adam = update;
+		if (!as_sequence || ops->begin(w->device, &sequence)) {
+			ops->dropout(w->device, 1, 3, H, 0, &dropout, x, y);
+			ops->adam(w->device, N, &update, weights, y, m, v, loss, norm);
+			if (as_sequence)
+				ops->end(w->device);
+		}
+		download(w, out + (size_t)round * N, weights, N * sizeof *out);
+	}
+}
+
+static void a_replayed_sequence_does_what_issuing_it_again_would(void **state)
+{
+	struct device **devices = *state;
+	enum { NUMBERS = 3 * 150 };
+	float plain[NUMBERS], replayed[NUMBERS];
+	struct work w = {.device = devices[1]};
+	run_rounds(&w, false, plain);
+	release(&w);
+	run_rounds(&w, true, replayed);
+	release(&w);
+	assert_memory_equal(plain, replayed, sizeof plain);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1246,6 +1292,7 @@ int main(void)
 		cmocka_unit_test(adam_updates_and_clips_as_the_formulas_say),
 		cmocka_unit_test(adam_clips_with_a_millionth_beside_the_norm),
 		cmocka_unit_test(adam_changes_nothing_when_loss_or_norm_is_no_number),
+		cmocka_unit_test(a_replayed_sequence_does_what_issuing_it_again_would),
 	};
 	return cmocka_run_group_tests_name("ops", tests, open_devices, close_devices);
 }
