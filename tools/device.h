@@ -27,7 +27,7 @@ extern const char *const device_choices[];
 #define DEVICE_OPTIONS(values) \
 	{.letter = 'j', .name = "threads", .argument = "N", .type = OPTION_INTEGER, \
 	 .offset = offsetof(values, device.threads), .low = 1, .high = 1024, \
-	 .help = "threads to compute with (default: one for each core that this process may use)"}, \
+	 .help = "threads to compute with (default: one for each core that it may use)"}, \
 	{.letter = 'D', .name = "device", .argument = "auto|cpu|cuda", .type = OPTION_CHOICE, \
 	 .offset = offsetof(values, device.device), .initial = "auto", .choices = device_choices, \
 	 .help = "what to compute on; auto is a GPU where there is one"}

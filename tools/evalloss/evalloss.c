@@ -56,8 +56,8 @@ static const struct option table[] = {
 	 .help = "what a character is that the model doesn't know: an error, or one that costs "
 		"20.09 bits and leaves the state alone"},
 	{0, "vocab", "FILE", OPTION_TEXT, AT(vocab), NULL,
-	 .help = "take the symbols of a model that doesn't name them from a token stream, shards or "
-		"another model"},
+	 .help = "take the symbols of a model that doesn't name them from a token stream, shards "
+		"or another model"},
 	DEVICE_OPTIONS(struct values),
 	TOOL_OPTIONS(struct values),
 	{0},
@@ -378,7 +378,8 @@ int main(int argc, char **argv)
 	struct values values;
 	return tool_main(&(struct tool){.name = "evalloss",
 				 .synopsis = "[OPTION...] MODEL [FILE...]",
-				 .summary = "score shards, token streams or text with a model",
+				 .summary = "Reads a model and shards, a token stream or text; "
+					    "writes the loss: a table.",
 				 .table = table,
 				 .values = &values,
 				 .run = run},

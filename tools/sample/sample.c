@@ -55,8 +55,8 @@ static const struct option table[] = {
 	 .help = "what follows each text where there are several"},
 	{0, "no-prime", NULL, OPTION_FLAG, AT(no_prime), NULL, .help = "do not print the prime"},
 	{0, "vocab", "FILE", OPTION_TEXT, AT(vocab), NULL,
-	 .help = "take the symbols of a model that doesn't name them from a token stream, shards or "
-		"another model"},
+	 .help = "take the symbols of a model that doesn't name them from a token stream, shards "
+		"or another model"},
 	DEVICE_OPTIONS(struct values),
 	TOOL_OPTIONS(struct values),
 	{0},
@@ -443,7 +443,8 @@ int main(int argc, char **argv)
 	struct values values;
 	return tool_main(&(struct tool){.name = "sample",
 				 .synopsis = "[OPTION...] [MODEL]",
-				 .summary = "draw text from a model, one character after the other",
+				 .summary = "Reads a model, writes text that it draws from it, one "
+					    "character at a time.",
 				 .table = table,
 				 .values = &values,
 				 .run = run},

@@ -3,6 +3,7 @@
  * This file talks to people: options, messages, the order of things. The run itself is run.c, its
  * file checkpoint.c, its table log.c. */
 #include "tools/device.h"
+#include "tools/network.h"
 #include "tools/tool.h"
 #include "tools/train/checkpoint.h"
 #include "tools/train/log.h"
@@ -50,9 +51,10 @@ static const struct option table[] = {
 	 .help = "write a table of the run to FILE, one row a step"},
 	{0, "print-every", "N", OPTION_INTEGER, AT(print_every), "10", .low = 0, .high = UINT32_MAX,
 	 .help = "steps between two lines on stderr, beside those of evaluations (0: only those)"},
-	{0, "eval-every", "N", OPTION_INTEGER, AT(run.eval_every), "0", .low = 0, .high = UINT32_MAX,
-	 .help = "steps between two evaluations of the validation part (0: at each epoch's end); the "
-		"last step is followed by one too"},
+	{0, "eval-every", "N", OPTION_INTEGER, AT(run.eval_every), "0",
+	 .low = 0, .high = UINT32_MAX,
+	 .help = "steps between two evaluations of the validation part (0: at each epoch's end); "
+		"the last step is followed by one too"},
 	{0, "keep", "best|last", OPTION_CHOICE, AT(run.keep), "best", .choices = keep_choices,
 	 .help = "the model to be written: the best by validation loss, or the last"},
 	{0, "patience", "N", OPTION_INTEGER, AT(run.patience), "0", .low = 0, .high = UINT32_MAX,
@@ -134,28 +136,18 @@ static int take_dimensions(struct tool *tool, const struct model_file *from, str
 	return 0;
 }
 
-static int read_model(struct model_file *from, const char *path, struct error *err)
-{
-	struct input in;
-	int status = input_open(&in, path, INPUT_GUNZIP, err);
-	if (status == 0)
-		status = model_file_read(from, &in, err);
-	input_close(&in);
-	return status;
-}
-
 /* Reads what the run starts from. Afterwards the options are those of the run. */
 static int read_beginning(struct tool *tool, struct model_file *from, struct error *err)
 {
 	const struct values *values = tool->values;
 	if (values->resume) {
-		if (read_model(from, values->resume, err) < 0)
+		if (network_read(from, values->resume, err) < 0)
 			return -1;
 		if (checkpoint_options(from, &tool->options, err) < 0)
 			return error_prefix(err, "%s: ", values->resume);
 		return 0;
 	}
-	if (read_model(from, values->init, err) < 0)
+	if (network_read(from, values->init, err) < 0)
 		return -1;
 	return take_dimensions(tool, from, err);
 }
@@ -195,17 +187,17 @@ static void describe(const struct train *t)
 {
 	const struct shards_header *data = &t->shards.header;
 	const struct params *params = &t->run.model.params;
-	char size[32], training[96], validation[96] = "no validation";
+	char size[32], validation[96] = "no validation batches";
 	tool_note(t->tool,
 		"network: %" PRIu32 " x %" PRIu32 " LSTM, %" PRIu32 " symbols, %s parameters",
 		params->layers, params->hidden, params->vocab, grouped(params->parameters, size));
-	snprintf(training, sizeof training, "%" PRIu64 " training", data->batches[SHARDS_TRAIN]);
 	if (run_has_validation(&t->run))
 		snprintf(validation, sizeof validation,
-			"%" PRIu64 " validation batches of %" PRIu32,
-			data->batches[SHARDS_VALIDATION], data->rows[SHARDS_VALIDATION]);
-	tool_note(t->tool, "data: %s batches of %" PRIu32 ", %s rows x %" PRIu32 " characters",
-		training, data->rows[SHARDS_TRAIN], validation, data->window);
+			"%" PRIu64 " validation batches of %" PRIu32 " x %" PRIu32,
+			data->batches[SHARDS_VALIDATION], data->rows[SHARDS_VALIDATION],
+			data->window);
+	tool_note(t->tool, "data: %" PRIu64 " training batches of %" PRIu32 " x %" PRIu32 ", %s",
+		data->batches[SHARDS_TRAIN], data->rows[SHARDS_TRAIN], data->window, validation);
 	if (!run_has_validation(&t->run) && t->values->run.keep == RUN_KEEP_BEST)
 		tool_note(t->tool,
 			"no validation part to choose the best model by: the last one is kept");
@@ -398,11 +390,11 @@ static int finish(struct train *t, struct error *err)
 static int run(struct tool *tool, int argc, char **argv, struct error *err)
 {
 	struct values *values = tool->values;
-	struct train t = {.tool = tool, .values = values, .log.fd = -1, .checkpoint.lock = -1};
+	struct train t = {
+		.tool = tool, .values = values, .log.fd = -1, .checkpoint.lock = -1, .in.fd = -1};
 	int status = -1;
 	if (check_options(values, argc, argv, err) < 0)
 		return -1;
-	t.in.fd = -1;
 	if (open_all(&t, argc ? argv[0] : NULL, err) < 0)
 		goto out;
 	describe(&t);
@@ -421,12 +413,12 @@ out:
 int main(int argc, char **argv)
 {
 	struct values values;
-	return tool_main(
-		&(struct tool){.name = "train",
-			.synopsis = "[OPTION...] [SHARDS]",
-			.summary = "train a character-level LSTM on shards and write the model",
-			.table = table,
-			.values = &values,
-			.run = run},
+	return tool_main(&(struct tool){.name = "train",
+				 .synopsis = "[OPTION...] [SHARDS]",
+				 .summary = "Reads shards, trains a character-level LSTM on them, "
+					    "writes the best model.",
+				 .table = table,
+				 .values = &values,
+				 .run = run},
 		argc, argv);
 }
