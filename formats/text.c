@@ -163,25 +163,46 @@ static ssize_t fill(struct text *t, struct error *err)
 
 /* --- characters ------------------------------------------------------------------------------ */
 
-/* Decodes the character at s, of which four bytes can be read: its length, or 0 if it needs care. A
- * surrogate passes: no vocabulary has it. */
-static inline int decode_quickly(const unsigned char *s, uint32_t *codepoint)
+static inline bool continues(unsigned char byte)
 {
-	uint32_t c = s[0];
+	return (byte & 0xC0) == 0x80;
+}
+
+/* Decodes the character at *s, of which four bytes can be read, and moves *s behind it; or returns
+ * false if it needs care. A surrogate passes: no vocabulary has it. Each length adds a constant to
+ * *s: the processor can then guess where the next character begins and needn't wait for this one.
+ */
+static inline bool decode_quickly(const unsigned char **s, uint32_t *codepoint)
+{
+	const unsigned char *b = *s;
+	uint32_t c = b[0];
+	if (c < 0x80) {
+		*codepoint = c;
+		*s += 1;
+		return true;
+	}
 	if (c < 0xE0) {
-		*codepoint = (c & 0x1F) << 6 | (s[1] & 0x3F);
-		return c >= 0xC2 && (s[1] & 0xC0) == 0x80 ? 2 : 0;
+		if (c < 0xC2 || !continues(b[1]))
+			return false;
+		*codepoint = (c & 0x1F) << 6 | (b[1] & 0x3F);
+		*s += 2;
+		return true;
 	}
 	if (c < 0xF0) {
-		*codepoint = c = (c & 0xF) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3F);
-		return c >= 0x800 && (s[1] & 0xC0) == 0x80 && (s[2] & 0xC0) == 0x80 ? 3 : 0;
+		c = (c & 0xF) << 12 | (b[1] & 0x3Fu) << 6 | (b[2] & 0x3F);
+		if (c < 0x800 || !continues(b[1]) || !continues(b[2]))
+			return false;
+		*codepoint = c;
+		*s += 3;
+		return true;
 	}
-	*codepoint = c =
-		(c & 0xF) << 18 | (s[1] & 0x3Fu) << 12 | (s[2] & 0x3Fu) << 6 | (s[3] & 0x3F);
-	return s[0] <= 0xF4 && c >= 0x10000 && c < UTF8_CODEPOINTS && (s[1] & 0xC0) == 0x80 &&
-			       (s[2] & 0xC0) == 0x80 && (s[3] & 0xC0) == 0x80
-		       ? 4
-		       : 0;
+	c = (c & 0xF) << 18 | (b[1] & 0x3Fu) << 12 | (b[2] & 0x3Fu) << 6 | (b[3] & 0x3F);
+	if (b[0] > 0xF4 || c < 0x10000 || c >= UTF8_CODEPOINTS || !continues(b[1]) ||
+		!continues(b[2]) || !continues(b[3]))
+		return false;
+	*codepoint = c;
+	*s += 4;
+	return true;
 }
 
 static inline bool is_ascii(const unsigned char s[8])
@@ -228,12 +249,12 @@ static const unsigned char *see(
 			s += 8;
 			continue;
 		}
-		uint32_t c = *s;
-		int bytes = c < 0x80 ? 1 : decode_quickly(s, &c);
-		if (bytes == 0 || (c & 0x1FF800) == 0xD800)
+		uint32_t c;
+		const unsigned char *next = s;
+		if (!decode_quickly(&next, &c) || (c & 0x1FF800) == 0xD800)
 			break;
 		seen[c] = 1;
-		s += bytes;
+		s = next;
 	}
 	return s;
 }
@@ -346,12 +367,12 @@ static const unsigned char *map_characters(const uint32_t *table, const unsigned
 			s += 8;
 			continue;
 		}
-		uint32_t c = *s;
-		int bytes = c < 0x80 ? 1 : end - s >= UTF8_MAX ? decode_quickly(s, &c) : 0;
-		if (bytes == 0 || table[c] == VOCAB_NONE)
+		uint32_t c;
+		const unsigned char *next = s;
+		if (end - s < UTF8_MAX || !decode_quickly(&next, &c) || table[c] == VOCAB_NONE)
 			break;
 		*ids++ = table[c];
-		s += bytes;
+		s = next;
 	}
 	*to = ids;
 	return s;
