@@ -1,0 +1,585 @@
+/* cuda.c: the operations of nn/ops.h as work queued on one CUDA stream.
+ *
+ * Nothing here waits for the GPU but put(), get(), sync() and free(). Calls that return void keep
+ * the first failure; what would come after it is not queued, so that no weights are updated from
+ * results that don't exist.
+ *
+ * Sequences: the first time a key is seen its operations run as they come, which loads the kernels
+ * and lets cuBLAS choose; the second time they are captured into a CUDA graph, which is replayed
+ * from then on. What changes between replays is kept in device memory (struct varying), and cuBLAS
+ * has its workspace from the start, so that it allocates nothing while a graph is captured and
+ * gives the same bits each time. */
+#include "cuda/cuda.h"
+
+#include "cuda/kernels.h"
+
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	RECORDINGS = 8,           /* sequences to be remembered */
+	WORKSPACE = 32 << 20,     /* bytes for cuBLAS: what its guide asks for on Hopper */
+	OLDEST_ARCHITECTURE = 75, /* compute capability 7.5, the oldest that CUDA 13 compiles for */
+};
+
+/* A sequence that was seen, and its graph if it was seen twice. */
+struct recording {
+	uint64_t used; /* when, on the device's own clock; 0: never */
+	uint64_t key[sizeof((struct sequence *)0)->key / sizeof(uint64_t)];
+	cudaGraphExec_t graph;
+};
+
+struct cuda {
+	struct device device; /* first: the device's pointer is the cuda's */
+	cudaStream_t stream;
+	cublasHandle_t blas;
+	void *workspace;         /* device, (WORKSPACE) */
+	double *parts;           /* device, (SUM_PARTS) */
+	struct varying *varying; /* device */
+	bool tf32;
+	bool failed; /* `failure` waits to be reported */
+	struct error failure;
+	struct recording recordings[RECORDINGS];
+	uint64_t clock;
+	bool in_sequence;            /* between begin() and end() */
+	struct recording *capturing; /* the same, when a graph is made */
+};
+
+static struct cuda *cuda_of(struct device *device)
+{
+	return (struct cuda *)device;
+}
+
+/* --- failures
+ * ------------------------------------------------------------------------------------- */
+
+static int cuda_error(struct error *err, cudaError_t error, const char *what)
+{
+	cudaGetLastError(); /* or the next call would be blamed for it */
+	if (error == cudaErrorMemoryAllocation)
+		return error_set(err, STATUS_NO_MEMORY, "out of GPU memory (%s)", what);
+	return error_set(err, STATUS_NO_DEVICE, "the GPU failed (%s): %s: %s", what,
+		cudaGetErrorName(error), cudaGetErrorString(error));
+}
+
+static int blas_error(struct error *err, cublasStatus_t status, const char *what)
+{
+	return error_set(err,
+		status == CUBLAS_STATUS_ALLOC_FAILED ? STATUS_NO_MEMORY : STATUS_NO_DEVICE,
+		"cuBLAS failed (%s): %s", what, cublasGetStatusString(status));
+}
+
+static void check(struct cuda *cuda, cudaError_t error, const char *what)
+{
+	if (error == cudaSuccess || cuda->failed)
+		return;
+	cuda_error(&cuda->failure, error, what);
+	cuda->failed = true;
+}
+
+/* Queues work by `call` unless something queued before has failed. */
+#define QUEUE(cuda, call, what) \
+	do { \
+		if (!(cuda)->failed) \
+			check(cuda, call, what); \
+	} while (0)
+
+/* Waits for what is queued, and reports the first failure. */
+static int finish(struct cuda *cuda, struct error *err)
+{
+	check(cuda, cudaStreamSynchronize(cuda->stream), "waiting for it");
+	if (!cuda->failed)
+		return 0;
+	cuda->failed = false;
+	*err = cuda->failure;
+	return -1;
+}
+
+/* --- memory
+ * --------------------------------------------------------------------------------------- */
+
+static void *cuda_alloc(struct device *device, size_t bytes, struct error *err)
+{
+	struct cuda *cuda = cuda_of(device);
+	void *p = NULL;
+	char what[64];
+	snprintf(what, sizeof what, "%zu bytes for the model's arrays", bytes);
+	cudaError_t error = cudaMalloc(&p, bytes > 0 ? bytes : 1);
+	if (error == cudaSuccess)
+		error = cudaMemsetAsync(p, 0, bytes, cuda->stream);
+	if (error == cudaSuccess)
+		return p;
+	cuda_error(err, error, what);
+	cudaFree(p);
+	return NULL;
+}
+
+static void forget(struct cuda *cuda, struct recording *recording)
+{
+	if (recording->graph) {
+		check(cuda, cudaStreamSynchronize(cuda->stream), "waiting for it");
+		cudaGraphExecDestroy(recording->graph);
+	}
+	*recording = (struct recording){0};
+}
+
+static void cuda_free(struct device *device, void *p)
+{
+	struct cuda *cuda = cuda_of(device);
+	if (!p)
+		return;
+	for (size_t i = 0; i < RECORDINGS; i++)
+		forget(cuda, &cuda->recordings[i]);
+	check(cuda, cudaFree(p), "freeing memory");
+}
+
+static int cuda_put(
+	struct device *device, void *to, const void *from, size_t bytes, struct error *err)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, cuda->stream),
+		"copying to it");
+	return finish(cuda, err);
+}
+
+static int cuda_get(
+	struct device *device, void *to, const void *from, size_t bytes, struct error *err)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, cuda->stream),
+		"copying from it");
+	return finish(cuda, err);
+}
+
+static int cuda_sync(struct device *device, struct error *err)
+{
+	return finish(cuda_of(device), err);
+}
+
+static void cuda_copy(struct device *device, float *to, const float *from, size_t n)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda,
+		cudaMemcpyAsync(to, from, n * sizeof *to, cudaMemcpyDeviceToDevice, cuda->stream),
+		"copying");
+}
+
+static void cuda_zero(struct device *device, float *x, size_t n)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, cudaMemsetAsync(x, 0, n * sizeof *x, cuda->stream), "zeroing");
+}
+
+/* --- sequences
+ * ------------------------------------------------------------------------------------ */
+
+/* Sends the numbers that vary to the device: those of a whole sequence in front of it, others
+ * before each use. `update` may be NULL; its numbers are computed as for the CPU. */
+static void vary(struct cuda *cuda, uint32_t step, const struct adam_update *update)
+{
+	struct varying values = {.step = step};
+	if (update) {
+		const double k = (double)update->step;
+		values.step_size = (float)(update->lr / (1 - pow(update->beta1, k)));
+		values.root_correction = (float)sqrt(1 - pow(update->beta2, k));
+	}
+	QUEUE(cuda, launch_vary(cuda->stream, values, cuda->varying), "passing arguments");
+}
+
+/* The recording of a key; if there is none, a new one in the place of the least recently used. */
+static struct recording *find_recording(struct cuda *cuda, const struct sequence *sequence)
+{
+	struct recording *oldest = &cuda->recordings[0];
+	for (size_t i = 0; i < RECORDINGS; i++) {
+		struct recording *r = &cuda->recordings[i];
+		if (r->used && memcmp(r->key, sequence->key, sizeof r->key) == 0)
+			return r;
+		if (r->used < oldest->used)
+			oldest = r;
+	}
+	forget(cuda, oldest);
+	memcpy(oldest->key, sequence->key, sizeof oldest->key);
+	return oldest;
+}
+
+static bool cuda_begin(struct device *device, const struct sequence *sequence)
+{
+	struct cuda *cuda = cuda_of(device);
+	struct recording *recording = find_recording(cuda, sequence);
+	const bool seen = recording->used > 0;
+	recording->used = ++cuda->clock;
+	vary(cuda, sequence->step, sequence->adam.step > 0 ? &sequence->adam : NULL);
+	if (recording->graph) {
+		QUEUE(cuda, cudaGraphLaunch(recording->graph, cuda->stream), "replaying");
+		return false;
+	}
+	cuda->in_sequence = true;
+	if (seen && !cuda->failed) {
+		QUEUE(cuda, cudaStreamBeginCapture(cuda->stream, cudaStreamCaptureModeThreadLocal),
+			"recording");
+		cuda->capturing = cuda->failed ? NULL : recording;
+	}
+	return true;
+}
+
+/* Ends the capture, in any case, and makes what was captured fit for replay. */
+static void end_capture(struct cuda *cuda, struct recording *recording)
+{
+	cudaGraph_t graph = NULL;
+	cudaError_t error = cudaStreamEndCapture(cuda->stream, &graph);
+	if (error == cudaSuccess && !cuda->failed)
+		error = cudaGraphInstantiate(&recording->graph, graph, 0);
+	check(cuda, error, "recording");
+	if (graph)
+		cudaGraphDestroy(graph);
+}
+
+static void cuda_end(struct device *device)
+{
+	struct cuda *cuda = cuda_of(device);
+	struct recording *recording = cuda->capturing;
+	cuda->in_sequence = false;
+	cuda->capturing = NULL;
+	if (!recording)
+		return;
+	end_capture(cuda, recording);
+	QUEUE(cuda, cudaGraphLaunch(recording->graph, cuda->stream), "replaying");
+}
+
+/* --- products
+ * ------------------------------------------------------------------------------------- */
+
+static int cuda_operand_init(struct device *device, struct operand *b, size_t k, size_t n,
+	bool transposed, const float *w, struct error *err)
+{
+	(void)device, (void)err;
+	*b = (struct operand){.k = k, .n = n, .transposed = transposed, .w = w};
+	return 0;
+}
+
+static void cuda_operand_update(struct device *device, struct operand *b)
+{
+	(void)device, (void)b; /* cuBLAS takes the weights as they are */
+}
+
+static void cuda_operand_release(struct device *device, struct operand *b)
+{
+	(void)device;
+	*b = (struct operand){0};
+}
+
+/* A matrix as a factor: (rows,cols), or that transposed. */
+struct factor {
+	const float *x;
+	size_t cols; /* of x as it lies in memory */
+	bool transposed;
+};
+
+/* c (m,n) = a (m,k) b (k,n) + `keep` c, all row-major. cuBLAS counts by columns: to it each matrix
+ * is its own transpose, and (a b) transposed is b transposed times a transposed: the factors change
+ * places, and nothing else does. This is the one place that knows. */
+static void multiply(struct cuda *cuda, size_t m, size_t n, size_t k, struct factor a,
+	struct factor b, float keep, float *c)
+{
+	const float one = 1;
+	if (cuda->failed || m == 0 || n == 0)
+		return;
+	const cublasStatus_t status = cublasSgemm_64(cuda->blas,
+		b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
+		(int64_t)n, (int64_t)m, (int64_t)k, &one, b.x, (int64_t)b.cols, a.x,
+		(int64_t)a.cols, &keep, c, (int64_t)n);
+	if (status == CUBLAS_STATUS_SUCCESS)
+		return;
+	blas_error(&cuda->failure, status, "a product");
+	cuda->failed = true;
+}
+
+static void multiply_operand(struct cuda *cuda, size_t rows, const float *x,
+	const struct operand *b, float keep, float *y)
+{
+	multiply(cuda, rows, b->n, b->k, (struct factor){x, b->k, false},
+		(struct factor){b->w, b->transposed ? b->k : b->n, b->transposed}, keep, y);
+}
+
+static void cuda_product(
+	struct device *device, size_t rows, const float *x, const struct operand *b, float *y)
+{
+	multiply_operand(cuda_of(device), rows, x, b, 1, y);
+}
+
+static void cuda_product_tn(struct device *device, size_t rows, size_t m, size_t n, const float *a,
+	const float *b, float *c)
+{
+	multiply(cuda_of(device), m, n, rows, (struct factor){a, m, true},
+		(struct factor){b, n, false}, 1, c);
+}
+
+/* --- rows and columns
+ * ----------------------------------------------------------------------------- */
+
+static void cuda_bias(struct device *device, size_t rows, size_t n, const float *bias1,
+	const float *bias2, float *y)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, launch_gather(cuda->stream, rows, n, NULL, NULL, bias1, bias2, y), "bias");
+}
+
+static void cuda_column_sums(
+	struct device *device, size_t rows, size_t n, const float *x, float *sum)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, launch_column_sums(cuda->stream, rows, n, x, sum), "column_sums");
+}
+
+static void cuda_gather(struct device *device, size_t rows, size_t n, const float *table,
+	const uint32_t *ids, const float *bias1, const float *bias2, float *y)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, launch_gather(cuda->stream, rows, n, table, ids, bias1, bias2, y), "gather");
+}
+
+static void cuda_scatter_add(struct device *device, size_t rows, size_t n, size_t vocab,
+	const float *x, const uint32_t *ids, float *table)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, launch_scatter_add(cuda->stream, rows, n, vocab, x, ids, table), "scatter_add");
+}
+
+/* --- the scan
+ * ------------------------------------------------------------------------------------- */
+
+static void cuda_scan_forward(struct device *device, size_t T, size_t N, size_t H,
+	const struct operand *w_hh, float *gates, float *h, float *c)
+{
+	struct cuda *cuda = cuda_of(device);
+	for (size_t t = 0; t < T; t++) {
+		const size_t old = t * N * H, new = old + N *H;
+		multiply_operand(cuda, N, h + old, w_hh, 1, gates + 4 * old);
+		QUEUE(cuda,
+			launch_lstm_forward(
+				cuda->stream, N, H, gates + 4 * old, c + old, c + new, h + new),
+			"lstm_forward");
+	}
+}
+
+static void cuda_scan_backward(struct device *device, size_t T, size_t N, size_t H,
+	const struct operand *w_hh, float *gates, const float *c, float *dh, float *carry)
+{
+	struct cuda *cuda = cuda_of(device);
+	float *const dc = carry, *const dh_next = carry + N * H;
+	for (size_t t = T; t-- > 0;) {
+		const size_t at = t * N * H;
+		QUEUE(cuda,
+			launch_lstm_backward(cuda->stream, N, H, t == T - 1, gates + 4 * at, c + at,
+				c + at + N * H, dh + at, dh_next, dc),
+			"lstm_backward");
+		if (t > 0)
+			multiply_operand(cuda, N, gates + 4 * at, w_hh, 0, dh_next);
+	}
+}
+
+/* --- elementwise
+ * ---------------------------------------------------------------------------------- */
+
+static void cuda_dropout(struct device *device, size_t T, size_t N, size_t H, size_t first_row,
+	const struct dropout *dropout, const float *x, float *y)
+{
+	struct cuda *cuda = cuda_of(device);
+	if (dropout->p == 0) {
+		if (x != y)
+			cuda_copy(device, y, x, T * N * H);
+		return;
+	}
+	if (!cuda->in_sequence)
+		vary(cuda, dropout->step, NULL);
+	QUEUE(cuda,
+		launch_dropout(cuda->stream, T, N, H, first_row, dropout->key.word,
+			(uint32_t)ldexp(dropout->p, 32), (float)(1 / (1 - dropout->p)),
+			cuda->varying, x, y),
+		"dropout");
+}
+
+static void cuda_cross_entropy(struct device *device, size_t rows, size_t vocab, float *logits,
+	const uint32_t *targets, float scale, float *nats)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, launch_cross_entropy(cuda->stream, rows, vocab, logits, targets, scale, nats),
+		"cross_entropy");
+}
+
+static void cuda_sum(struct device *device, size_t n, const float *x, double *total)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, launch_sum(cuda->stream, n, false, x, cuda->parts, total), "sum");
+}
+
+static void cuda_sum_squares(struct device *device, size_t n, const float *x, double *total)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, launch_sum(cuda->stream, n, true, x, cuda->parts, total), "sum_squares");
+}
+
+static void cuda_adam(struct device *device, size_t n, const struct adam_update *update, float *w,
+	const float *dw, float *m, float *v, const double *nats, const double *squares)
+{
+	struct cuda *cuda = cuda_of(device);
+	const struct adam_constants constants = {.clip = update->clip,
+		.beta1 = (float)update->beta1,
+		.keep1 = (float)(1 - update->beta1),
+		.beta2 = (float)update->beta2,
+		.keep2 = (float)(1 - update->beta2),
+		.epsilon = (float)update->epsilon};
+	if (!cuda->in_sequence)
+		vary(cuda, 0, update);
+	QUEUE(cuda,
+		launch_adam(cuda->stream, n, constants, cuda->varying, w, dw, m, v, nats, squares),
+		"adam");
+}
+
+/* --- the device
+ * ----------------------------------------------------------------------------------- */
+
+static void cuda_describe(struct device *device, char *buf, size_t n)
+{
+	const struct cuda *cuda = cuda_of(device);
+	struct cudaDeviceProp properties;
+	int version = 0;
+	if (cudaGetDeviceProperties(&properties, 0) != cudaSuccess) {
+		snprintf(buf, n, "cuda, a GPU that doesn't answer");
+		return;
+	}
+	cublasGetVersion(cuda->blas, &version);
+	snprintf(buf, n, "cuda, %s (sm_%d%d), cuBLAS %d, %s products", properties.name,
+		properties.major, properties.minor, version, cuda->tf32 ? "TF32" : "fp32");
+}
+
+static void cuda_release(struct device *device)
+{
+	struct cuda *cuda = cuda_of(device);
+	if (cuda->stream)
+		cudaStreamSynchronize(cuda->stream);
+	for (size_t i = 0; i < RECORDINGS; i++)
+		forget(cuda, &cuda->recordings[i]);
+	if (cuda->blas)
+		cublasDestroy(cuda->blas);
+	cudaFree(cuda->workspace);
+	cudaFree(cuda->parts);
+	cudaFree(cuda->varying);
+	if (cuda->stream)
+		cudaStreamDestroy(cuda->stream);
+	free(cuda);
+}
+
+static const struct ops cuda_ops = {
+	.name = "cuda",
+	.describe = cuda_describe,
+	.release = cuda_release,
+	.alloc = cuda_alloc,
+	.free = cuda_free,
+	.put = cuda_put,
+	.get = cuda_get,
+	.sync = cuda_sync,
+	.copy = cuda_copy,
+	.zero = cuda_zero,
+	.begin = cuda_begin,
+	.end = cuda_end,
+	.operand_init = cuda_operand_init,
+	.operand_update = cuda_operand_update,
+	.operand_release = cuda_operand_release,
+	.product = cuda_product,
+	.product_tn = cuda_product_tn,
+	.bias = cuda_bias,
+	.column_sums = cuda_column_sums,
+	.gather = cuda_gather,
+	.scatter_add = cuda_scatter_add,
+	.scan_forward = cuda_scan_forward,
+	.scan_backward = cuda_scan_backward,
+	.dropout = cuda_dropout,
+	.cross_entropy = cuda_cross_entropy,
+	.sum = cuda_sum,
+	.sum_squares = cuda_sum_squares,
+	.adam = cuda_adam,
+};
+
+/* Says what is missing for a GPU to be used: driver, device, or their age. */
+static int find_gpu(struct error *err)
+{
+	int count = 0, driver = 0, major = 0, minor = 0;
+	const cudaError_t error = cudaGetDeviceCount(&count);
+	if (error == cudaErrorInsufficientDriver) {
+		if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0)
+			return error_set(err, STATUS_NO_DEVICE,
+				"no GPU to use: no NVIDIA driver is installed");
+		return error_set(err, STATUS_NO_DEVICE,
+			"no GPU to use: the NVIDIA driver knows CUDA up to %d.%d, this needs %d.%d",
+			driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
+			CUDART_VERSION % 1000 / 10);
+	}
+	if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0))
+		return error_set(err, STATUS_NO_DEVICE,
+			"no GPU to use: the driver shows none (CUDA_VISIBLE_DEVICES may hide it)");
+	if (error != cudaSuccess)
+		return cuda_error(err, error, "looking for it");
+	cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
+	cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
+	if (10 * major + minor < OLDEST_ARCHITECTURE)
+		return error_set(err, STATUS_NO_DEVICE,
+			"no GPU to use: this one has compute capability %d.%d, at least %d.%d is "
+			"needed",
+			major, minor, OLDEST_ARCHITECTURE / 10, OLDEST_ARCHITECTURE % 10);
+	return 0;
+}
+
+static int open_blas(struct cuda *cuda, struct error *err)
+{
+	cublasStatus_t status = cublasCreate(&cuda->blas);
+	if (status == CUBLAS_STATUS_SUCCESS)
+		status = cublasSetStream(cuda->blas, cuda->stream);
+	/* After the stream: setting that takes the workspace away again. */
+	if (status == CUBLAS_STATUS_SUCCESS)
+		status = cublasSetWorkspace(cuda->blas, cuda->workspace, WORKSPACE);
+	if (status == CUBLAS_STATUS_SUCCESS)
+		status = cublasSetAtomicsMode(cuda->blas, CUBLAS_ATOMICS_NOT_ALLOWED);
+	if (status == CUBLAS_STATUS_SUCCESS)
+		status = cublasSetMathMode(
+			cuda->blas, cuda->tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH);
+	return status == CUBLAS_STATUS_SUCCESS ? 0 : blas_error(err, status, "starting it");
+}
+
+struct device *cuda_open(bool tf32, struct error *err)
+{
+	struct cuda *cuda = NULL;
+	cudaError_t error;
+	if (find_gpu(err) < 0)
+		return NULL;
+	cuda = calloc(1, sizeof *cuda);
+	if (!cuda) {
+		error_memory(err, sizeof *cuda, "the device");
+		return NULL;
+	}
+	cuda->device.ops = &cuda_ops;
+	cuda->tf32 = tf32;
+	if ((error = cudaSetDevice(0)) != cudaSuccess ||
+		(error = cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking)) !=
+			cudaSuccess) {
+		cuda_error(err, error, "starting it");
+		goto fail;
+	}
+	if (!(cuda->workspace = cuda_alloc(&cuda->device, WORKSPACE, err)) ||
+		!(cuda->parts = cuda_alloc(&cuda->device, SUM_PARTS * sizeof(double), err)) ||
+		!(cuda->varying = cuda_alloc(&cuda->device, sizeof(struct varying), err)) ||
+		open_blas(cuda, err) < 0)
+		goto fail;
+	/* A kernel that doesn't run on this GPU says so here and not in the middle of the work. */
+	vary(cuda, 0, NULL);
+	if (finish(cuda, err) < 0)
+		goto fail;
+	return &cuda->device;
+fail:
+	cuda_release(&cuda->device);
+	return NULL;
+}

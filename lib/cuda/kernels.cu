@@ -1,0 +1,405 @@
+/* kernels.cu: see kernels.h.
+ *
+ * Products take nearly all the time of a training step, and cuBLAS has them; what is here moves
+ * memory, so it is written for coalesced access and few launches, and otherwise kept plain. It is
+ * compiled without contraction of a b + c, so that what isn't a long sum rounds as it does on the
+ * CPU. The same text is compiled as C++ for the emulation under tests/cuda. */
+#include "cuda/kernels.h"
+
+#include <cuda_runtime.h>
+
+enum {
+	THREADS = 256,      /* of a block that goes over elements or columns */
+	TILE = 32,          /* columns of a block of column_sums, and its rows at a time */
+	PER_THREAD = 8,     /* ids that one thread of scatter_add looks at */
+	CHUNK = THREADS * PER_THREAD,
+	ROW_THREADS = 128,  /* of a block that has one row of logits */
+	SUM_SHARE = 16,     /* numbers that a thread sums at least */
+	PHILOX_LANES = 16,  /* neighbouring units that one word of each of so many blocks masks */
+	PHILOX_GROUP = 64,  /* units that so many blocks mask */
+};
+
+/* --- launching -------------------------------------------------------------------------------- */
+
+static size_t quotient_up(size_t a, size_t b)
+{
+	return (a + b - 1) / b;
+}
+
+template <typename... Parameters, typename... Arguments>
+static cudaError_t launch(cudaStream_t stream, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+	Arguments... arguments)
+{
+	if (grid.x == 0)
+		return cudaSuccess;
+	cudaLaunchConfig_t config = {};
+	config.gridDim = grid;
+	config.blockDim = block;
+	config.stream = stream;
+	return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
+}
+
+static dim3 blocks_of(size_t count)
+{
+	return dim3(static_cast<unsigned>(count));
+}
+
+static __device__ size_t element()
+{
+	return static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+
+/* The sum of the values of all of a block's `threads` threads (a power of two), for each of them;
+ * `shared` has as many elements. The pairs are always the same ones. */
+static __device__ double block_sum(double value, double *shared, unsigned threads)
+{
+	shared[threadIdx.x] = value;
+	__syncthreads();
+	for (unsigned half = threads / 2; half > 0; half /= 2) {
+		if (threadIdx.x < half)
+			shared[threadIdx.x] += shared[threadIdx.x + half];
+		__syncthreads();
+	}
+	return shared[0];
+}
+
+/* --- what varies ------------------------------------------------------------------------------ */
+
+static __global__ void vary(struct varying values, struct varying *varying)
+{
+	*varying = values;
+}
+
+cudaError_t launch_vary(cudaStream_t stream, struct varying values, struct varying *varying)
+{
+	return launch(stream, vary, dim3(1), dim3(1), values, varying);
+}
+
+/* --- rows and columns ------------------------------------------------------------------------- */
+
+/* A block has one row. */
+static __global__ void gather(size_t n, const float *table, const uint32_t *ids,
+	const float *bias1, const float *bias2, float *y)
+{
+	const size_t row = blockIdx.x;
+	const float *const from = table ? table + ids[row] * n : nullptr;
+	for (size_t j = threadIdx.x; j < n; j += blockDim.x) {
+		const float sum = from ? from[j] + bias1[j] : bias1[j];
+		y[row * n + j] = bias2 ? sum + bias2[j] : sum;
+	}
+}
+
+cudaError_t launch_gather(cudaStream_t stream, size_t rows, size_t n, const float *table,
+	const uint32_t *ids, const float *bias1, const float *bias2, float *y)
+{
+	return launch(stream, gather, blocks_of(rows), dim3(THREADS), n, table, ids, bias1, bias2, y);
+}
+
+/* A block has one symbol and THREADS columns. It lists, chunk by chunk, the rows that show the
+ * symbol, in their order, then each thread adds up its column of them: the loads don't wait for
+ * each other, and the sum is the one that a loop over all rows gives. */
+static __global__ void scatter_add(
+	size_t rows, size_t n, const float *x, const uint32_t *ids, float *table)
+{
+	__shared__ uint32_t list[CHUNK];
+	__shared__ unsigned ends[THREADS]; /* where each thread's rows end in the list */
+	const uint32_t symbol = blockIdx.x;
+	const size_t column = static_cast<size_t>(blockIdx.y) * THREADS + threadIdx.x;
+	float *const to = table + symbol * n + column;
+	float sum = column < n ? *to : 0;
+	for (size_t first = 0; first < rows; first += CHUNK) {
+		const size_t mine = first + threadIdx.x * PER_THREAD;
+		unsigned count = 0;
+		for (size_t r = mine; r < mine + PER_THREAD && r < rows; r++)
+			count += ids[r] == symbol;
+		if (!__syncthreads_or(count > 0))
+			continue;
+		ends[threadIdx.x] = count;
+		__syncthreads();
+		for (unsigned distance = 1; distance < THREADS; distance *= 2) {
+			const unsigned before =
+				threadIdx.x >= distance ? ends[threadIdx.x - distance] : 0;
+			__syncthreads();
+			ends[threadIdx.x] += before;
+			__syncthreads();
+		}
+		unsigned place = ends[threadIdx.x] - count;
+		for (size_t r = mine; r < mine + PER_THREAD && r < rows; r++)
+			if (ids[r] == symbol)
+				list[place++] = static_cast<uint32_t>(r - first);
+		__syncthreads();
+		if (column < n) {
+			const unsigned found = ends[THREADS - 1];
+#pragma unroll 8
+			for (unsigned k = 0; k < found; k++)
+				sum += x[(first + list[k]) * n + column];
+		}
+		/* The next chunk's first barrier keeps its list from overtaking this one. */
+	}
+	if (column < n)
+		*to = sum;
+}
+
+cudaError_t launch_scatter_add(cudaStream_t stream, size_t rows, size_t n, size_t vocab,
+	const float *x, const uint32_t *ids, float *table)
+{
+	const dim3 grid(static_cast<unsigned>(vocab), static_cast<unsigned>(quotient_up(n, THREADS)));
+	return launch(stream, scatter_add, grid, dim3(THREADS), rows, n, x, ids, table);
+}
+
+/* A block has TILE columns; its warps take every TILE-th row, and what they have is joined in
+ * order. */
+static __global__ void column_sums(size_t rows, size_t n, const float *x, float *sum)
+{
+	__shared__ float parts[TILE][TILE + 1]; /* + 1: no two threads of a warp in one bank */
+	const size_t column = static_cast<size_t>(blockIdx.x) * TILE + threadIdx.x;
+	float part = 0;
+	if (column < n) {
+#pragma unroll 4
+		for (size_t r = threadIdx.y; r < rows; r += TILE)
+			part += x[r * n + column];
+	}
+	parts[threadIdx.y][threadIdx.x] = part;
+	__syncthreads();
+	if (threadIdx.y > 0 || column >= n)
+		return;
+	for (unsigned y = 1; y < TILE; y++)
+		part += parts[y][threadIdx.x];
+	sum[column] += part;
+}
+
+cudaError_t launch_column_sums(
+	cudaStream_t stream, size_t rows, size_t n, const float *x, float *sum)
+{
+	return launch(stream, column_sums, blocks_of(quotient_up(n, TILE)), dim3(TILE, TILE), rows, n,
+		x, sum);
+}
+
+/* --- gates ------------------------------------------------------------------------------------ */
+
+static __device__ float sigmoid(float x)
+{
+	return 1.f / (1.f + expf(-x));
+}
+
+/* A thread has one unit of one row. */
+static __global__ void lstm_forward(
+	size_t N, size_t H, float *gates, const float *c_old, float *c, float *h)
+{
+	const size_t at = element();
+	if (at >= N * H)
+		return;
+	float *const z = gates + at / H * 4 * H + at % H;
+	const float i = sigmoid(z[0]), f = sigmoid(z[H]);
+	const float g = tanhf(z[2 * H]), o = sigmoid(z[3 * H]);
+	const float cell = fmaf(f, c_old[at], i * g);
+	z[0] = i, z[H] = f, z[2 * H] = g, z[3 * H] = o;
+	c[at] = cell;
+	h[at] = o * tanhf(cell);
+}
+
+cudaError_t launch_lstm_forward(cudaStream_t stream, size_t N, size_t H, float *gates,
+	const float *c_old, float *c, float *h)
+{
+	return launch(stream, lstm_forward, blocks_of(quotient_up(N * H, THREADS)), dim3(THREADS), N,
+		H, gates, c_old, c, h);
+}
+
+static __global__ void lstm_backward(size_t N, size_t H, bool last, float *gates,
+	const float *c_old, const float *c, const float *dh, const float *dh_next, float *dc)
+{
+	const size_t at = element();
+	if (at >= N * H)
+		return;
+	float *const z = gates + at / H * 4 * H + at % H;
+	const float i = z[0], f = z[H], g = z[2 * H], o = z[3 * H];
+	const float tanh_c = tanhf(c[at]);
+	const float d_h = last ? dh[at] : dh[at] + dh_next[at];
+	const float d_c = fmaf(d_h * o, 1.f - tanh_c * tanh_c, last ? 0.f : dc[at]);
+	z[0] = d_c * g * i * (1.f - i);
+	z[H] = d_c * c_old[at] * f * (1.f - f);
+	z[2 * H] = d_c * i * (1.f - g * g);
+	z[3 * H] = d_h * tanh_c * o * (1.f - o);
+	dc[at] = d_c * f;
+}
+
+cudaError_t launch_lstm_backward(cudaStream_t stream, size_t N, size_t H, bool last, float *gates,
+	const float *c_old, const float *c, const float *dh, const float *dh_next, float *dc)
+{
+	return launch(stream, lstm_backward, blocks_of(quotient_up(N * H, THREADS)), dim3(THREADS), N,
+		H, last, gates, c_old, c, dh, dh_next, dc);
+}
+
+/* --- dropout ---------------------------------------------------------------------------------- */
+
+/* base/philox.h's philox(), for the device. */
+static __device__ void philox(uint32_t x[4], uint32_t k0, uint32_t k1)
+{
+	for (int round = 0; round < 10; round++) {
+		const uint64_t p0 = static_cast<uint64_t>(0xD2511F53u) * x[0];
+		const uint64_t p1 = static_cast<uint64_t>(0xCD9E8D57u) * x[2];
+		x[0] = static_cast<uint32_t>(p1 >> 32) ^ x[1] ^ k0;
+		x[1] = static_cast<uint32_t>(p1);
+		x[2] = static_cast<uint32_t>(p0 >> 32) ^ x[3] ^ k1;
+		x[3] = static_cast<uint32_t>(p0);
+		k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+	}
+}
+
+/* A thread has one block of random words: up to four units, PHILOX_LANES apart. `blocks` of them
+ * make a row. */
+static __global__ void dropout(size_t T, size_t N, size_t H, size_t first_row, size_t blocks,
+	uint32_t k0, uint32_t k1, uint32_t threshold, float scale, const struct varying *varying,
+	const float *x, float *y)
+{
+	const size_t at = element(), row = at / blocks, block = at % blocks;
+	if (row >= T * N)
+		return;
+	uint32_t word[4] = {static_cast<uint32_t>(block), static_cast<uint32_t>(first_row + row % N),
+		static_cast<uint32_t>(row / N), varying->step};
+	philox(word, k0, k1);
+	size_t u = block / PHILOX_LANES * PHILOX_GROUP + block % PHILOX_LANES;
+	for (int w = 0; w < 4 && u < H; w++, u += PHILOX_LANES) {
+		const float kept = x[row * H + u] * scale;
+		y[row * H + u] = word[w] >= threshold ? kept : 0.f;
+	}
+}
+
+cudaError_t launch_dropout(cudaStream_t stream, size_t T, size_t N, size_t H, size_t first_row,
+	const uint32_t key[2], uint32_t threshold, float scale, const struct varying *varying,
+	const float *x, float *y)
+{
+	const size_t blocks = quotient_up(H, PHILOX_GROUP) * PHILOX_LANES;
+	return launch(stream, dropout, blocks_of(quotient_up(T * N * blocks, THREADS)),
+		dim3(THREADS), T, N, H, first_row, blocks, key[0], key[1], threshold, scale, varying,
+		x, y);
+}
+
+/* --- loss ------------------------------------------------------------------------------------- */
+
+/* A block has one row of logits. What is no number stays none. */
+static __global__ void cross_entropy(
+	size_t vocab, float *logits, const uint32_t *targets, float scale, float *nats)
+{
+	__shared__ float maxima[ROW_THREADS];
+	__shared__ double sums[ROW_THREADS];
+	const size_t row = blockIdx.x;
+	const uint32_t target = targets[row];
+	float *const x = logits + row * vocab;
+	if (target == UINT32_MAX) {
+		for (size_t j = threadIdx.x; scale != 0 && j < vocab; j += ROW_THREADS)
+			x[j] = 0;
+		if (threadIdx.x == 0)
+			nats[row] = 0;
+		return;
+	}
+	float max = -INFINITY;
+	for (size_t j = threadIdx.x; j < vocab; j += ROW_THREADS)
+		max = x[j] > max || isnan(x[j]) ? x[j] : max;
+	maxima[threadIdx.x] = max;
+	__syncthreads();
+	for (unsigned half = ROW_THREADS / 2; half > 0; half /= 2) {
+		if (threadIdx.x < half) {
+			const float other = maxima[threadIdx.x + half];
+			if (other > maxima[threadIdx.x] || isnan(other))
+				maxima[threadIdx.x] = other;
+		}
+		__syncthreads();
+	}
+	max = maxima[0];
+
+	double part = 0;
+	for (size_t j = threadIdx.x; j < vocab; j += ROW_THREADS)
+		part += static_cast<double>(expf(x[j] - max));
+	const double sum = block_sum(part, sums, ROW_THREADS);
+	if (threadIdx.x == 0)
+		nats[row] = static_cast<float>(
+			log(sum) + static_cast<double>(max) - static_cast<double>(x[target]));
+	if (scale == 0)
+		return;
+	__syncthreads(); /* x[target] was read */
+	const float factor = static_cast<float>(static_cast<double>(scale) / sum);
+	for (size_t j = threadIdx.x; j < vocab; j += ROW_THREADS)
+		x[j] = expf(x[j] - max) * factor - (j == target ? scale : 0.f);
+}
+
+cudaError_t launch_cross_entropy(cudaStream_t stream, size_t rows, size_t vocab, float *logits,
+	const uint32_t *targets, float scale, float *nats)
+{
+	return launch(stream, cross_entropy, blocks_of(rows), dim3(ROW_THREADS), vocab, logits,
+		targets, scale, nats);
+}
+
+/* --- sums ------------------------------------------------------------------------------------- */
+
+static __global__ void sum_part(size_t n, bool squares, const float *x, double *parts)
+{
+	__shared__ double shared[THREADS];
+	const size_t stride = static_cast<size_t>(gridDim.x) * THREADS;
+	double part = 0;
+	for (size_t i = element(); i < n; i += stride) {
+		const double value = static_cast<double>(x[i]);
+		part += squares ? value * value : value;
+	}
+	const double sum = block_sum(part, shared, THREADS);
+	if (threadIdx.x == 0)
+		parts[blockIdx.x] = sum;
+}
+
+static __global__ void sum_join(size_t count, const double *parts, double *total)
+{
+	__shared__ double shared[THREADS];
+	double part = 0;
+	for (size_t i = threadIdx.x; i < count; i += THREADS)
+		part += parts[i];
+	const double sum = block_sum(part, shared, THREADS);
+	if (threadIdx.x == 0)
+		*total += sum;
+}
+
+cudaError_t launch_sum(cudaStream_t stream, size_t n, bool squares, const float *x, double *parts,
+	double *total)
+{
+	size_t count = quotient_up(n, THREADS * SUM_SHARE);
+	if (count > SUM_PARTS)
+		count = SUM_PARTS;
+	const cudaError_t error = launch(
+		stream, sum_part, blocks_of(count), dim3(THREADS), n, squares, x, parts);
+	if (error != cudaSuccess)
+		return error;
+	return launch(stream, sum_join, dim3(1), dim3(THREADS), count, parts, total);
+}
+
+/* --- Adam ------------------------------------------------------------------------------------- */
+
+static __global__ void adam(size_t n, struct adam_constants constants,
+	const struct varying *varying, float *w, const float *dw, float *m, float *v,
+	const double *nats, const double *squares)
+{
+	__shared__ float shared_scale;
+	if (threadIdx.x == 0) {
+		const double norm = sqrt(*squares), clipped = constants.clip / (norm + 1e-6);
+		const bool finite = isfinite(norm) && isfinite(*nats);
+		const double scale = constants.clip > 0 && clipped < 1 ? clipped : 1;
+		shared_scale = finite ? static_cast<float>(scale) : NAN;
+	}
+	__syncthreads();
+	const size_t i = element();
+	if (i >= n || isnan(shared_scale))
+		return;
+	const float g = dw[i] * shared_scale;
+	const float m1 = m[i] * constants.beta1 + g * constants.keep1;
+	const float v1 = v[i] * constants.beta2 + g * g * constants.keep2;
+	m[i] = m1;
+	v[i] = v1;
+	w[i] -= varying->step_size * m1 /
+		(sqrtf(v1) / varying->root_correction + constants.epsilon);
+}
+
+cudaError_t launch_adam(cudaStream_t stream, size_t n, struct adam_constants constants,
+	const struct varying *varying, float *w, const float *dw, float *m, float *v,
+	const double *nats, const double *squares)
+{
+	return launch(stream, adam, blocks_of(quotient_up(n, THREADS)), dim3(THREADS), n, constants,
+		varying, w, dw, m, v, nats, squares);
+}

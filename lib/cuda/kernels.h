@@ -1,0 +1,70 @@
+/* kernels.h: what runs on the GPU besides cuBLAS, behind functions that C can call.
+ *
+ * Each function queues its work on a stream and returns the error of the launch. All pointers are
+ * device pointers; letters and meanings are those of nn/ops.h. Every result element has one thread
+ * that writes it, and every sum one order, chosen by the shape: there are no atomics, and the same
+ * call gives the same bits each time. */
+#ifndef CUDA_KERNELS_H
+#define CUDA_KERNELS_H
+
+#include <cuda_runtime_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What changes from one training step to the next. It lies in device memory, where a graph that was
+ * recorded once finds the numbers of today. */
+struct varying {
+	uint32_t step;                    /* of the dropout masks */
+	float step_size, root_correction; /* of Adam: lr / (1 - beta1^k), sqrt(1 - beta2^k) */
+};
+cudaError_t launch_vary(cudaStream_t stream, struct varying values, struct varying *varying);
+
+/* y (rows,n): row r = table row ids[r] + bias1 + bias2. Without table and ids: bias1 + bias2;
+ * bias2 may be NULL. */
+cudaError_t launch_gather(cudaStream_t stream, size_t rows, size_t n, const float *table,
+	const uint32_t *ids, const float *bias1, const float *bias2, float *y);
+cudaError_t launch_scatter_add(cudaStream_t stream, size_t rows, size_t n, size_t vocab,
+	const float *x, const uint32_t *ids, float *table);
+cudaError_t launch_column_sums(
+	cudaStream_t stream, size_t rows, size_t n, const float *x, float *sum);
+
+/* One time step of N rows: gates (N,4H) z in, i f g o out; c_old to c and h, all (N,H). */
+cudaError_t launch_lstm_forward(cudaStream_t stream, size_t N, size_t H, float *gates,
+	const float *c_old, float *c, float *h);
+/* Backward: gates i f g o in, gradient of z out. dh (N,H): gradient of h from above; dh_next and
+ * dc (N,H): of h and c from the step after, dc that of c_old out. `last`: there is no step after,
+ * dh_next and dc are not read. */
+cudaError_t launch_lstm_backward(cudaStream_t stream, size_t N, size_t H, bool last, float *gates,
+	const float *c_old, const float *c, const float *dh, const float *dh_next, float *dc);
+
+/* Units whose word is at least `threshold` are kept and scaled. y may be x. */
+cudaError_t launch_dropout(cudaStream_t stream, size_t T, size_t N, size_t H, size_t first_row,
+	const uint32_t key[2], uint32_t threshold, float scale, const struct varying *varying,
+	const float *x, float *y);
+
+cudaError_t launch_cross_entropy(cudaStream_t stream, size_t rows, size_t vocab, float *logits,
+	const uint32_t *targets, float scale, float *nats);
+
+/* *total += the sum of x (n), or of its squares. parts (SUM_PARTS): scratch. */
+enum { SUM_PARTS = 1024 };
+cudaError_t launch_sum(
+	cudaStream_t stream, size_t n, bool squares, const float *x, double *parts, double *total);
+
+struct adam_constants {
+	double clip;
+	float beta1, keep1, beta2, keep2, epsilon; /* keep: 1 - beta */
+};
+cudaError_t launch_adam(cudaStream_t stream, size_t n, struct adam_constants constants,
+	const struct varying *varying, float *w, const float *dw, float *m, float *v,
+	const double *nats, const double *squares);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
