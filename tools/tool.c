@@ -204,8 +204,12 @@ static void open_standard_descriptors(void)
 
 static void write_help(const struct tool *tool, FILE *f)
 {
-	fprintf(f, "Usage: %s %s\n%s\n\n", tool->name, tool->synopsis, tool->summary);
-	options_help(&tool->options, f, columns_of(STDOUT_FILENO));
+	int columns = columns_of(STDOUT_FILENO);
+
+	fprintf(f, "Usage: %s %s\n", tool->name, tool->synopsis);
+	options_wrap(tool->summary, f, 0, 0, columns);
+	fputc('\n', f);
+	options_help(&tool->options, f, columns);
 	fprintf(f, "\nman %s says more.\n", tool->name);
 }
 

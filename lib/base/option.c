@@ -494,8 +494,7 @@ static void format_argument(const struct option *option, char *buf, size_t n)
 		snprintf(buf, n, "%s", option->argument != NULL ? option->argument : "");
 }
 
-/* Writes words from `column` on, broken to stay below `columns`, each new line indented. */
-static void wrap(FILE *f, const char *text, int column, int indent, int columns)
+void options_wrap(const char *text, FILE *f, int column, int indent, int columns)
 {
 	bool first = true;
 
@@ -536,7 +535,7 @@ void options_help(const struct options *options, FILE *f, int columns)
 		fprintf(f, "%*s", INDENT - n, "");
 		snprintf(
 			text, sizeof text, initial[0] != '\0' ? "%s [%s]" : "%s", o->help, initial);
-		wrap(f, text, INDENT, INDENT, columns);
+		options_wrap(text, f, INDENT, INDENT, columns);
 	}
 }
 

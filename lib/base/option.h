@@ -85,4 +85,8 @@ void options_man(const struct options *options, FILE *f);
 void options_yaml(const struct options *options, FILE *f);
 void options_tsv(const struct options *options, FILE *f);
 
+/* Writes words and a newline, with line breaks so that no line is wider than `columns`; the first
+ * line goes on at `column`, the others begin with `indent` spaces. */
+void options_wrap(const char *text, FILE *f, int column, int indent, int columns);
+
 #endif
