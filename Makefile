@@ -181,6 +181,8 @@ sources  = $(sort $(wildcard lib/*/*.c formats/*.c tools/*.c tools/*/*.c tests/u
 headers  = $(sort $(wildcard lib/*/*.h formats/*.h tools/*.h tools/*/*.h tests/unit/*.h))
 shell    = bootstrap .ci/run examples/fetch examples/windows \
            $(wildcard tests/*.t tests/*/*.t tests/*/*.sh)
+checked  = $(filter-out tests/%,$(sources))
+tidied   = $(checked:%.c=$(B)/tidy/%)
 # $(call with,PROGRAM,COMMAND): a missing checker is passed over, and said so.
 with = @if command -v $1 >/dev/null; then echo "lint: $1"; $2; \
        else echo "lint: SKIPPED: no $1 here (./bootstrap installs it)" >&2; fi
@@ -198,18 +200,20 @@ lint-clang:
 	$(call with,clang,$(call strict,clang))
 lint-format:
 	$(call with,clang-format,clang-format --dry-run -Werror $(sources) $(headers))
-lint-tidy:
-	$(call with,clang-tidy,printf '%s\n' $(filter-out tests/%,$(sources)) | \
-		xargs -P 2 -n 4 sh -c 'clang-tidy --quiet "$$@" -- $(subst ",\\",$(subst ',,$(language))) \
-			-DKERNELS=generic -DKERNELS_generic $(pkg_flags) 2>/dev/null' sh)
+lint-tidy: $(if $(shell command -v clang-tidy),$(tidied))
+	$(call with,clang-tidy,:)
+$(B)/tidy/%: %.c .clang-tidy
+	@mkdir -p $(@D) && echo "TIDY $<" && \
+	clang-tidy --quiet $< -- $(language) $(pkg_flags) -DKERNELS=generic $(kernels:%=-DKERNELS_%) \
+		2>/dev/null && touch $@
 lint-cppcheck:
-	$(call with,cppcheck,cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
-		--enable=warning$(comma)performance$(comma)portability -I. -Ilib -DKERNELS=generic \
-		--suppress=missingIncludeSystem $(filter-out tests/%,$(sources)))
+	$(call with,cppcheck,cppcheck -j 2 --quiet --std=c11 --error-exitcode=1 --inline-suppr \
+		--enable=warning$(comma)portability -I. -Ilib --suppress=uninitdata \
+		--suppress=arrayIndexThenCheck $(filter-out %/kernels.c,$(checked)))
 lint-shell:
-	$(call with,shellcheck,shellcheck -x $(wildcard $(shell)))
+	$(call with,shellcheck,shellcheck -x -S warning $(wildcard $(shell)))
 lint-man: all
-	$(call with,mandoc,mandoc -Tlint -W warning $(TOOLS:%=$(B)/man/%.1))
+	$(call with,mandoc,mandoc -Tlint -W warning $(TOOLS:%=$(B)/man/%.1) tools/charpipe.7)
 comma := ,
 
 .PHONY: format
@@ -219,17 +223,18 @@ format: ## the C sources as clang-format wants them
 # --- installation -------------------------------------------------------------------------------
 
 bindir = $(DESTDIR)$(PREFIX)/bin
-mandir = $(DESTDIR)$(PREFIX)/share/man/man1
+mandir = $(DESTDIR)$(PREFIX)/share/man
 
 .PHONY: install uninstall clean help
 install: ## programs and man pages, below $(DESTDIR)$(PREFIX)
 install: all
-	install -d $(bindir) $(mandir)
+	install -d $(bindir) $(mandir)/man1 $(mandir)/man7
 	install -m 755 $(TOOLS:%=$(bin)/%) $(bindir)
-	install -m 644 $(TOOLS:%=$(B)/man/%.1) $(mandir)
+	install -m 644 $(TOOLS:%=$(B)/man/%.1) $(mandir)/man1
+	install -m 644 tools/charpipe.7 $(mandir)/man7
 
 uninstall: ## removes what install has put there
-	rm -f $(TOOLS:%=$(bindir)/%) $(TOOLS:%=$(mandir)/%.1)
+	rm -f $(TOOLS:%=$(bindir)/%) $(TOOLS:%=$(mandir)/man1/%.1) $(mandir)/man7/charpipe.7
 
 clean: ## removes what was built
 	rm -rf $(B) $(TOOLS:%=$(bin)/%)
