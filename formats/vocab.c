@@ -133,8 +133,13 @@ const char *vocab_dtype(const struct vocab *vocab)
 	return dtypes[dtype_of(vocab)];
 }
 
-/* Two and four bytes: little-endian, not aligned; compilers make plain moves of these. */
-static uint32_t load(const unsigned char *bytes, size_t i, unsigned id_bytes)
+/* Ids pass through here on their way between any two programs, so their loops have to be vector
+ * code. Runs of a fixed length on memory that doesn't overlap get it from gcc -O2, and the
+ * functions that loop are inlined into a switch, which makes id_bytes a constant within them. */
+enum { RUN = 64 };
+
+/* Ids of two and four bytes need not be aligned; compilers make plain moves of the copies. */
+static inline uint32_t load(unsigned id_bytes, const unsigned char *bytes, size_t i)
 {
 	uint16_t half;
 	uint32_t word;
@@ -150,7 +155,7 @@ static uint32_t load(const unsigned char *bytes, size_t i, unsigned id_bytes)
 	}
 }
 
-static void store(unsigned char *bytes, size_t i, unsigned id_bytes, uint32_t id)
+static inline void store(unsigned id_bytes, unsigned char *bytes, size_t i, uint32_t id)
 {
 	uint16_t half = htole16((uint16_t)id);
 	uint32_t word = htole32(id);
@@ -166,67 +171,82 @@ static void store(unsigned char *bytes, size_t i, unsigned id_bytes, uint32_t id
 	}
 }
 
-/* Written out for each size, so that the choice stays outside the loops. */
-void vocab_pack(const struct vocab *vocab, const uint32_t *ids, size_t n, unsigned char *bytes)
+__attribute__((always_inline)) static inline void pack(
+	unsigned id_bytes, const uint32_t *restrict ids, size_t n, unsigned char *restrict bytes)
+{
+	size_t i = 0;
+	for (; i + RUN <= n; i += RUN)
+		for (size_t k = 0; k < RUN; k++)
+			store(id_bytes, bytes + i * id_bytes, k, ids[i + k]);
+	for (; i < n; i++)
+		store(id_bytes, bytes, i, ids[i]);
+}
+
+void vocab_pack(const struct vocab *vocab, const uint32_t *restrict ids, size_t n,
+	unsigned char *restrict bytes)
 {
 	switch (vocab_id_bytes(vocab)) {
 	case 1:
-		for (size_t i = 0; i < n; i++)
-			store(bytes, i, 1, ids[i]);
+		pack(1, ids, n, bytes);
 		break;
 	case 2:
-		for (size_t i = 0; i < n; i++)
-			store(bytes, i, 2, ids[i]);
+		pack(2, ids, n, bytes);
 		break;
 	default:
-		for (size_t i = 0; i < n; i++)
-			store(bytes, i, 4, ids[i]);
+		pack(4, ids, n, bytes);
 	}
 }
 
-void vocab_unpack(const struct vocab *vocab, const unsigned char *bytes, size_t n, uint32_t *ids)
+__attribute__((always_inline)) static inline void unpack(
+	unsigned id_bytes, const unsigned char *restrict bytes, size_t n, uint32_t *restrict ids)
+{
+	size_t i = 0;
+	for (; i + RUN <= n; i += RUN)
+		for (size_t k = 0; k < RUN; k++)
+			ids[i + k] = load(id_bytes, bytes + i * id_bytes, k);
+	for (; i < n; i++)
+		ids[i] = load(id_bytes, bytes, i);
+}
+
+void vocab_unpack(const struct vocab *vocab, const unsigned char *restrict bytes, size_t n,
+	uint32_t *restrict ids)
 {
 	switch (vocab_id_bytes(vocab)) {
 	case 1:
-		for (size_t i = 0; i < n; i++)
-			ids[i] = load(bytes, i, 1);
+		unpack(1, bytes, n, ids);
 		break;
 	case 2:
-		for (size_t i = 0; i < n; i++)
-			ids[i] = load(bytes, i, 2);
+		unpack(2, bytes, n, ids);
 		break;
 	default:
-		for (size_t i = 0; i < n; i++)
-			ids[i] = load(bytes, i, 4);
+		unpack(4, bytes, n, ids);
 	}
 }
 
-static uint32_t largest(const unsigned char *bytes, size_t n, unsigned id_bytes)
+/* Whether one of the ids is `size` or more. */
+__attribute__((always_inline)) static inline bool any_beyond(
+	unsigned id_bytes, const unsigned char *bytes, size_t n, uint32_t size)
 {
-	uint32_t max = 0;
-	switch (id_bytes) {
-	case 1:
-		for (size_t i = 0; i < n; i++)
-			max = load(bytes, i, 1) > max ? load(bytes, i, 1) : max;
-		break;
-	case 2:
-		for (size_t i = 0; i < n; i++)
-			max = load(bytes, i, 2) > max ? load(bytes, i, 2) : max;
-		break;
-	default:
-		for (size_t i = 0; i < n; i++)
-			max = load(bytes, i, 4) > max ? load(bytes, i, 4) : max;
-	}
-	return max;
+	uint32_t beyond = 0;
+	size_t i = 0;
+	for (; i + RUN <= n; i += RUN)
+		for (size_t k = 0; k < RUN; k++)
+			beyond |= load(id_bytes, bytes + i * id_bytes, k) >= size;
+	for (; i < n; i++)
+		beyond |= load(id_bytes, bytes, i) >= size;
+	return beyond != 0;
 }
 
 size_t vocab_check(const struct vocab *vocab, const unsigned char *bytes, size_t n)
 {
 	unsigned id_bytes = vocab_id_bytes(vocab);
-	size_t i = 0;
-	if (largest(bytes, n, id_bytes) < vocab->size)
+	bool beyond = id_bytes == 1   ? any_beyond(1, bytes, n, vocab->size)
+		      : id_bytes == 2 ? any_beyond(2, bytes, n, vocab->size)
+				      : any_beyond(4, bytes, n, vocab->size);
+	if (!beyond)
 		return n;
-	while (load(bytes, i, id_bytes) < vocab->size)
+	size_t i = 0;
+	while (load(id_bytes, bytes, i) < vocab->size)
 		i++;
 	return i;
 }

@@ -62,8 +62,10 @@ const char *vocab_dtype(const struct vocab *vocab);
 
 /* Ids as they stand in a stream, vocab_id_bytes() each, little-endian: to there and back, and the
  * index of the first one that is not below the vocabulary's size (n: there is none). */
-void vocab_pack(const struct vocab *vocab, const uint32_t *ids, size_t n, unsigned char *bytes);
-void vocab_unpack(const struct vocab *vocab, const unsigned char *bytes, size_t n, uint32_t *ids);
+void vocab_pack(const struct vocab *vocab, const uint32_t *restrict ids, size_t n,
+	unsigned char *restrict bytes);
+void vocab_unpack(const struct vocab *vocab, const unsigned char *restrict bytes, size_t n,
+	uint32_t *restrict ids);
 size_t vocab_check(const struct vocab *vocab, const unsigned char *bytes, size_t n);
 
 bool vocab_equal(const struct vocab *a, const struct vocab *b); /* order, unit, newlines included */
