@@ -101,6 +101,25 @@ for recipe in "$ROOT"/examples/*/*.yaml; do
 done
 is "$(cat "$TMP/bad")" "" "every tool takes every recipe"
 
+mkdir "$TMP/examples" && cd "$TMP/examples" || exit 1
+cp "$ROOT"/examples/[a-z]*.* "$ROOT"/examples/fetch "$ROOT"/examples/windows .
+for example in anna shakespeare nietzsche self; do
+    mkdir $example
+    cp "$ROOT/examples/$example/Makefile" "$ROOT/examples/$example"/*.yaml $example
+    # A small text and a small network in the place of the example's own.
+    ok "examples/$example goes from a text to a sample" env MAKEFLAGS='' make -C $example \
+        TEXT="$TMP/text" sources="$TMP/text" BATCHIFY_FLAGS='-n 4 -m 20' \
+        TRAIN_FLAGS='--hidden 8 --steps 3'
+    is "$(find $example -name '*.sample' -size +1 | wc -l)" 1 "which $example writes and prints"
+done
+for example in anna shakespeare nietzsche; do
+    MAKEFLAGS='' make -s -C $example ids windows network TEXT="$TMP/text" \
+        BATCHIFY_FLAGS='-n 4 -m 20' >out 2>&1
+    like "$(cat out)" "^([0-9]+ )+" "$example shows ids"
+    like "$(cat out)" "^y$" "and inputs and targets"
+    like "$(cat out)" "parameters$" "and the network"
+done
+
 cd "$TMP" || exit 1
 tokenize -q text -o text.tokens
 batchify -q -n 3 -m 5 -x 0 text.tokens -o text.shards
@@ -135,7 +154,7 @@ fi
 # A small text and small networks stand for Anna Karenina and an hour's training.
 mkdir readme small && cd readme || exit 1
 cp "$TMP/text" anna.txt
-cp -r "$ROOT/examples" examples
+cp -r ../examples examples
 cat >../small/train <<'EOF'
 #!/bin/sh
 exec "$BIN/train" "$@" --hidden 8 --steps 3
