@@ -47,8 +47,8 @@ kernel_flags_avx2    = -mavx2 -mfma
 kernel_flags_generic =
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
-unit_tests = error input output option utf8 pool philox params kernels ops model adam sampler \
-             yaml vocab stream tokens shards safetensors model_file config
+unit_tests = error input output spool option utf8 pool philox params kernels ops model adam sampler \
+             yaml vocab text stream tokens shards safetensors model_file config
 
 # --- flags --------------------------------------------------------------------------------------
 
@@ -173,6 +173,104 @@ sanitize: sanitize-threads
 sanitize-threads:
 	@$(MAKE) --no-print-directory SANITIZE=thread CFLAGS='-O1 -g' B=$(B)/tsan \
 		bin=$(B)/tsan/bin unit_tests='$(threaded_tests)' check-unit
+
+# --- CUDA ---------------------------------------------------------------------------------------
+
+NVCC       = nvcc
+CUDA_ARCHS = 75 80 86 89 90
+cuda_home  = $(patsubst %/bin/,%,$(dir $(shell command -v $(NVCC))))
+plugin     = $(bin)/charpipe-cuda.so
+plugin_src = lib/cuda/cuda.c lib/cuda/plugin.c lib/base/error.c lib/base/utf8.c
+plugin_obj = $(plugin_src:%.c=$(B)/cuda/%.o) $(B)/cuda/lib/cuda/kernels.o
+pic_flags  = $(filter-out -fPIE,$(all_flags)) -fPIC -fvisibility=hidden
+nvcc_flags = -std=c++17 -O3 -lineinfo -fmad=false -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC \
+             -I. -Ilib $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) \
+             $(foreach a,$(lastword $(CUDA_ARCHS)),-gencode arch=compute_$a,code=compute_$a)
+cuda_libs  = -L$(cuda_home)/lib64 -Wl,-rpath,$(cuda_home)/lib64 -lcublas -lcudart_static -ldl -lrt \
+             -lm -pthread
+
+.PHONY: cuda check-cuda bench-cuda gpu
+cuda: ## the plug-in for NVIDIA GPUs too, where nvcc is
+ifneq ($(shell command -v $(NVCC)),)
+cuda: all $(plugin)
+else
+cuda: all
+	@echo "cuda: no $(NVCC) here: the programs compute on the CPU alone" >&2
+endif
+
+$(plugin): $(plugin_obj)
+	@mkdir -p $(@D) && echo "LD $@"
+	@$(CC) -shared $(filter-out -fPIE,$(hardening)) $(LDFLAGS) -Wl,-z,defs -o $@ $^ $(cuda_libs)
+
+$(B)/cuda/%.o: %.c $(B)/flags
+	@mkdir -p $(@D) && echo "CC $@"
+	@$(CC) $(pic_flags) -isystem $(cuda_home)/include -DTEST_CUDA -MMD -MP -c -o $@ $<
+
+$(B)/cuda/%.o: %.cu $(B)/flags
+	@mkdir -p $(@D) && echo "NVCC $@"
+	@$(NVCC) $(nvcc_flags) -MMD -MP -c -o $@ $<
+
+# The same sources over the GPU that tests/cuda/emulation is: as programs for tests, always with
+# sanitizers, and as a plug-in.
+CXX            = $(if $(findstring clang,$(CC)),clang++,g++)
+emulation      = $(filter-out -fPIE,$(language)) -Itests/cuda/emulation -DTEST_CUDA -fPIC -O1 -g
+emulation_cxx  = $(filter-out -std=%,$(emulation)) -std=c++17 $(pkg_flags) -Wall -Wextra -Wshadow \
+                 -Wno-unknown-pragmas
+emulation_asan = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+emulation_obj  = lib/cuda/cuda.o lib/cuda/kernels.o tests/cuda/emulation/emulation.o
+cuda_tests     = $(filter tests/unit/test_ops tests/unit/test_model tests/unit/test_adam, \
+                 $(unit_tests:%=tests/unit/test_%)) tests/cuda/test_cuda
+emulated       = $(cuda_tests:%=$(B)/emulated/%) $(B)/emulated/tests/cuda/test_emulation
+emulated_plugin = $(B)/emulated-plugin/charpipe-cuda.so
+
+# $(call emulate,FOLDER,FLAGS)
+define emulate
+$(B)/$1/%.o: %.c $(B)/flags
+	@mkdir -p $$(@D) && echo "CC $$@"
+	@$$(CC) $$(emulation) $$(pkg_flags) $$(warnings) $2 -MMD -MP -c -o $$@ $$<
+$(B)/$1/%.o: %.cc $(B)/flags
+	@mkdir -p $$(@D) && echo "CXX $$@"
+	@$$(CXX) $$(emulation_cxx) $2 -MMD -MP -c -o $$@ $$<
+$(B)/$1/%.o: %.cu $(B)/flags
+	@mkdir -p $$(@D) && echo "CXX $$@"
+	@$$(CXX) -x c++ $$(emulation_cxx) $2 -MMD -MP -c -o $$@ $$<
+endef
+$(eval $(call emulate,emulated,$$(emulation_asan)))
+$(eval $(call emulate,emulated-plugin,$$(filter-out -fPIE,$$(hardening)) -fvisibility=hidden))
+
+$(emulated): $(B)/emulated/%: $(B)/emulated/%.o $(test_src:%.c=$(B)/emulated/%.o) \
+		$(emulation_obj:%=$(B)/emulated/%) $(B)/libcharpipe.a
+	@echo "LD $@"
+	@$(CXX) $(emulation_asan) -o $@ $^ -lcmocka $(libraries)
+
+$(emulated_plugin): $(plugin_src:%.c=$(B)/emulated-plugin/%.o) \
+		$(filter-out %/cuda.o,$(emulation_obj:%=$(B)/emulated-plugin/%))
+	@echo "LD $@"
+	@$(CXX) -shared $(filter-out -fPIE,$(hardening)) -o $@ $^ $(libraries)
+
+.SECONDARY: $(emulated:%=%.o)
+
+# On a GPU.
+gpu_programs = $(cuda_tests:%=$(B)/cuda/%) $(B)/cuda/tests/cuda/bench
+$(gpu_programs): $(B)/cuda/%: $(B)/cuda/%.o $(test_src:%.c=$(B)/cuda/%.o) $(plugin_obj) \
+		$(B)/libcharpipe.a
+	@echo "LD $@"
+	@$(CC) -o $@ $^ -lcmocka $(cuda_libs) $(libraries)
+
+gpu: $(gpu_programs)
+	@$(B)/cuda/tests/cuda/bench --describe
+
+check-cuda: ## the tests of the plug-in on a GPU, and under compute-sanitizer where that is
+check-cuda: gpu
+	@$(test_env) $(PROVE) -e '' $(cuda_tests:%=$(B)/cuda/%)
+	@if command -v compute-sanitizer >/dev/null; then \
+		compute-sanitizer --error-exitcode 1 $(B)/cuda/tests/cuda/test_cuda; \
+	else echo "check-cuda: SKIPPED: no compute-sanitizer here" >&2; fi
+
+bench-cuda: ## step time, kernels, gaps, sampling speed on a GPU, and PyTorch's beside them
+bench-cuda: gpu
+	@$(B)/cuda/tests/cuda/bench
+	@$(PYTHON) tests/cuda/bench_pytorch.py
 
 # --- lint ---------------------------------------------------------------------------------------
 

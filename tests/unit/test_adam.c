@@ -6,9 +6,9 @@
 
 #include <cmocka.h>
 
-#include "cpu/cpu.h"
 #include "nn/adam.h"
 
+#include "device.h"
 #include "golden.h"
 #include "numbers.h"
 #include "reference.h"
@@ -50,7 +50,7 @@ static void init_run(struct run *run, unsigned threads, size_t V, size_t H, size
 {
 	struct error err;
 	*run = (struct run){.V = V, .N = N, .T = T};
-	run->device = cpu_open(threads, &err);
+	run->device = device_for_test(threads, &err);
 	assert_non_null(run->device);
 	assert_ok(model_init(&run->model, run->device, V, H, LAYERS, MODEL_TRAINING, N, T, &err),
 		&err);
