@@ -667,7 +667,8 @@ int model_file_write(const struct model_file *model, struct output *out, struct 
 	snprintf(digits, sizeof digits, "%08lx", crc);
 	memcpy(head + CRC_OFFSET, digits, CRC_DIGITS);
 
-	if (output_write(out, head, head_bytes, err) < 0)
+	if (output_reserve(out, head_bytes + tensors[count - 1].end, err) < 0 ||
+		output_write(out, head, head_bytes, err) < 0)
 		goto out;
 	for (size_t i = 0; i < count; i++)
 		if (output_write(out, file_data(model, i, scratch),

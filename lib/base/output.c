@@ -323,6 +323,27 @@ int output_write(struct output *out, const void *buf, size_t n, struct error *er
 	return 0;
 }
 
+int output_reserve(struct output *out, uint64_t bytes, struct error *err)
+{
+	int rc;
+
+	if (out->target == NULL || out->gzip != NULL || bytes == 0)
+		return check_usable(out, err);
+	if (check_usable(out, err) < 0)
+		return -1;
+	if (bytes > INT64_MAX) {
+		errno = EFBIG;
+		return fail_with_errno(out, "can't reserve its size", err);
+	}
+	/* Not posix_fallocate(3), which writes zeros where the file system can't reserve. */
+	do {
+		rc = fallocate(out->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes);
+	} while (rc < 0 && errno == EINTR);
+	if (rc < 0 && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
+		return fail_with_errno(out, "can't reserve its size", err);
+	return 0;
+}
+
 int output_flush(struct output *out, struct error *err)
 {
 	if (check_usable(out, err) < 0 || drain(out, err) < 0)
@@ -365,19 +386,36 @@ static int publish(struct output *out)
 	return 0;
 }
 
-/* Makes the new name survive a power cut, where directories can be synced at all. */
-static int sync_folder(const struct output *out)
+/* fsync(2), again if it was interrupted; after any other failure the kernel may have dropped what
+ * it couldn't write, so that a second success would mean nothing. */
+static int sync_retrying(int fd)
 {
-	char *folder = beside(out->target, ".");
-	int fd = folder != NULL ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	int rc = 0;
+	int rc;
 
-	free(folder);
-	if (fd < 0)
-		return 0;
-	if (fsync(fd) < 0 && errno != EINVAL && errno != EROFS)
-		rc = -1;
+	do {
+		rc = fsync(fd);
+	} while (rc < 0 && errno == EINTR);
+	return rc;
+}
+
+int output_sync_folder(const char *path)
+{
+	char *folder = beside(path, ".");
+	int fd, rc = 0;
+
+	if (folder == NULL)
+		return -1;
+	do {
+		fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	} while (fd < 0 && errno == EINTR);
 	int number = errno;
+	free(folder);
+	errno = number;
+	if (fd < 0)
+		return errno == EACCES ? 0 : -1;
+	if (sync_retrying(fd) < 0 && errno != EINVAL && errno != EROFS)
+		rc = -1;
+	number = errno;
 	close(fd);
 	errno = number;
 	return rc;
@@ -390,11 +428,11 @@ int output_commit(struct output *out, struct error *err)
 	if (out->gzip != NULL && write_gzip(out, NULL, 0, Z_FINISH, err) < 0)
 		return -1;
 	if (out->target != NULL) {
-		if (fsync(out->fd) < 0)
+		if (sync_retrying(out->fd) < 0)
 			return fail_with_errno(out, "can't sync", err);
 		if (publish(out) < 0)
 			return fail_with_errno(out, "can't give the finished file its name", err);
-		if (sync_folder(out) < 0)
+		if (output_sync_folder(out->target) < 0)
 			return fail_with_errno(out, "can't sync its directory", err);
 	}
 	int fd = out->fd;

@@ -50,6 +50,12 @@ int output_open(struct output *out, const char *path, unsigned flags, struct err
  * SIGPIPE's default dies of it before). */
 int output_write(struct output *out, const void *buf, size_t n, struct error *err);
 
+/* Makes room on the disk for a file of `bytes` bytes before the first is written, so that a full
+ * disk shows at once and not in the middle; what is written in place or compressed takes none.
+ * Status 74.
+ */
+int output_reserve(struct output *out, uint64_t bytes, struct error *err);
+
 /* Hands everything taken so far to the kernel (and a reader at the other end of a pipe). */
 int output_flush(struct output *out, struct error *err);
 
@@ -60,5 +66,9 @@ int output_commit(struct output *out, struct error *err);
 /* Releases everything; what was not committed leaves no trace under the final name. Harmless twice,
  * after a failed open, and on a struct of zeros. */
 void output_discard(struct output *out);
+
+/* Makes the names in the path's directory survive a power cut. A directory that may not be read, or
+ * can't be synced at all, is passed over. 0, or -1 with errno. */
+int output_sync_folder(const char *path);
 
 #endif
