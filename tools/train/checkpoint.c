@@ -4,6 +4,7 @@
 #include "base/input.h"
 #include "base/output.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 /* --- the file on the disk -------------------------------------------------------------------- */
 
@@ -49,7 +51,9 @@ static int take_lock(struct checkpoint *checkpoint, struct error *err)
 	int status = -1;
 	if (!name)
 		return error_memory(err, 4096, "the lock's name");
-	checkpoint->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+	do {
+		checkpoint->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+	} while (checkpoint->lock < 0 && errno == EINTR);
 	if (checkpoint->lock < 0)
 		error_errno(err, STATUS_CANT_CREATE, "%s: can't be created", name);
 	else if (fcntl(checkpoint->lock, F_OFD_SETLK, &lock) == 0)
@@ -86,10 +90,12 @@ void checkpoint_close(struct checkpoint *checkpoint)
 
 /* --- options --------------------------------------------------------------------------------- */
 
-/* What may not change in the middle of a run, and its limits, which may. */
+/* What may not change in the middle of a run; its limits, which may; and what may because it made
+ * no difference so far. */
 static const char *const shaping[] = {"hidden", "layers", "dropout", "lr", "clip", "seed",
 	"eval-every", "keep", "patience", "checkpoint-every"};
 static const char *const limits[] = {"epochs", "steps"};
+static const char on_nonfinite[] = "on-nonfinite";
 enum {
 	SHAPING = sizeof shaping / sizeof *shaping,
 	LIMITS = sizeof limits / sizeof *limits,
@@ -111,6 +117,8 @@ static json_t *save_options(const struct options *options)
 	int failed = !saved;
 	for (size_t i = 0; i < SHAPING && !failed; i++)
 		failed = save_option(saved, options, shaping[i]);
+	if (!failed)
+		failed = save_option(saved, options, on_nonfinite);
 	if (!failed && (epochs || !steps))
 		failed = save_option(saved, options, "epochs");
 	if (!failed && steps)
@@ -152,6 +160,9 @@ int checkpoint_options(const struct model_file *file, struct options *options, s
 	for (size_t i = 0; i < SHAPING; i++)
 		if (restore_option(saved, options, shaping[i], err) < 0)
 			return -1;
+	if (!options_given(options, on_nonfinite) &&
+		restore_option(saved, options, on_nonfinite, err) < 0)
+		return -1;
 	if (options_given(options, "epochs") || options_given(options, "steps"))
 		return 0;
 	for (size_t i = 0; i < LIMITS; i++)
@@ -163,23 +174,44 @@ int checkpoint_options(const struct model_file *file, struct options *options, s
 
 /* --- saving ---------------------------------------------------------------------------------- */
 
+/* Of what the ids stand for: the same numbers over another vocabulary are other data. */
+static uint32_t vocab_crc(const struct vocab *vocab)
+{
+	const unsigned char kind[] = {(unsigned char)vocab->unit, (unsigned char)vocab->newlines};
+	uLong crc = crc32_z(0, kind, sizeof kind);
+	for (uint32_t id = 0; id < vocab->size; id++) {
+		uint32_t symbol = htole32(vocab->symbols[id]);
+		crc = crc32_z(crc, (const unsigned char *)&symbol, sizeof symbol);
+	}
+	return (uint32_t)crc;
+}
+
+static json_t *save_data(const struct shards *shards)
+{
+	const struct shards_header *data = &shards->header;
+	char crc[16], symbols[16];
+	snprintf(crc, sizeof crc, "%08" PRIx32, shards->crc);
+	snprintf(symbols, sizeof symbols, "%08" PRIx32, vocab_crc(&data->vocab));
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "crc32", crc, "vocab_crc32", symbols,
+		"rows", (json_int_t)data->rows[SHARDS_TRAIN], "window", (json_int_t)data->window,
+		"batches", (json_int_t)data->batches[SHARDS_TRAIN], "validation",
+		(json_int_t)data->batches[SHARDS_VALIDATION]);
+}
+
 static json_t *save_counters(
 	const struct run *run, const struct options *options, const struct log *log)
 {
-	const struct shards_header *data = &run->shards->header;
-	char data_crc[16], log_crc[16];
+	char log_crc[16];
 	json_t *saved = save_options(options);
 	json_t *best = isfinite(run->best.loss) ? json_pack("{s:f, s:I}", "loss", run->best.loss,
 							  "step", (json_int_t)run->best.step)
 						: json_null();
-	snprintf(data_crc, sizeof data_crc, "%08" PRIx32, run->shards->crc);
 	snprintf(log_crc, sizeof log_crc, "%08" PRIx32, log->crc);
 	/* "o" takes over its argument even when packing fails, and fails for NULL. */
-	return json_pack("{s:o, s:I, s:{s:s, s:I, s:I, s:I}, s:o, s:I, s:{s:I, s:s}}", "options",
-		saved, "step", (json_int_t)run->adam.step, "data", "crc32", data_crc, "rows",
-		(json_int_t)data->rows[SHARDS_TRAIN], "window", (json_int_t)data->window, "batches",
-		(json_int_t)data->batches[SHARDS_TRAIN], "best", best, "stale",
-		(json_int_t)run->stale, "log", "bytes", (json_int_t)log->bytes, "crc32", log_crc);
+	return json_pack("{s:o, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:s}}", "options", saved, "step",
+		(json_int_t)run_steps(run), "skipped", (json_int_t)run->skipped, "data",
+		save_data(run->shards), "best", best, "stale", (json_int_t)run->stale, "log",
+		"bytes", (json_int_t)log->bytes, "crc32", log_crc);
 }
 
 static struct model_tensor *add_tensor(struct model_file *file, const char *prefix,
@@ -288,7 +320,7 @@ int checkpoint_save(struct checkpoint *checkpoint, const struct options *options
 		.has_vocab = true,
 		.vocab = run->vocab,
 		.dropout = run->options->dropout};
-	file.training = run_training(run, run->adam.step, NAN);
+	file.training = run_training(run, run_steps(run), NAN);
 	file.checkpoint = save_counters(run, options, log);
 	if (!file.training || !file.checkpoint) {
 		error_memory(err, 4096, "a checkpoint's metadata");
@@ -299,7 +331,7 @@ int checkpoint_save(struct checkpoint *checkpoint, const struct options *options
 	status = replace(checkpoint, &file, err);
 	if (status == 0) {
 		checkpoint->saved = true;
-		checkpoint->step = run->adam.step;
+		checkpoint->step = run_steps(run);
 	}
 out:
 	for (size_t i = 0; i < file.tensor_count; i++)
@@ -388,32 +420,42 @@ static int restore_crc(const char *text, uint32_t *crc)
 	return strlen(text) == 8 && sscanf(text, "%8" SCNx32, crc) == 1 ? 0 : -1;
 }
 
+/* The data are those that the run began with if they would be described in the same words. */
+static int check_data(const struct shards *shards, const json_t *expected, struct error *err)
+{
+	json_t *found = save_data(shards);
+	bool same = json_equal(found, expected);
+	json_decref(found);
+	if (!found)
+		return error_memory(err, 4096, "the description of the data");
+	if (same)
+		return 0;
+	const char *crc = json_string_value(json_object_get(expected, "crc32"));
+	return error_set(err, STATUS_DATA,
+		"the run began with other data (CRC %s, not %08" PRIx32
+		"): resume it with the same shards, or start a new one with --init",
+		crc ? crc : "missing", shards->crc);
+}
+
 int checkpoint_restore(struct checkpoint *checkpoint, const struct model_file *file,
 	struct run *run, uint64_t *log_bytes, uint32_t *log_crc, struct error *err)
 {
-	const struct shards_header *data = &run->shards->header;
-	json_int_t step, rows, window, batches, stale, bytes;
-	json_t *options, *best;
-	const char *data_crc, *crc;
-	uint32_t expected;
-	if (json_unpack(file->checkpoint,
-		    "{s:o, s:I, s:{s:s, s:I, s:I, s:I !}, s:o, s:I, s:{s:I, s:s !} !}", "options",
-		    &options, "step", &step, "data", "crc32", &data_crc, "rows", &rows, "window",
-		    &window, "batches", &batches, "best", &best, "stale", &stale, "log", "bytes",
-		    &bytes, "crc32", &crc) < 0 ||
-		step < 0 || step > UINT32_MAX || stale < 0 || bytes < 0 ||
-		restore_crc(data_crc, &expected) < 0 || restore_crc(crc, log_crc) < 0)
+	json_int_t step, skipped, stale, bytes;
+	json_t *options, *data, *best;
+	const char *crc;
+	if (json_unpack(file->checkpoint, "{s:o, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:s !} !}",
+		    "options", &options, "step", &step, "skipped", &skipped, "data", &data, "best",
+		    &best, "stale", &stale, "log", "bytes", &bytes, "crc32", &crc) < 0 ||
+		step < 0 || step > UINT32_MAX || skipped < 0 || skipped > step || stale < 0 ||
+		bytes < 0 || restore_crc(crc, log_crc) < 0)
 		return error_set(err, STATUS_DATA, "the checkpoint's counters are not as expected");
-	if (expected != run->shards->crc || rows != data->rows[SHARDS_TRAIN] ||
-		window != data->window || (uint64_t)batches != data->batches[SHARDS_TRAIN])
-		return error_set(err, STATUS_DATA,
-			"the run began with other data (CRC %08" PRIx32 ", not %08" PRIx32
-			"): resume it with the same shards, or start a new one with --init",
-			expected, run->shards->crc);
+	if (check_data(run->shards, data, err) < 0)
+		return -1;
 	*log_bytes = (uint64_t)bytes;
 	run->stale = (uint64_t)stale;
+	run->skipped = (uint64_t)skipped;
 	checkpoint->step = (uint64_t)step;
-	if (restore_moments(file, run, (uint64_t)step, err) < 0 ||
+	if (restore_moments(file, run, (uint64_t)(step - skipped), err) < 0 ||
 		restore_state(file, run, err) < 0)
 		return -1;
 	return restore_best(file, best, run, err);

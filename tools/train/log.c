@@ -1,11 +1,14 @@
 /* log.c: see log.h. */
 #include "tools/train/log.h"
 
+#include "base/output.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,7 +25,9 @@ int log_open(struct log *log, const char *path, struct error *err)
 	if (strcmp(path, "-") == 0)
 		log->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	else
-		log->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+		do {
+			log->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+		} while (log->fd < 0 && errno == EINTR);
 	if (log->fd < 0)
 		return error_errno(
 			err, STATUS_CANT_CREATE, "%s: can't be opened for writing", path);
@@ -74,15 +79,33 @@ static int check(struct log *log, uint64_t bytes, uint32_t expected, struct erro
 	return 0;
 }
 
-int log_begin(struct log *log, uint64_t bytes, uint32_t crc, struct error *err)
+/* Rows that a checkpoint counts on must not vanish with the file's name. */
+static int sync_name(const struct log *log, struct error *err)
+{
+	char *path = realpath(log->path, NULL);
+	int rc = path ? output_sync_folder(path) : -1;
+	if (rc < 0)
+		error_errno(err, STATUS_IO, "%s: can't sync its directory", log->path);
+	free(path);
+	return rc;
+}
+
+int log_begin(struct log *log, bool resumed, uint64_t bytes, uint32_t crc, struct error *err)
 {
 	struct stat st;
 	if (log->fd < 0)
 		return 0;
 	if (fstat(log->fd, &st) < 0)
 		return error_errno(err, STATUS_IO, "%s: stat failed", log->path);
+	if (S_ISREG(st.st_mode) && strcmp(log->path, "-") != 0 && sync_name(log, err) < 0)
+		return -1;
 	if (!S_ISREG(st.st_mode) || st.st_size == 0)
 		return put(log, header, sizeof header - 1, err);
+	if (resumed && bytes == 0)
+		return error_set(err, STATUS_DATA,
+			"%s: is not empty, and the run to be resumed kept no log; give another "
+			"--log",
+			log->path);
 	if (bytes > 0 && check(log, bytes, crc, err) < 0)
 		return -1;
 	if (ftruncate(log->fd, (off_t)bytes) < 0 || lseek(log->fd, 0, SEEK_END) < 0)
@@ -93,24 +116,37 @@ int log_begin(struct log *log, uint64_t bytes, uint32_t crc, struct error *err)
 	return bytes > 0 ? 0 : put(log, header, sizeof header - 1, err);
 }
 
+/* A number, or what stands where there is none. */
+static const char *number(char text[32], const char *format, double x)
+{
+	if (isfinite(x))
+		snprintf(text, 32, format, x);
+	else
+		strcpy(text, "-");
+	return text;
+}
+
 int log_append(struct log *log, const struct log_row *row, struct error *err)
 {
-	char line[512], val_loss[32] = "-";
+	char line[512], loss[32], val_loss[32], lr[32], grad_norm[32];
 	if (log->fd < 0)
 		return 0;
-	if (isfinite(row->val_loss))
-		snprintf(val_loss, sizeof val_loss, "%.6f", row->val_loss);
 	int n = snprintf(line, sizeof line,
-		"%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%.6f\t%s\t%g\t%.6g\t%.0f\t%.3f\n",
-		row->epoch, row->step, row->tokens, row->loss, val_loss, row->lr, row->grad_norm,
-		row->chars_per_s, row->seconds);
+		"%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\t%s\t%s\t%s\t%.0f\t%.3f\n", row->epoch,
+		row->step, row->tokens, number(loss, "%.6f", row->loss),
+		number(val_loss, "%.6f", row->val_loss), number(lr, "%g", row->lr),
+		number(grad_norm, "%.6g", row->grad_norm), row->chars_per_s, row->seconds);
 	return put(log, line, (size_t)n, err);
 }
 
 int log_sync(const struct log *log, struct error *err)
 {
+	int rc = 0;
+	do {
+		rc = log->fd < 0 ? 0 : fdatasync(log->fd);
+	} while (rc < 0 && errno == EINTR);
 	/* EINVAL: a pipe or a terminal, which has no disk. */
-	if (log->fd >= 0 && fdatasync(log->fd) < 0 && errno != EINVAL && errno != EROFS)
+	if (rc < 0 && errno != EINVAL && errno != EROFS)
 		return error_errno(err, STATUS_IO, "%s: sync failed", log->path);
 	return 0;
 }

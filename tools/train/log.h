@@ -10,11 +10,13 @@
 struct log_row {
 	uint64_t epoch, step; /* from 1 */
 	uint64_t tokens;      /* characters trained on so far */
-	double loss;          /* of the step's batch, in nats per character */
-	double val_loss;      /* NAN: not measured after this step */
-	double lr, grad_norm; /* norm: before the clip */
-	double chars_per_s;   /* of this step, validation excluded */
-	double seconds;       /* since this process began to train */
+	/* "-" in the table where they are not finite: */
+	double loss;        /* of the step's batch, in nats per character */
+	double val_loss;    /* NAN: not measured after this step */
+	double lr;          /* NAN: the step made no update */
+	double grad_norm;   /* before the clip */
+	double chars_per_s; /* of this step, validation excluded */
+	double seconds;     /* since this process began to train */
 };
 
 struct log {
@@ -30,8 +32,9 @@ int log_open(struct log *log, const char *path, struct error *err);
 
 /* Begins a new log (bytes 0: what the file held is gone), or continues one whose first `bytes`
  * bytes have that CRC: what a run that was killed wrote after its last checkpoint is cut off. Where
- * the file is empty a new log begins. A file with other contents is refused, 65. */
-int log_begin(struct log *log, uint64_t bytes, uint32_t crc, struct error *err);
+ * the file is empty a new log begins. A file with other contents is refused, 65; so is any when a
+ * run that kept no log is resumed. */
+int log_begin(struct log *log, bool resumed, uint64_t bytes, uint32_t crc, struct error *err);
 
 /* Appends a row, by one write. Status 74. */
 int log_append(struct log *log, const struct log_row *row, struct error *err);

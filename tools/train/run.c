@@ -54,8 +54,6 @@ int run_init(struct run *run, const struct run_options *options, struct shards *
 	size_t validation = data->batches[SHARDS_VALIDATION] ? data->rows[SHARDS_VALIDATION] : 0;
 	size_t most = larger(rows, validation);
 	*run = (struct run){.options = options, .shards = shards, .best.loss = INFINITY};
-	if (data->batches[SHARDS_TRAIN] == 0)
-		return error_set(err, STATUS_DATA, "the shards have no training batches");
 	if (init_vocab(run, from, err) < 0)
 		return -1;
 	if (from && from->params.vocab != run->vocab.size)
@@ -102,6 +100,11 @@ void run_release(struct run *run)
 
 /* --- running --------------------------------------------------------------------------------- */
 
+uint64_t run_steps(const struct run *run)
+{
+	return run->adam.step + run->skipped;
+}
+
 uint64_t run_epoch_steps(const struct run *run)
 {
 	return run->shards->header.batches[SHARDS_TRAIN];
@@ -131,7 +134,7 @@ static int read_batch(struct run *run, enum shards_split split, uint64_t k, stru
 
 int run_step(struct run *run, double *nats, double *norm, struct error *err)
 {
-	uint64_t k = run->adam.step % run_epoch_steps(run);
+	uint64_t k = run_steps(run) % run_epoch_steps(run);
 	if (k == 0)
 		model_state_zero(&run->state);
 	if (read_batch(run, SHARDS_TRAIN, k, err) < 0)
@@ -139,12 +142,17 @@ int run_step(struct run *run, double *nats, double *norm, struct error *err)
 	if (adam_train(&run->adam, &run->state, run->batch, run->shards->header.window, nats, norm,
 		    err) < 0)
 		return -1;
-	if (!isfinite(*nats) || !isfinite(*norm))
+	if (isfinite(*nats) && isfinite(*norm))
+		return 0;
+	if (run->options->on_nonfinite == RUN_NONFINITE_STOP)
 		return error_set(err, STATUS_NUMERIC,
 			"step %" PRIu64
 			": the loss is %g and the gradient's norm %g, expected finite "
 			"numbers; stopped before the update",
-			run->adam.step + 1, *nats, *norm);
+			run_steps(run) + 1, *nats, *norm);
+	/* What is carried on may be as bad as what it led to. */
+	model_state_zero(&run->state);
+	run->skipped++;
 	return 0;
 }
 
@@ -170,7 +178,7 @@ int run_validate(struct run *run, double *nats, struct error *err)
 bool run_evaluation_due(const struct run *run)
 {
 	uint64_t every = run->options->eval_every ? run->options->eval_every : run_epoch_steps(run);
-	return run_has_validation(run) && run->adam.step > 0 && run->adam.step % every == 0;
+	return run_has_validation(run) && run_steps(run) > 0 && run_steps(run) % every == 0;
 }
 
 int run_evaluated(struct run *run, double nats, struct error *err)
@@ -180,7 +188,7 @@ int run_evaluated(struct run *run, double nats, struct error *err)
 		return 0;
 	}
 	run->best.loss = nats;
-	run->best.step = run->adam.step;
+	run->best.step = run_steps(run);
 	run->stale = 0;
 	return run->best.weights ? model_get_weights(&run->model, run->best.weights, err) : 0;
 }
@@ -223,7 +231,7 @@ int run_write(
 		.has_vocab = true,
 		.vocab = run->vocab,
 		.dropout = run->options->dropout};
-	*step = best ? run->best.step : run->adam.step;
+	*step = best ? run->best.step : run_steps(run);
 	file.training = run_training(run, *step, best ? run->best.loss : validation);
 	arena = best ? NULL : calloc(params->total, sizeof *arena);
 	if (!file.training || (!best && !arena)) {

@@ -18,6 +18,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum run_nonfinite {
+	RUN_NONFINITE_STOP,
+	RUN_NONFINITE_SKIP, /* the step makes no update, the next one begins with a zero state */
+};
+
 enum run_keep {
 	RUN_KEEP_BEST, /* the weights with the smallest validation loss */
 	RUN_KEEP_LAST,
@@ -29,8 +34,9 @@ struct run_options {
 	double dropout;
 	double lr, clip;
 	uint64_t seed;
-	uint64_t eval_every; /* steps; 0: at the end of each epoch */
-	unsigned keep;       /* enum run_keep */
+	uint64_t eval_every;   /* steps; 0: at the end of each epoch */
+	unsigned keep;         /* enum run_keep */
+	unsigned on_nonfinite; /* enum run_nonfinite */
 	uint64_t patience; /* evaluations without a better one before the run ends; 0: any number */
 };
 
@@ -40,7 +46,8 @@ struct run {
 	struct vocab vocab;                /* the model's */
 	uint32_t *map; /* the shards' ids to the model's; NULL where they are equal */
 	struct model model;
-	struct adam adam;              /* adam.step: optimizer steps done since initialisation */
+	struct adam adam;              /* adam.step: updates since initialisation */
+	uint64_t skipped;              /* steps since then that made none */
 	struct model_state state;      /* carried through the training part */
 	struct model_state validation; /* through the validation part; no rows without one */
 	uint32_t *batch;               /* (N,T+1) */
@@ -59,13 +66,18 @@ int run_init(struct run *run, const struct run_options *options, struct shards *
 	struct device *device, const struct model_file *from, struct error *err);
 void run_release(struct run *run);
 
+/* Steps done since initialisation, with and without an update: the place in the schedule and in the
+ * data. */
+uint64_t run_steps(const struct run *run);
+
 /* Batches of an epoch, and characters of a batch. */
 uint64_t run_epoch_steps(const struct run *run);
 uint64_t run_batch_characters(const struct run *run);
 bool run_has_validation(const struct run *run);
 
 /* One optimizer step. *nats: the batch's mean loss (dropout on); *norm: the gradient's norm before
- * the clip. Where one of them is not finite nothing is updated: status 70. */
+ * the clip. Where one of them is not finite nothing is updated: status 70, or, if the options say
+ * so, run->skipped counts the step. */
 int run_step(struct run *run, double *nats, double *norm, struct error *err);
 
 /* The mean nats of a character of the validation part, dropout off. The training goes on

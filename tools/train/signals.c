@@ -14,6 +14,14 @@ static void on_stop(int number)
 	stop = number;
 }
 
+/* A broken pipe makes every later write to it fail too, which must not end the process before its
+ * run is saved. */
+static void on_pipe(int number)
+{
+	if (!stop)
+		stop = number;
+}
+
 static void on_save(int number)
 {
 	(void)number;
@@ -35,6 +43,7 @@ void signals_catch(void)
 	heed(SIGINT, on_stop);
 	heed(SIGTERM, on_stop);
 	heed(SIGHUP, on_stop);
+	heed(SIGPIPE, on_pipe);
 	heed(SIGUSR1, on_save);
 }
 

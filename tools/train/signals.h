@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 /* From now on SIGINT, SIGTERM and SIGHUP are taken note of (a second one ends the process at once),
- * and SIGUSR1 too. One that the parent process had ignored (nohup, a background job) stays ignored.
- */
+ * and SIGUSR1 and SIGPIPE too (any number of them). One that the parent process had ignored (nohup,
+ * a background job) stays ignored. */
 void signals_catch(void);
 
 /* The signal that asked the run to stop; 0: none yet. */

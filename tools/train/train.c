@@ -12,7 +12,9 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 struct values {
 	struct tool_common common;
@@ -25,6 +27,7 @@ struct values {
 };
 
 static const char *const keep_choices[] = {"best", "last", NULL};
+static const char *const nonfinite_choices[] = {"stop", "skip", NULL};
 
 #define AT(member) offsetof(struct values, member)
 /* clang-format off */
@@ -59,6 +62,10 @@ static const struct option table[] = {
 	 .help = "the model to be written: the best by validation loss, or the last"},
 	{0, "patience", "N", OPTION_INTEGER, AT(run.patience), "0", .low = 0, .high = UINT32_MAX,
 	 .help = "end the run after N evaluations without a better one (0: never)"},
+	{0, "on-nonfinite", "stop|skip", OPTION_CHOICE, AT(run.on_nonfinite), "stop",
+	 .choices = nonfinite_choices,
+	 .help = "what to do when a loss or gradient is not finite: end the run before the update, "
+		"or drop that update and go on"},
 	{0, "checkpoint", "FILE", OPTION_TEXT, AT(checkpoint), NULL,
 	 .help = "save the run in FILE at each epoch's end and whenever the run ends"},
 	{0, "checkpoint-every", "N", OPTION_INTEGER, AT(checkpoint_every), "0",
@@ -72,6 +79,9 @@ static const struct option table[] = {
 	{0},
 };
 /* clang-format on */
+
+/* Between a checkpoint that couldn't be saved and the next attempt, if none is due before. */
+static const double retry_seconds = 60;
 
 /* Everything that is open while the tool runs. */
 struct train {
@@ -88,6 +98,8 @@ struct train {
 	uint64_t first;  /* the step that it began after */
 	double began;    /* tool_seconds() */
 	double val_loss; /* of the last weights, if they were evaluated, else NAN */
+	double retry_at; /* when a checkpoint that couldn't be saved is tried again; 0: none waits
+			  */
 };
 
 /* --- before ---------------------------------------------------------------------------------- */
@@ -201,6 +213,9 @@ static void describe(const struct train *t)
 	if (!run_has_validation(&t->run) && t->values->run.keep == RUN_KEEP_BEST)
 		tool_note(t->tool,
 			"no validation part to choose the best model by: the last one is kept");
+	if (t->checkpoint.path && !t->values->resume && access(t->checkpoint.target, F_OK) == 0)
+		tool_note(t->tool, "%s exists and will be replaced; --resume would continue it",
+			t->checkpoint.path);
 	if (t->first > 0)
 		tool_note(t->tool, "resumed after step %" PRIu64, t->first);
 }
@@ -236,10 +251,10 @@ static int open_all(struct train *t, const char *path, struct error *err)
 		error_prefix(err, "%s: ", values->resume);
 		goto out;
 	}
-	t->first = t->run.adam.step;
+	t->first = run_steps(&t->run);
 	if (set_last_step(t, err) < 0)
 		goto out;
-	status = log_begin(&t->log, log_bytes, log_crc, err);
+	status = log_begin(&t->log, values->resume, log_bytes, log_crc, err);
 out:
 	model_file_release(&from);
 	return status;
@@ -289,24 +304,29 @@ static void show_progress(const struct train *t, const struct log_row *row)
 		seconds / 3600, (unsigned)(seconds / 60 % 60), (unsigned)(seconds % 60));
 }
 
-/* A save that fails must not end a run of hours: the next one may find room again. */
+/* A save that fails must not end a run of hours: a later one may find room again. */
 static void save_on_the_way(struct train *t)
 {
 	struct error err;
-	if (checkpoint_save(&t->checkpoint, &t->tool->options, &t->run, &t->log, &err) < 0)
-		tool_note(t->tool, "%s; the run goes on without this checkpoint", err.text);
+	t->retry_at = 0;
+	if (checkpoint_save(&t->checkpoint, &t->tool->options, &t->run, &t->log, &err) == 0)
+		return;
+	t->retry_at = tool_seconds() + retry_seconds;
+	tool_note(
+		t->tool, "%s; the run goes on, and the checkpoint is tried again later", err.text);
 }
 
 static bool checkpoint_due(const struct train *t)
 {
-	uint64_t step = t->run.adam.step, every = t->values->checkpoint_every;
+	uint64_t step = run_steps(&t->run), every = t->values->checkpoint_every;
 	bool asked = signals_save();
 	if (!t->checkpoint.path) {
 		if (asked)
 			tool_note(t->tool, "SIGUSR1: there is no --checkpoint to save to");
 		return false;
 	}
-	return asked || step % run_epoch_steps(&t->run) == 0 || (every && step % every == 0);
+	return asked || step % run_epoch_steps(&t->run) == 0 || (every && step % every == 0) ||
+	       (t->retry_at > 0 && tool_seconds() >= t->retry_at);
 }
 
 static int numeric_failure(const struct train *t, struct error *err)
@@ -324,10 +344,18 @@ static int advance(struct train *t, struct error *err)
 	struct run *run = &t->run;
 	struct log_row row = {.lr = t->values->run.lr, .val_loss = NAN};
 	double start = tool_seconds();
+	uint64_t skipped = run->skipped;
 	if (run_step(run, &row.loss, &row.grad_norm, err) < 0)
 		return numeric_failure(t, err);
+	if (run->skipped > skipped) {
+		row.lr = NAN;
+		tool_note(t->tool,
+			"step %" PRIu64 ": the loss is %g and the gradient's norm %g: no update "
+			"(%" PRIu64 " of %" PRIu64 " steps so far made none)",
+			run_steps(run), row.loss, row.grad_norm, run->skipped, run_steps(run));
+	}
 	row.chars_per_s = (double)run_batch_characters(run) / (tool_seconds() - start);
-	row.step = run->adam.step;
+	row.step = run_steps(run);
 	row.epoch = (row.step - 1) / run_epoch_steps(run) + 1;
 	row.tokens = row.step * run_batch_characters(run);
 	bool due = run_evaluation_due(run);
@@ -352,7 +380,7 @@ static int loop(struct train *t, struct error *err)
 {
 	t->began = tool_seconds();
 	t->val_loss = NAN;
-	while (t->run.adam.step < t->last && !run_stale(&t->run) && !signals_stop()) {
+	while (run_steps(&t->run) < t->last && !run_stale(&t->run) && !signals_stop()) {
 		if (advance(t, err) < 0)
 			return -1;
 		if (checkpoint_due(t))
@@ -370,10 +398,11 @@ static int loop(struct train *t, struct error *err)
 static int finish(struct train *t, struct error *err)
 {
 	struct run *run = &t->run;
-	uint64_t step = run->adam.step;
+	uint64_t step = run_steps(run);
+	struct error unsaved = {.status = STATUS_OK};
 	if (t->checkpoint.path && !(t->checkpoint.saved && t->checkpoint.step == step) &&
-		checkpoint_save(&t->checkpoint, &t->tool->options, run, &t->log, err) < 0)
-		return -1;
+		checkpoint_save(&t->checkpoint, &t->tool->options, run, &t->log, &unsaved) < 0)
+		tool_note(t->tool, "%s; the model is written all the same", unsaved.text);
 	if (log_close(&t->log, err) < 0)
 		return -1;
 	if (run->best.weights && step > 0 && !run_evaluation_due(run) && !isfinite(t->val_loss) &&
@@ -384,7 +413,10 @@ static int finish(struct train *t, struct error *err)
 	if (output_commit(&t->out, err) < 0)
 		return -1;
 	tool_detail(t->tool, "wrote the model of step %" PRIu64, step);
-	return 0;
+	if (unsaved.status == STATUS_OK)
+		return 0;
+	return error_set(
+		err, STATUS_IO, "the run's last checkpoint was not saved: %s", unsaved.text);
 }
 
 static int run(struct tool *tool, int argc, char **argv, struct error *err)
@@ -404,8 +436,9 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 	status = finish(&t, err);
 out:
 	tool_progress_end(tool);
+	bool died = signals_stop() && (status == 0 || (t.out.failed && signals_stop() == SIGPIPE));
 	close_all(&t);
-	if (status == 0 && signals_stop())
+	if (died)
 		signals_die(signals_stop());
 	return status;
 }
@@ -413,12 +446,14 @@ out:
 int main(int argc, char **argv)
 {
 	struct values values;
-	return tool_main(&(struct tool){.name = "train",
-				 .synopsis = "[OPTION...] [SHARDS]",
-				 .summary = "Reads shards, trains a character-level LSTM on them, "
-					    "writes the best model.",
-				 .table = table,
-				 .values = &values,
-				 .run = run},
-		argc, argv);
+	struct tool tool = {
+		.name = "train",
+		.synopsis = "[OPTION...] [SHARDS]",
+		.summary = "Reads shards, trains a character-level LSTM on them, writes the best "
+			   "model.",
+		.table = table,
+		.values = &values,
+		.run = run,
+	};
+	return tool_main(&tool, argc, argv);
 }
