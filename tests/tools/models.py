@@ -1,0 +1,127 @@
+"""An independent view of model files, for the tests: reads and writes them as the safetensors format
+has it, and computes their losses straight from the LSTM's equations, in double precision.
+
+    models.py random SEED H L SCALE SYMBOLS > model     weights U(-SCALE, SCALE), no CRC, no unit
+    models.py bare MODEL > model                        the tensors alone, as a PyTorch user saves them
+    models.py permute MODEL > model                     the same model, its symbols in reverse order
+    models.py loss MODEL < text                         mean nats of every character but the first
+    models.py lines MODEL < text                        each line's bits per character, and characters
+    models.py greedy MODEL PRIME N                      the N likeliest characters after PRIME
+    models.py training MODEL                            what the file says about its training
+"""
+import json
+import struct
+import sys
+
+import numpy as np
+
+
+def read(path):
+    with open(path, "rb") as f:
+        data = f.read()
+    (n,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + n])
+    meta = header.pop("__metadata__", {})
+    tensors = {}
+    for name, t in header.items():
+        begin, end = t["data_offsets"]
+        raw = data[8 + n + begin : 8 + n + end]
+        tensors[name] = np.frombuffer(raw, "<f4").reshape(t["shape"])
+    return meta, tensors
+
+
+def write(meta, tensors):
+    header, at, data = {}, 0, b""
+    if meta:
+        header["__metadata__"] = meta
+    for name, value in tensors.items():
+        raw = np.ascontiguousarray(value, "<f4").tobytes()
+        header[name] = {"dtype": "F32", "shape": list(value.shape), "data_offsets": [at, at + len(raw)]}
+        at += len(raw)
+        data += raw
+    text = json.dumps(header).encode()
+    sys.stdout.buffer.write(struct.pack("<Q", len(text)) + text + data)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+class Model:
+    def __init__(self, path):
+        self.meta, tensors = read(path)
+        self.w = {k: v.astype(np.float64) for k, v in tensors.items()}
+        self.symbols = json.loads(self.meta["tokens"])
+        self.ids = {c: i for i, c in enumerate(self.symbols)}
+        self.layers = int(self.meta["n_layers"])
+        self.reset()
+
+    def reset(self):
+        H = int(self.meta["n_hidden"])
+        self.h = np.zeros((self.layers, H))
+        self.c = np.zeros((self.layers, H))
+
+    def feed(self, i):
+        """The log-probabilities of what follows id i."""
+        w = self.w
+        for l in range(self.layers):
+            x = w["lstm.weight_ih_l0"][:, i] if l == 0 else w[f"lstm.weight_ih_l{l}"] @ self.h[l - 1]
+            z = x + w[f"lstm.bias_ih_l{l}"] + w[f"lstm.weight_hh_l{l}"] @ self.h[l] + w[f"lstm.bias_hh_l{l}"]
+            i_, f, g, o = np.split(z, 4)
+            self.c[l] = sigmoid(f) * self.c[l] + sigmoid(i_) * np.tanh(g)
+            self.h[l] = sigmoid(o) * np.tanh(self.c[l])
+        scores = w["fc.weight"] @ self.h[-1] + w["fc.bias"]
+        top = scores.max()
+        return scores - top - np.log(np.exp(scores - top).sum())
+
+    def nats(self, text):
+        """Of every character of text but the first, from state zero."""
+        self.reset()
+        ids = [self.ids[c] for c in text]
+        return [-self.feed(a)[b] for a, b in zip(ids, ids[1:])]
+
+
+def main(command, *args):
+    if command == "random":
+        seed, H, L, scale, symbols = int(args[0]), int(args[1]), int(args[2]), float(args[3]), args[4]
+        random, V, t = np.random.default_rng(seed), len(symbols), {}
+
+        def tensor(name, *shape):
+            t[name] = random.uniform(-scale, scale, shape)
+
+        for l in range(L):
+            tensor(f"lstm.weight_ih_l{l}", 4 * H, H if l else V)
+            tensor(f"lstm.weight_hh_l{l}", 4 * H, H)
+            tensor(f"lstm.bias_ih_l{l}", 4 * H)
+            tensor(f"lstm.bias_hh_l{l}", 4 * H)
+        tensor("fc.weight", V, H)
+        tensor("fc.bias", V)
+        write({"n_hidden": str(H), "n_layers": str(L), "tokens": json.dumps(list(symbols))}, t)
+    elif command == "bare":
+        write({}, read(args[0])[1])
+    elif command == "permute":
+        meta, t = read(args[0])
+        t = dict(t)
+        t["lstm.weight_ih_l0"] = t["lstm.weight_ih_l0"][:, ::-1]
+        t["fc.weight"], t["fc.bias"] = t["fc.weight"][::-1], t["fc.bias"][::-1]
+        keep = {k: meta[k] for k in ("n_hidden", "n_layers")}
+        write({**keep, "tokens": json.dumps(json.loads(meta["tokens"])[::-1])}, t)
+    elif command == "loss":
+        print("%.6f" % np.mean(Model(args[0]).nats(sys.stdin.read())))
+    elif command == "lines":
+        model = Model(args[0])
+        for line in sys.stdin.read().split("\n")[:-1]:
+            nats = model.nats("\n" + line + "\n")
+            print("%.6f\t%d" % (np.mean(nats) / np.log(2), len(nats)))
+    elif command == "greedy":
+        model, text = Model(args[0]), args[1]
+        for c in text[:-1]:
+            model.feed(model.ids[c])
+        for _ in range(int(args[2])):
+            text += model.symbols[int(np.argmax(model.feed(model.ids[text[-1]])))]
+        sys.stdout.write(text)
+    elif command == "training":
+        print(json.dumps(json.loads(read(args[0])[0]["training"]), sort_keys=True))
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,196 @@
+#!/bin/sh
+# train: what it computes with, what it prints, which model it keeps, and what it refuses.
+# That a run stops and goes on as if nothing had happened is resume.t's business.
+# shellcheck source=tests/tools/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+seq 1 700 | sed 's/$/ is a number/' >"$TMP/text"
+tokenize "$TMP/text" >"$TMP/tokens"
+batchify -n 4 -m 10 "$TMP/tokens" >"$TMP/shards"
+batchify -n 4 -m 10 -x 0 "$TMP/tokens" >"$TMP/all.shards"
+epoch=$(sed -n 's/^batches: {train: \([0-9]*\),.*/\1/p;/^\.\.\.$/q' "$TMP/shards")
+cd "$TMP" || exit 1
+
+# train with a network that is trained in no time.
+small() {
+    train -H 8 -d 0.25 "$@"
+}
+# What an independent reader makes of a model.
+models() {
+    "$PYTHON" "$ROOT/tests/tools/models.py" "$@"
+}
+# training MODEL KEY: what a model's metadata say about its training.
+training() {
+    models training "$1" | sed "s/.*\"$2\": \"\{0,1\}\([^,}\"]*\).*/\1/"
+}
+
+# --- the lines and the log -----------------------------------------------------------------------
+
+small --steps 25 --eval-every 10 -l log -o model shards 2>err
+is "$(grep -c '^Epoch: ' err)" 3 "a line at each evaluation, every tenth step, and at the end"
+like "$(cat err)" \
+    '^Epoch: 1/1\.\.\. Step: 10\.\.\. Loss: [0-9]\.[0-9]{4}\.\.\. Val Loss: [0-9]\.[0-9]{4}$' \
+    "the line is the notebooks' own"
+small --steps 25 --print-every 5 -o model shards 2>err
+like "$(cat err)" '^Epoch: 1/1\.\.\. Step: 5\.\.\. Loss: [0-9.]+$' \
+    "without its last field where nothing was validated"
+is "$(grep -c '^Epoch: ' err)" 5 "--print-every chooses which steps get one"
+like "$(cat err)" '^train: network: 2 x 8 LSTM, 21 symbols, 1,757 parameters$' \
+    "the network and its parameters are told first"
+is "$(small -q --steps 25 -o model shards 2>&1)" "" "-q prints nothing"
+small -e 2 -o model shards 2>err
+like "$(tail -n 1 err)" "^Epoch: 2/2\.\.\. Step: $((2 * epoch))\.\.\. .*Val Loss" \
+    "epochs count from 1 and end with an evaluation"
+
+is "$(head -n 1 log)" \
+    "$(printf 'epoch\tstep\ttokens\tloss\tval_loss\tlr\tgrad_norm\tchars_per_s\tseconds')" \
+    "the log has a header line"
+is "$(cut -f 2 log | sed 1d | tr '\n' ' ')" "$(seq -s ' ' 1 25) " "and a row for each step"
+is "$(awk -F '\t' 'NR > 1 && $5 != "-" {print $2}' log | tr '\n' ' ')" "10 20 25 " \
+    "with val_loss where it was measured, after the last step too"
+is "$(awk -F '\t' 'NR == 26 {print $1, $3, $6}' log)" "1 1000 0.001" "epoch, tokens and lr"
+is "$(awk -F '\t' '{print NF}' log | sort -u)" 9 "nine fields each"
+ok "a log may be a device" small -q --steps 3 -l /dev/stderr -o model shards
+is "$(wc -l <err)" 4 "which gets the same rows"
+ok "on a terminal a progress line is shown" on_terminal "$BIN/train" -H 8 --steps 30 -o model shards
+like "$(tr '\r' '\n' <terminal)" \
+    '^step [0-9]+/30  loss [0-9.]+  [0-9,]+ characters/s  [0-9]+:[0-9]{2}:[0-9]{2} left' \
+    "with step, loss, characters per second and the time left"
+
+# --- the numbers ---------------------------------------------------------------------------------
+
+small -q --steps 40 -j 1 -o one shards
+small -q --steps 40 -j 2 -o two shards
+same one two "-j 1 and -j 2 write the same bytes"
+small -q --steps 40 -o - - <shards >two
+same one two "so does standard input to standard output"
+gzip -c shards | small -q --steps 40 -z -o two.gz
+gzip -dc two.gz >two
+same one two "and gzip in and out"
+small -q --steps 40 -s 2 -o two shards
+ok "another seed, another model" sh -c '! cmp -s one two'
+small -q --steps 40 -d 0 -o two shards
+ok "without dropout, another model" sh -c '! cmp -s one two'
+small -q --steps 40 -s 0 -o two shards
+small -q --steps 40 -s 4294967295 -o three shards
+ok "seeds reach from 0 to 4294967295" sh -c '! cmp -s two three'
+small -q -e 3 -l log -o model shards
+ok "the loss falls" awk -F '\t' \
+    'NR == 2 {first = $4} {last = $4} END {exit !(last < first - 0.5)}' log
+models bare one >none
+small -q --steps 40 --clip 0 -o two shards
+models bare two >off
+small -q --steps 40 --clip 1e9 -o two shards
+models bare two >huge
+small -q --steps 40 --clip 0.01 -o two shards
+models bare two >tight
+same off huge "--clip 0 clips as little as a huge norm does"
+ok "a small one clips" sh -c '! cmp -s off tight'
+small -q --steps 0 -o one shards
+is "$(training one steps)" 0 "--steps 0 writes the initial model"
+
+# --- which model is written ----------------------------------------------------------------------
+
+# With this learning rate the loss soon goes up and down.
+small -q -e 2 --eval-every 9 -r 0.3 -l log -o best shards
+least=$(awk -F '\t' 'NR > 1 && $5 != "-" && (best == "" || $5 < best) {best = $5; step = $2}
+    END {print step, best}' log)
+is "$(training best steps) $(printf '%.6f' "$(training best validation_loss)")" "$least" \
+    "the best model by validation loss is written"
+small -q -e 2 --eval-every 9 -r 0.3 --keep last -o last shards
+is "$(training last steps)" "$((2 * epoch))" "the last one with --keep last"
+small -q --steps 20 -r 0.3 --eval-every 9 -l log -o best shards
+is "$(training best steps)" "$(awk -F '\t' 'NR > 1 && $5 != "-" && (b == "" || $5 < b) {b = $5; s = $2}
+    END {print s}' log)" "an evaluation after the last step counts too"
+small --steps 20 -o last all.shards 2>err
+like "$(cat err)" "no validation part.*last" "without validation data a note says that the last is kept"
+is "$(training last steps) $(training last keep)" "20 last" "and it is"
+small -e 50 --eval-every 5 -r 0.5 --patience 3 -l log -o best shards 2>err
+is "$(awk -F '\t' 'NR > 1 && $5 != "-" {n++; if (b == "" || $5 < b) {b = $5; at = n}}
+    END {print n - at, $2 < 50 * '"$epoch"'}' log)" "3 1" \
+    "--patience ends the run after so many evaluations without a better one"
+
+is "$(small --steps 7 -e 1 -q -o m shards && training m steps)" 7 "the first of -e and --steps wins"
+small -q --steps $((2 * epoch)) -e 1 --keep last -o m shards
+is "$(training m steps)" "$epoch" "be it -e"
+small -q --steps $((20 * epoch + 1)) --keep last -H 1 -o m shards
+is "$(training m steps)" $((20 * epoch + 1)) "--steps alone lifts the default of -e"
+
+# --- --init --------------------------------------------------------------------------------------
+
+small -q --steps 0 -s 7 -o seven shards
+small -q --steps 15 -s 7 -d 0 -o straight shards
+train -q --steps 15 -s 7 -d 0 --init seven -o init shards
+same straight init "--init starts from a model's weights, hidden and layers"
+fails 64 "hidden 9 .*seven has --hidden 8" "an option that contradicts them is told" \
+    train -q -H 9 --init seven -o init shards
+models permute seven >reversed
+train -q --steps 15 -d 0 --init reversed -l log -o init shards
+train -q --steps 15 -d 0 --init seven -l straight.log -o straight shards
+ok "symbols in another order are remapped" sh -c '
+    cut -f 1-4 log >a; cut -f 1-4 straight.log | awk -F "\t" "
+        NR == FNR {loss[FNR] = \$4; next}
+        FNR > 1 && (d = loss[FNR] - \$4) * d > 1e-10 {exit 1}" a -'
+printf 'other symbols altogether: %s\n' ABCDEFGHIJKLMNOPQRSTUVWXYZ ABCDEFGH | tokenize |
+    batchify -n 2 -m 4 >other.shards
+fails 65 "symbol|vocabulary" "other symbols are an error" train -q --init seven -o init other.shards
+models bare seven >bare
+train -q --steps 15 -d 0 --init bare -o init shards
+train -q --steps 15 -d 0 --init seven -o straight shards
+same straight init "a bare state_dict takes the data's symbols"
+
+# --- what it refuses -----------------------------------------------------------------------------
+
+for o in '-H 0' '-H x' '-L 0' '-d 1' '-d -0.1' '-d nan' '-e 0' '-r 0' '-r inf' '-s -1' \
+    '-s 4294967296' '-j 0' '--keep worst' '--clip -1' '--steps 1.5' '--patience -2' '--nonsense'; do
+    # shellcheck disable=SC2086
+    fails 64 "^train: " "$o is refused" train $o -o model shards
+done
+fails 64 "second.*expected|not also" "so is a second operand" train -o model shards second
+fails 64 "resume.*init|beginning" "and --init beside --resume" train --init a --resume b -o m shards
+fails 64 "standard output" "and a log where the model goes" train -l - shards
+fails 69 "CUDA|cuda" "there is no GPU: status 69" train -D cuda -o model shards
+fails 66 "missing" "shards that aren't there" train -o model missing
+fails 66 "missing" "an initial model that isn't there" train --init missing -o model shards
+fails 65 "batchify" "a token stream: the message says what to run" train -o model tokens
+fails 65 "model" "a model in the place of shards" train -o model seven
+fails 65 "text|not" "text" train -o model text
+fails 65 "" "nothing" train -o model /dev/null
+head -c 3000 shards >cut
+fails 65 "incomplete" "truncated shards" train -o model cut
+"$PYTHON" -c 'import sys
+d = bytearray(open("shards", "rb").read()); d[len(d) // 2] ^= 4
+sys.stdout.buffer.write(d)' >flipped
+fails 65 "CRC|damaged" "flipped bits" train -o model flipped
+fails 65 "" "shards in the place of an initial model" train --init shards -o model shards
+fails 74 "write|space" "a full device" sh -c 'train -q -H 4 --steps 1 shards >/dev/full'
+fails 74 "write|space" "a full log" train -q -H 4 --steps 1 -l /dev/full -o model shards
+rm -f model
+fails 73 "nowhere" "an output that can't be created" train -o nowhere/model shards
+fails 73 "nowhere" "a log that can't be created" train -l nowhere/log -o model shards
+mkfifo endless
+sleep 60 >endless &
+status 73 "which fails before anything is read" timeout 20 train -o nowhere/model endless
+kill $!
+ok "no model is left behind" test ! -e model
+printf 'train:\n  hiden: 8\n' >bad.yaml
+fails 78 "line 2.*hidden" "an unknown key names its line and the nearest" train -c bad.yaml -o m shards
+printf 'train:\n  hidden: 8\n  dropout: 0.25\n  steps: 40\n' >good.yaml
+train -q -c good.yaml -o three shards
+small -q --steps 40 -o one shards
+same one three "a recipe says the same as options"
+status 64 "a model goes to no terminal" on_terminal "$BIN/train" shards
+like "$(cat terminal)" "train: .*terminal.*-f" "unless it is forced"
+models random 1 8 1 3e38 "0123456789abeimnrsu
+ " >huge
+fails 70 "step 1: .*stopped before the update" "a loss that isn't finite ends the run" \
+    train -q --init huge -o model shards
+
+if needs_anna "the notebooks' network has 3,366,483 parameters"; then
+    tokenize -u "$ANNA" | batchify | train --steps 0 -o anna 2>err
+    like "$(cat err)" "2 x 512 LSTM, 83 symbols, 3,366,483 parameters" \
+        "the notebooks' network has 3,366,483 parameters"
+    like "$(cat err)" "139 training batches of 128 x 100, 15 validation batches" "and 139 batches"
+fi
+
+done_testing
