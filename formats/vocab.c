@@ -134,7 +134,7 @@ const char *vocab_dtype(const struct vocab *vocab)
 }
 
 /* Ids pass through here on their way between any two programs, so their loops have to be vector
- * code. Runs of a fixed length on memory that doesn't overlap get it from gcc -O2, and the
+ * code. gcc -O2 makes it of runs of a fixed length on memory that is known not to overlap; the
  * functions that loop are inlined into a switch, which makes id_bytes a constant within them. */
 enum { RUN = 64 };
 
@@ -310,8 +310,10 @@ static int read_symbol(const struct yaml *y, const struct yaml_node *node, enum 
 	/* The parser has decoded the escapes, so one character is one UTF-8 sequence. */
 	if (node->kind != YAML_SCALAR || node->plain || node->count == 0 ||
 		utf8_decode((const unsigned char *)yaml_text(y, node), node->count, symbol) !=
-			(int)node->count)
-		return yaml_error(y, node, err, "vocab: expected one quoted character an entry");
+			(int)node->count) {
+		yaml_error(y, node, err, "vocab: expected one quoted character an entry");
+		return -1;
+	}
 	return 0;
 }
 
@@ -340,11 +342,11 @@ int vocab_read(struct vocab *vocab, const struct yaml *y, struct error *err)
 	symbols = malloc(list->count * sizeof *symbols);
 	if (!symbols)
 		return error_memory(err, list->count * sizeof *symbols, "a vocabulary");
-	uint32_t *end = symbols;
+	size_t size = 0;
 	for (const struct yaml_node *node = yaml_first(y, list); node; node = yaml_next(y, node))
-		if (read_symbol(y, node, unit, end++, err) < 0)
+		if (read_symbol(y, node, unit, &symbols[size++], err) < 0)
 			goto out;
-	if (vocab_init(vocab, unit, newlines, symbols, list->count, err) < 0)
+	if (vocab_init(vocab, unit, newlines, symbols, size, err) < 0)
 		goto out;
 	if (dtype != dtype_of(vocab)) {
 		yaml_error(y, yaml_get(y, root, "dtype"), err,
