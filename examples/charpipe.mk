@@ -19,11 +19,12 @@ CONFIG  ?= $(wildcard recipe.yaml)
 
 # Options that win over the recipe: TOKENIZE_FLAGS, BATCHIFY_FLAGS, TRAIN_FLAGS, SAMPLE_FLAGS,
 # EVALLOSS_FLAGS.
-tokenize = $(strip tokenize $(CONFIG:%=-c %) $(TOKENIZE_FLAGS))
-batchify = $(strip batchify $(CONFIG:%=-c %) $(BATCHIFY_FLAGS))
-train    = $(strip train $(CONFIG:%=-c %) $(TRAIN_FLAGS))
-sample   = $(strip sample $(CONFIG:%=-c %) $(SAMPLE_FLAGS))
-evalloss = $(strip evalloss $(CONFIG:%=-c %) $(EVALLOSS_FLAGS))
+tokenize = $(call run,tokenize,$(TOKENIZE_FLAGS))
+batchify = $(call run,batchify,$(BATCHIFY_FLAGS))
+train    = $(call run,train,$(TRAIN_FLAGS))
+sample   = $(call run,sample,$(SAMPLE_FLAGS))
+evalloss = $(call run,evalloss,$(EVALLOSS_FLAGS))
+run      = $1$(if $(CONFIG), -c $(CONFIG))$(if $2, $2)
 
 # A file for each tool that holds its options' values. Each recipe has its own.
 options := .charpipe/$(or $(basename $(notdir $(CONFIG))),none)
@@ -56,7 +57,7 @@ checkpoint = $(if $(shell find $*.checkpoint $(1:%=-newer %) 2>/dev/null),--resu
 $(options)/%: FORCE
 	@mkdir -p $(@D)
 	@$($*) --print-config >$@.new
-	@sed -i -e 's/ # [a-z ]*$$//' $(shapeless:%=-e '/^[ \#]*%:/d') $@.new
+	@sed -i -e 's/ # [a-z ]*$$//' $(shapeless:%=-e '/^[ #]*%:/d') $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 shapeless = threads device quiet verbose progress no-progress print-every
 FORCE:
