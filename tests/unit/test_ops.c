@@ -296,10 +296,12 @@ static void a_row_of_a_product_is_the_same_bits_among_any_rows(void **state)
 	for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
 		size_t k = shapes[s][0], n = shapes[s][1];
 		float *all = calloc(ROWS * n, sizeof *all), *some = calloc(ROWS * n, sizeof *some);
-		product_run(
-			&(struct work){.device = devices[0]}, (size_t[]){ROWS, k, n, s % 2}, all);
+		struct work w = {.device = devices[0]};
+		assert_true(all && some);
+		product_run(&w, (size_t[]){ROWS, k, n, s % 2}, all);
+		release(&w);
 		for (size_t rows = 1; rows < ROWS; rows++) {
-			struct work w = {.device = devices[rows % DEVICES]};
+			w.device = devices[rows % DEVICES];
 			product_run(&w, (size_t[]){rows, k, n, s % 2}, some);
 			release(&w);
 			assert_memory_equal(all, some, rows * n * sizeof *all);
