@@ -3,6 +3,7 @@
 # scripts tell the truth; every command that README.md shows works.
 # shellcheck source=tests/tools/lib.sh
 . "$(dirname "$0")/lib.sh"
+unset MAKEFLAGS MFLAGS MAKELEVEL CONFIG TEXT
 
 # A text that is always at hand.
 cat "$ROOT"/lib/nn/*.h "$ROOT"/lib/base/*.h >"$TMP/text"
@@ -33,7 +34,7 @@ EOF
 
 # made [ARGUMENT...]: runs make and prints the programs that it ran.
 made() {
-    MAKEFLAGS='' make --no-print-directory "$@" 2>"$TMP/err" |
+    make --no-print-directory "$@" 2>"$TMP/err" |
         sed -n 's/^\([a-z]*\) .*/\1/p' | grep -v '^make' | tr '\n' ' '
 }
 # recipe KEY VALUE: changes a line of the recipe.
@@ -69,16 +70,16 @@ is "$(made)" "" "once"
 cp a.model undisturbed.model
 rm a.model a.checkpoint
 train -q -c recipe.yaml --steps 10 -l a.log --checkpoint a.checkpoint -o /dev/null a.shards
-MAKEFLAGS='' make a.model >"$TMP/out" 2>&1
+make a.model >"$TMP/out" 2>&1
 like "$(cat "$TMP/out")" "--resume a.checkpoint" "an interrupted run is resumed"
 same a.model undisturbed.model "and ends with the same model"
 is "$(tail -n +2 a.log | wc -l)" 41 "and a whole log"
 recipe hidden 9
-MAKEFLAGS='' make a.model >"$TMP/out" 2>&1
+make a.model >"$TMP/out" 2>&1
 like "$(cat "$TMP/out")" "--checkpoint a.checkpoint" "another run begins anew"
 
 rm a.model
-MAKEFLAGS='' make a.model TRAIN_FLAGS='--steps 1000000 --print-every 1' >/dev/null 2>"$TMP/err" &
+make a.model TRAIN_FLAGS='--steps 1000000 --print-every 1' >/dev/null 2>"$TMP/err" &
 pid=$!
 while kill -0 $pid 2>/dev/null && ! grep -q 'Step: 2[.]' "$TMP/err"; do sleep 0.05; done
 kill -TERM $pid
@@ -91,6 +92,17 @@ cp a.txt b.txt
 is "$(made b.loss)" "tokenize batchify train evalloss " "another text is made by the same rules"
 is "$(made CONFIG= BATCHIFY_FLAGS='-n 2 -m 9' TRAIN_FLAGS='-H 8 --steps 3')" \
     "tokenize batchify train sample evalloss " "a recipe is not needed"
+
+if command -v gnuplot >/dev/null; then
+    made a.loss >/dev/null
+    like "$(make -s plot LOGS='a.log b.log')" "b.log validation" \
+        "make plot draws logs in the terminal"
+    make -s a.png a.svg >/dev/null 2>&1
+    like "$(head -c 8 a.png | od -c)" "P   N   G" "and as PNG"
+    like "$(cat a.svg)" "a.log validation" "and as SVG"
+else
+    skip "make plot draws logs in the terminal" "no gnuplot"
+fi
 
 # --- the examples --------------------------------------------------------------------------------
 
@@ -107,18 +119,21 @@ for example in anna shakespeare nietzsche self; do
     mkdir $example
     cp "$ROOT/examples/$example/Makefile" "$ROOT/examples/$example"/*.yaml $example
     # A small text and a small network in the place of the example's own.
-    ok "examples/$example goes from a text to a sample" env MAKEFLAGS='' make -C $example \
+    ok "examples/$example goes from a text to a sample" make -C $example \
         TEXT="$TMP/text" sources="$TMP/text" BATCHIFY_FLAGS='-n 4 -m 20' \
         TRAIN_FLAGS='--hidden 8 --steps 3'
     is "$(find $example -name '*.sample' -size +1 | wc -l)" 1 "which $example writes and prints"
 done
 for example in anna shakespeare nietzsche; do
-    MAKEFLAGS='' make -s -C $example ids windows network TEXT="$TMP/text" \
+    make -s -C $example ids windows network TEXT="$TMP/text" \
         BATCHIFY_FLAGS='-n 4 -m 20' >out 2>&1
     like "$(cat out)" "^([0-9]+ )+" "$example shows ids"
     like "$(cat out)" "^y$" "and inputs and targets"
     like "$(cat out)" "parameters$" "and the network"
 done
+like "$(make -s -C nietzsche epochs TEXT="$TMP/text" BATCHIFY_FLAGS='-n 4 -m 20' \
+    TRAIN_FLAGS='--hidden 8 --steps 3')" "^Epoch  1  Loss: 4\.[0-9]{5}  Time: " \
+    "nietzsche tells each epoch's mean loss"
 
 cd "$TMP" || exit 1
 tokenize -q text -o text.tokens
@@ -165,7 +180,7 @@ awk '/^```/ { block = /console/; next }
     block && (more || sub(/^\$ /, "")) { print; more = /\\$/ }' "$ROOT/README.md" |
     grep -Ev '^(\./bootstrap|make (demo|check|install|bench))' >commands
 like "$(cat commands)" "^tokenize " "README.md shows commands"
-PATH=$TMP/small:$PATH MAKEFLAGS='' sh -ex commands >"$TMP/out" 2>"$TMP/err"
+PATH=$TMP/small:$PATH sh -ex commands >"$TMP/out" 2>"$TMP/err"
 result "$?" "and all of them work" || diag "$(tail -n 5 "$TMP/err")"
 
 done_testing
