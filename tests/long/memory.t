@@ -1,6 +1,6 @@
 #!/bin/sh
 # Memory doesn't grow with the text: 500 MB through tokenize and batchify stay below 64 MB each.
-# shellcheck source=tests/tools/lib.sh
+# shellcheck source=tests/tools/lib.sh disable=SC2016
 . "$(dirname "$0")/../tools/lib.sh"
 
 sanitized && skip_all "a build with sanitizers"

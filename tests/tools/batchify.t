@@ -1,7 +1,7 @@
 #!/bin/sh
 # batchify: how it splits a text, what it says about it, and what it refuses. That every window is
 # the right one is windows.t's business.
-# shellcheck source=tests/tools/lib.sh
+# shellcheck source=tests/tools/lib.sh disable=SC2016
 . "$(dirname "$0")/lib.sh"
 
 # The header's value of a key, of a stream on standard input.
@@ -48,6 +48,8 @@ is "$(batchify -n 1 -m 1 -x 0.7 "$TMP/1000" | key batches)" \
     "{train: 300, validation: 700, test: 0}" "the split is int(n * (1 - 0.7)), rounded as Python does"
 is "$(batchify -n 1 -m 1 -x 0.9 "$TMP/1000" | key batches)" \
     "{train: 99, validation: 901, test: 0}" "also where that is one less than one thinks"
+is "$(batchify -n 1 -m 1 -x 0.3 --test 0.2 "$TMP/1000" | key batches)" \
+    "{train: 499, validation: 301, test: 200}" "and 1 - 0.3 - 0.2 is not 1 - (0.3 + 0.2)"
 
 batchify -n 4 -m 30 "$TMP/1000" >"$TMP/short" 2>"$TMP/err"
 is "$(key rows <"$TMP/short") $(key batches <"$TMP/short")" \

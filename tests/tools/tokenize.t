@@ -1,6 +1,6 @@
 #!/bin/sh
 # tokenize: what it makes of text, what it refuses, and that nothing is lost on the way back.
-# shellcheck source=tests/tools/lib.sh
+# shellcheck source=tests/tools/lib.sh disable=SC2016
 . "$(dirname "$0")/lib.sh"
 
 # The header's value of a key, of a stream on standard input.

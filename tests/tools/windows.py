@@ -153,6 +153,7 @@ def large_texts(seed):
     plain = np.frombuffer(data, np.uint8)
     for ids, what, flags, options in (
         (many, text.encode(), [], (16, 100, 0.1, 0.0, "row-wrap")),
+        (plain, data, ["-b"], (300, 100, 0.1, 0.1, "row-wrap")),
         (plain, data, ["-b"], (300, 100, 0.1, 0.1, "next")),
         (plain, data, ["-b"], (2, 9_000_000, 0.1, 0.0, "row-wrap")),
     ):

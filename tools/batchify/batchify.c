@@ -145,7 +145,7 @@ static int plan(const struct tool *tool, const char *name, uint64_t n,
 	plan_held_out(
 		tool, SHARDS_VALIDATION, usable(v, &parts[SHARDS_VALIDATION]), v->val, header);
 	plan_held_out(tool, SHARDS_TEST, usable(v, &parts[SHARDS_TEST]), v->test, header);
-	for (int s = 0; s < SHARDS_SPLITS; s++)
+	for (enum shards_split s = 0; s < SHARDS_SPLITS; s++)
 		header->tokens_used += header->batches[s] * header->rows[s] * v->window;
 	header->tokens_dropped = n - header->tokens_used;
 	return 0;
@@ -248,7 +248,7 @@ static int check_options(const struct values *v, size_t id_bytes, struct error *
 
 static void report(const struct tool *tool, const struct shards_header *header)
 {
-	for (int s = 0; s < SHARDS_SPLITS; s++)
+	for (enum shards_split s = 0; s < SHARDS_SPLITS; s++)
 		if (header->batches[s] > 0)
 			tool_detail(tool, "%s: %llu batches of %lu x %lu", shards_split_name(s),
 				(unsigned long long)header->batches[s],
@@ -268,7 +268,7 @@ static int write_shards(const struct tool *tool, const struct shards_header *hea
 		return -1;
 	if (shards_write_header(&writer, &out, header, err) < 0)
 		goto out;
-	for (int s = 0; s < SHARDS_SPLITS; s++) {
+	for (enum shards_split s = 0; s < SHARDS_SPLITS; s++) {
 		struct gather gather = {
 			.spool = spool,
 			.id_bytes = vocab_id_bytes(&header->vocab),
