@@ -158,9 +158,9 @@ fails 65 "cut" "a truncated checkpoint" train --resume cut -o m shards
 # A limit on the size of files does what a full disk does. The checkpoint is the largest file.
 rm -f run*
 ulimit -f "$(($(wc -c <kept) / 512 - 8))"
-status 74 "where the last checkpoint finds no room, status 74" train -H 8 -d 0.25 --steps 10 \
-    --checkpoint run --checkpoint-every 4 -o m shards
+status 74 "where the last checkpoint finds no room, status 74" train -H 8 -d 0.25 \
+    --eval-every 7 --steps 10 --checkpoint run --checkpoint-every 4 -o m shards
 like "$(cat err)" "goes on without this checkpoint" "those on the way only warn"
-ok "and nothing half-written is left" test ! -e run
+ok "and the last one that found room stays" evalloss run shards
 
 done_testing
