@@ -8,6 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Here are the functions themselves. */
+#undef error_set
+#undef error_errno
+#undef error_prefix
+#undef error_memory
+
 enum {
 	RAW_BYTES = 8192 /* a formatted text before escaping: holds the longest path */
 };

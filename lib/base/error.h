@@ -47,4 +47,14 @@ int error_prefix(struct error *err, const char *format, ...) __attribute__((form
 /* "out of memory (SIZE bytes for WHAT)"; returns -1. */
 int error_memory(struct error *err, unsigned long long bytes, const char *what);
 
+/* Lets compilers and analysers see that the result is -1, as git does with its error(). */
+static inline int error_result(void)
+{
+	return -1;
+}
+#define error_set(...) (error_set(__VA_ARGS__), error_result())
+#define error_errno(...) (error_errno(__VA_ARGS__), error_result())
+#define error_prefix(...) (error_prefix(__VA_ARGS__), error_result())
+#define error_memory(...) (error_memory(__VA_ARGS__), error_result())
+
 #endif
