@@ -124,31 +124,50 @@ static int read_vocab(const struct values *v, int files, struct vocab *vocab, st
 			v->vocab);
 	else
 		return 0;
-	vocab_release(vocab);
 	return -1;
 }
 
+/* What --unknown says: TEXT_UNKNOWN_ERROR, TEXT_UNKNOWN_SKIP or a symbol. */
 static int parse_unknown(
-	const char *word, const struct vocab *vocab, uint32_t *unknown, struct error *err)
+	const char *word, enum vocab_unit unit, uint32_t *unknown, struct error *err)
 {
-	if (strcmp(word, "error") == 0 || strcmp(word, "skip") == 0) {
-		*unknown = *word == 'e' ? TEXT_UNKNOWN_ERROR : TEXT_UNKNOWN_SKIP;
-		return 0;
-	}
 	const unsigned char *s = (const unsigned char *)word;
 	size_t n = strlen(word);
-	uint32_t symbol = *s;
-	bool single = n == 1 && vocab->unit == VOCAB_BYTE;
-	if (n > 0 && vocab->unit == VOCAB_CODEPOINT)
-		single = utf8_decode(s, n, &symbol) == (int)n;
-	if (!single)
+	if (strcmp(word, "error") == 0) {
+		*unknown = TEXT_UNKNOWN_ERROR;
+	} else if (strcmp(word, "skip") == 0) {
+		*unknown = TEXT_UNKNOWN_SKIP;
+	} else if (unit == VOCAB_BYTE && n == 1) {
+		*unknown = *s;
+	} else if (unit != VOCAB_CODEPOINT || n == 0 || utf8_decode(s, n, unknown) != (int)n) {
 		return error_set(err, STATUS_USAGE,
 			"--unknown: \"%s\" is neither error nor skip nor a single %s", word,
-			vocab->unit == VOCAB_BYTE ? "byte" : "character");
-	*unknown = vocab_find(vocab, symbol);
-	if (*unknown == VOCAB_NONE)
-		return error_set(err, STATUS_USAGE,
-			"--unknown: \"%s\" itself is not in the vocabulary", word);
+			unit == VOCAB_BYTE ? "byte" : "character");
+	}
+	return 0;
+}
+
+/* Takes over what --vocab and --unknown say. */
+static int settle(const struct values *v, struct text *text, struct vocab *vocab, struct error *err)
+{
+	uint32_t unknown;
+	if (v->vocab != NULL) {
+		if (read_vocab(v, (int)text->count, vocab, err) < 0)
+			return -1;
+		text->unit = vocab->unit;
+		text->newlines = vocab->newlines;
+	}
+	if (parse_unknown(v->unknown, text->unit, &unknown, err) < 0)
+		return -1;
+	if (v->vocab == NULL) /* every character is known */
+		return 0;
+	if (unknown != TEXT_UNKNOWN_ERROR && unknown != TEXT_UNKNOWN_SKIP) {
+		unknown = vocab_find(vocab, unknown);
+		if (unknown == VOCAB_NONE)
+			return error_set(err, STATUS_USAGE,
+				"--unknown: \"%s\" itself is not in the vocabulary", v->unknown);
+	}
+	text->unknown = unknown;
 	return 0;
 }
 
@@ -189,6 +208,21 @@ static int pump(const struct tool *tool, struct text *text, const struct vocab *
 	return (int)n;
 }
 
+/* Writes everything but what output_commit() adds. */
+static int write_tokens(const struct tool *tool, struct text *text, const struct vocab *vocab,
+	struct sink *sink, struct error *err)
+{
+	if (sink->text)
+		return pump(tool, text, vocab, sink, err);
+	if (tokens_write_header(&sink->tokens, &sink->out, vocab, err) < 0)
+		return -1;
+	int rc = pump(tool, text, vocab, sink, err);
+	if (rc == 0)
+		rc = tokens_write_end(&sink->tokens, err);
+	tokens_writer_release(&sink->tokens);
+	return rc;
+}
+
 static int encode(struct tool *tool, int argc, char **argv, struct error *err)
 {
 	const struct values *v = tool->values;
@@ -206,31 +240,17 @@ static int encode(struct tool *tool, int argc, char **argv, struct error *err)
 	struct sink sink = {.text = v->text};
 	int rc = -1;
 
-	if (v->vocab != NULL) {
-		if (read_vocab(v, argc, &vocab, err) < 0)
-			return -1;
-		if (parse_unknown(v->unknown, &vocab, &text.unknown, err) < 0)
-			goto out;
-		text.unit = vocab.unit;
-		text.newlines = vocab.newlines;
-	}
-	if (text_open(&text, err) < 0)
+	if (settle(v, &text, &vocab, err) < 0 || text_open(&text, err) < 0)
 		goto out;
 	if (tool_output(tool, &sink.out, !v->text, err) < 0)
 		goto close_text;
 	if (v->vocab == NULL && text_survey(&text, &vocab, err) < 0)
 		goto close_output;
-	if (!v->text && tokens_write_header(&sink.tokens, &sink.out, &vocab, err) < 0)
-		goto close_output;
-	rc = pump(tool, &text, &vocab, &sink, err);
-	if (rc == 0 && !v->text)
-		rc = tokens_write_end(&sink.tokens, err);
+	rc = write_tokens(tool, &text, &vocab, &sink, err);
 	if (rc == 0)
 		rc = output_commit(&sink.out, err);
 	if (rc == 0)
 		report(tool, &text, &vocab, &sink);
-	if (!v->text)
-		tokens_writer_release(&sink.tokens);
 close_output:
 	output_discard(&sink.out);
 close_text:
