@@ -56,6 +56,7 @@ struct fixture {
 	struct values values;
 	struct options options;
 	struct error err;
+	char tool[5], empty[1]; /* argv's strings are writable */
 	char text[256];
 	char *argv[WORDS_MAX];
 	int argc, operands;
@@ -68,9 +69,11 @@ static int parse(struct fixture *f, const char *line)
 	f->options = (struct options){.tool = "demo", .table = table, .values = &f->values};
 	snprintf(f->text, sizeof f->text, "%s", line);
 	f->argc = 0;
-	f->argv[f->argc++] = "demo";
+	strcpy(f->tool, "demo");
+	f->empty[0] = '\0';
+	f->argv[f->argc++] = f->tool;
 	for (char *word = strtok(f->text, " "); word != NULL; word = strtok(NULL, " "))
-		f->argv[f->argc++] = strcmp(word, "_") == 0 ? "" : word;
+		f->argv[f->argc++] = strcmp(word, "_") == 0 ? f->empty : word;
 	f->argv[f->argc] = NULL;
 	return options_parse(&f->options, f->argc, f->argv, &f->operands, &f->err);
 }
