@@ -237,9 +237,8 @@ static int read_object(
 
 /* Entry i of the list of tokens: a string of one character, or a byte's number. */
 static int read_symbol(
-	const json_t *list, size_t i, enum vocab_unit unit, uint32_t *symbol, struct error *err)
+	const json_t *entry, size_t i, enum vocab_unit unit, uint32_t *symbol, struct error *err)
 {
-	const json_t *entry = json_array_get(list, i);
 	if (unit == VOCAB_BYTE) {
 		if (!json_is_integer(entry) || json_integer_value(entry) < 0 ||
 			json_integer_value(entry) > 255)
@@ -256,14 +255,53 @@ static int read_symbol(
 	return 0;
 }
 
-/* Turns the list of tokens into symbols (size). *unit follows from the first. */
-static int read_symbols(const json_t *list, size_t size, enum vocab_unit *unit, uint32_t *symbols,
-	struct error *err)
+static const char *skip_space(const char *at)
 {
-	*unit = json_is_integer(json_array_get(list, 0)) ? VOCAB_BYTE : VOCAB_CODEPOINT;
-	for (size_t i = 0; i < size; i++)
-		if (read_symbol(list, i, *unit, &symbols[i], err) < 0)
+	return at + strspn(at, " \t\n\r");
+}
+
+/* Turns the list of tokens into symbols (size). *unit follows from the first. The entries are
+ * parsed one at a time, as no container can be among them: a tree of them takes twenty times the
+ * text. */
+static int read_symbols(
+	const char *text, size_t size, enum vocab_unit *unit, uint32_t *symbols, struct error *err)
+{
+	const char *at = skip_space(text), *end = at + strlen(at);
+	size_t count = 0;
+	if (*at != '[')
+		return error_set(err, STATUS_DATA, "metadata tokens: expected a JSON list");
+	at = skip_space(at + 1);
+	while (*at != ']' || count > 0) {
+		json_error_t where = {.position = 0};
+		json_t *entry =
+			*at == '[' || *at == '{'
+				? json_null()
+				: json_loadb(at, (size_t)(end - at),
+					  JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL,
+					  &where);
+		uint32_t ignored;
+		if (!entry)
+			return error_set(err, STATUS_DATA, "metadata tokens: %s", where.text);
+		if (count == 0)
+			*unit = json_is_integer(entry) ? VOCAB_BYTE : VOCAB_CODEPOINT;
+		int rc = read_symbol(
+			entry, count, *unit, count < size ? &symbols[count] : &ignored, err);
+		json_decref(entry);
+		if (rc < 0)
 			return -1;
+		count++;
+		at = skip_space(at + where.position);
+		if (*at != ',')
+			break;
+		at = skip_space(at + 1);
+	}
+	if (*at != ']' || *skip_space(at + 1))
+		return error_set(err, STATUS_DATA,
+			"metadata tokens: expected ',' or the list's end after entry %zu", count);
+	if (count != size)
+		return error_set(err, STATUS_DATA,
+			"metadata tokens: a list of %zu; the tensors have %zu symbols", count,
+			size);
 	return 0;
 }
 
@@ -304,28 +342,13 @@ static int read_vocab(struct model_file *model, const struct safetensors *st, st
 		return 0;
 
 	int rc = -1;
-	uint32_t *symbols = NULL;
-	enum vocab_unit unit;
+	size_t size = model->params.vocab;
+	enum vocab_unit unit = VOCAB_CODEPOINT;
 	enum vocab_newlines newlines;
-	json_error_t where;
-	json_t *list = json_loads(text, JSON_ALLOW_NUL, &where);
-	size_t size = json_array_size(list);
-	if (!list) {
-		error_set(err, STATUS_DATA, "metadata tokens: %s", where.text);
-		goto out;
-	}
-	if (!json_is_array(list) || size != model->params.vocab) {
-		error_set(err, STATUS_DATA,
-			"metadata tokens: a list of %zu; the tensors have %u symbols", size,
-			(unsigned)model->params.vocab);
-		goto out;
-	}
-	symbols = calloc(size, sizeof *symbols);
-	if (!symbols) {
-		error_memory(err, size * sizeof *symbols, "a vocabulary");
-		goto out;
-	}
-	if (read_symbols(list, size, &unit, symbols, err) < 0 ||
+	uint32_t *symbols = calloc(size, sizeof *symbols);
+	if (!symbols)
+		return error_memory(err, size * sizeof *symbols, "a vocabulary");
+	if (read_symbols(text, size, &unit, symbols, err) < 0 ||
 		read_newlines(st, unit, symbols, size, &newlines, err) < 0)
 		goto out;
 	if (vocab_init(&model->vocab, unit, newlines, symbols, size, err) < 0) {
@@ -336,7 +359,6 @@ static int read_vocab(struct model_file *model, const struct safetensors *st, st
 	rc = 0;
 out:
 	free(symbols);
-	json_decref(list);
 	return rc;
 }
 

@@ -24,7 +24,7 @@
 enum {
 	SAFETENSORS_LENGTH_BYTES = 8,               /* the header's length, u64, stands first */
 	SAFETENSORS_HEADER_MAX = 100 * 1000 * 1000, /* of the JSON, as in the reference reader */
-	SAFETENSORS_TENSORS_MAX = 1 << 16,
+	SAFETENSORS_VALUES_MAX = 1 << 16, /* JSON values, punctuation counted: 12 a tensor */
 	SAFETENSORS_DIMS_MAX = 8,
 };
 

@@ -88,6 +88,8 @@ static int add(struct builder *b, const yaml_event_t *event, struct error *err)
 		return bad(b, event->start_mark, err, "tags (!) are not accepted here");
 	if (node.kind != YAML_SCALAR && b->depth == YAML_DEPTH_MAX)
 		return bad(b, event->start_mark, err, "nested too deep");
+	if (y->count == YAML_NODES_MAX)
+		return bad(b, event->start_mark, err, "too many values");
 	struct yaml_node *nodes = grow(y->nodes, &b->node_room, y->count + 1, sizeof *nodes, err);
 	if (!nodes)
 		return -1;

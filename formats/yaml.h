@@ -19,6 +19,7 @@
 
 enum {
 	YAML_BYTES_MAX = 64 << 20, /* of a document */
+	YAML_NODES_MAX = 1200000,  /* all of Unicode, and a little more */
 	YAML_DEPTH_MAX = 8,        /* containers within containers */
 	YAML_KEYS_MAX = 256,       /* of one mapping: finding duplicates takes quadratic time */
 };
