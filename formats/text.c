@@ -16,7 +16,7 @@ enum {
 	BUFFER_BYTES = BLOCK_BYTES + UTF8_MAX, /* a block behind the start of a character */
 };
 
-/* --- where we are ---------------------------------------------------------------------------- */
+/* --- where we are -------------------------------------------------------------------------- */
 
 static uint64_t count_line_feeds(const unsigned char *s, size_t n)
 {
@@ -77,7 +77,7 @@ static int unknown_error(const struct text *t, const struct vocab *vocab, size_t
 		vocab_name(vocab, symbol, name), t->unknown_advice ? t->unknown_advice : "");
 }
 
-/* --- bytes ----------------------------------------------------------------------------------- */
+/* --- bytes --------------------------------------------------------------------------------- */
 
 static int open_next(struct text *t, struct error *err)
 {
@@ -161,7 +161,7 @@ static ssize_t fill(struct text *t, struct error *err)
 	return got;
 }
 
-/* --- characters ------------------------------------------------------------------------------ */
+/* --- characters ---------------------------------------------------------------------------- */
 
 static inline bool continues(unsigned char byte)
 {
@@ -170,8 +170,7 @@ static inline bool continues(unsigned char byte)
 
 /* Decodes the character at *s, of which four bytes can be read, and moves *s behind it; or returns
  * false if it needs care. A surrogate passes: no vocabulary has it. Each length adds a constant to
- * *s: the processor can then guess where the next character begins and needn't wait for this one.
- */
+ * *s: the processor can guess where the next character begins and needn't wait for this one. */
 static inline bool decode_quickly(const unsigned char **s, uint32_t *codepoint)
 {
 	const unsigned char *b = *s;
@@ -236,7 +235,7 @@ static int take_character(struct text *t, uint32_t *symbol, struct error *err)
 	return 1;
 }
 
-/* --- the survey: which characters occur ------------------------------------------------------ */
+/* --- the survey: which characters occur ---------------------------------------------------- */
 
 /* Marks characters from s on until one needs care; returns where that is. */
 static const unsigned char *see(
@@ -347,7 +346,7 @@ out:
 	return rc;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------- */
 
 /* Maps characters from s on to ids until `stop` or one that needs care: not valid, not whole within
  * `end`, or unknown (its entry in the table, VOCAB_NONE, is the one with the highest bit set).
@@ -487,7 +486,7 @@ ssize_t text_read(
 	return to - ids;
 }
 
-/* --- open and close -------------------------------------------------------------------------- */
+/* --- open and close ------------------------------------------------------------------------ */
 
 int text_open(struct text *t, struct error *err)
 {

@@ -70,8 +70,7 @@ static const struct option table[] = {
 	{0},
 };
 
-/* --- the plan: which ids go where --------------------------------------------------------------
- */
+/* --- the plan: which ids go where ---------------------------------------------------------- */
 
 struct part {
 	uint64_t begin, tokens; /* ids of the text */
@@ -151,8 +150,7 @@ static int plan(const struct tool *tool, const char *name, uint64_t n,
 	return 0;
 }
 
-/* --- the ids -----------------------------------------------------------------------------------
- */
+/* --- the ids ------------------------------------------------------------------------------- */
 
 /* Keeps all ids of the stream; their number, or -1. */
 static int64_t spool_ids(struct tokens_reader *reader, struct spool *spool, struct error *err)
@@ -187,6 +185,16 @@ static int gather_row(const struct gather *g, uint64_t row, uint64_t column, uin
 	return wrap ? spool_read(g->spool, first * g->id_bytes, to + bytes, g->id_bytes, err) : 0;
 }
 
+/* The same of every row, `stride` bytes apart. */
+static int gather_rows(const struct gather *g, uint64_t column, uint64_t count,
+	unsigned char *chunk, size_t stride, struct error *err)
+{
+	for (uint64_t row = 0; row < g->rows; row++)
+		if (gather_row(g, row, column, count, chunk + row * stride, err) < 0)
+			return -1;
+	return 0;
+}
+
 static int write_part(const struct tool *tool, struct shards_writer *writer,
 	enum shards_split split, const struct gather *g, struct error *err)
 {
@@ -195,13 +203,13 @@ static int write_part(const struct tool *tool, struct shards_writer *writer,
 	if (batches == 0)
 		return 0;
 
-	/* Chunks of several batches: `stride` ids of each row. A single batch's chunk is the batch.
-	 */
+	/* Chunks of several batches: `stride` bytes of each row, of which one batch takes `piece`.
+	 * A chunk of a single batch is that batch. */
 	uint64_t several = CHUNK_BYTES / (g->rows * window * g->id_bytes);
 	several = several < 1 ? 1 : several > batches ? batches : several;
 	size_t stride = (size_t)(several * window + 1) * g->id_bytes;
-	size_t piece = (size_t)(window + 1) * g->id_bytes; /* of a row in a batch */
-	unsigned char *chunk = malloc(g->rows * stride);
+	size_t piece = (size_t)(window + 1) * g->id_bytes;
+	unsigned char *chunk = calloc(g->rows, stride);
 	unsigned char *batch = several > 1 ? malloc(g->rows * piece) : chunk;
 	int rc = -1;
 	if (chunk == NULL || batch == NULL) {
@@ -211,9 +219,8 @@ static int write_part(const struct tool *tool, struct shards_writer *writer,
 	for (uint64_t k = 0; k < batches; k++) {
 		uint64_t at = k % several, left = batches - k;
 		uint64_t count = (left < several ? left : several) * window + 1;
-		for (uint64_t row = 0; row < g->rows && at == 0; row++)
-			if (gather_row(g, row, k * window, count, chunk + row * stride, err) < 0)
-				goto out;
+		if (at == 0 && gather_rows(g, k * window, count, chunk, stride, err) < 0)
+			goto out;
 		for (uint64_t row = 0; row < g->rows && several > 1; row++)
 			memcpy(batch + row * piece,
 				chunk + row * stride + at * window * g->id_bytes, piece);
@@ -230,8 +237,7 @@ out:
 	return rc;
 }
 
-/* --- the program -------------------------------------------------------------------------------
- */
+/* --- the program --------------------------------------------------------------------------- */
 
 static int check_options(const struct values *v, size_t id_bytes, struct error *err)
 {

@@ -66,8 +66,7 @@ static const struct option table[] = {
 	{0},
 };
 
-/* --- ids out: a token stream or lines of text --------------------------------------------------
- */
+/* --- ids out: a token stream or lines of text ---------------------------------------------- */
 
 struct sink {
 	struct output out;
@@ -104,8 +103,7 @@ static int sink_put(struct sink *sink, const uint32_t *ids, size_t n, struct err
 			  : tokens_write(&sink->tokens, ids, n, err);
 }
 
-/* --- text to ids -------------------------------------------------------------------------------
- */
+/* --- text to ids --------------------------------------------------------------------------- */
 
 /* The vocabulary of --vocab, with which the other options have to agree. */
 static int read_vocab(const struct values *v, int files, struct vocab *vocab, struct error *err)
@@ -260,8 +258,7 @@ out:
 	return rc;
 }
 
-/* --- ids to text -------------------------------------------------------------------------------
- */
+/* --- ids to text --------------------------------------------------------------------------- */
 
 static int decode_file(const char *path, struct output *out, struct error *err)
 {
