@@ -151,7 +151,7 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(test_obj) $(B)/libcharpipe.a
 
 .PHONY: check check-unit check-long
 check: ## every test but the long ones
-check: all $(unit_programs)
+check: all $(unit_programs) $(replays) $(corpus)
 	@$(test_env) $(PROVE) -e '' $(unit_programs) $(scripts)
 
 check-unit: ## the unit tests alone
@@ -159,7 +159,7 @@ check-unit: $(unit_programs)
 	@$(test_env) $(PROVE) -e '' $(unit_programs)
 
 check-long: ## the long tests too
-check-long: all $(unit_programs)
+check-long: all $(unit_programs) $(replays) $(corpus)
 	@$(test_env) $(PROVE) -e '' $(unit_programs) $(scripts) $(long_scripts)
 
 # A build of its own for each sanitizer; threads only where there are any.
@@ -174,6 +174,8 @@ sanitize-threads:
 	@$(MAKE) --no-print-directory SANITIZE=thread CFLAGS='-O1 -g' B=$(B)/tsan \
 		bin=$(B)/tsan/bin unit_tests='$(threaded_tests)' check-unit
 
+include tests/fuzz/fuzz.mk
+
 # --- CUDA ---------------------------------------------------------------------------------------
 
 NVCC       = nvcc
@@ -186,8 +188,8 @@ pic_flags  = $(filter-out -fPIE,$(all_flags)) -fPIC -fvisibility=hidden
 nvcc_flags = -std=c++17 -O3 -lineinfo -fmad=false -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC \
              -I. -Ilib $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) \
              $(foreach a,$(lastword $(CUDA_ARCHS)),-gencode arch=compute_$a,code=compute_$a)
-cuda_libs  = -L$(cuda_home)/lib64 -Wl,-rpath,$(cuda_home)/lib64 -lcublas -lcudart_static -ldl -lrt \
-             -lm -pthread
+cuda_libs  = -L$(cuda_home)/lib64 -Wl,-rpath,$(cuda_home)/lib64 -lcublas -lcudart_static -lstdc++ -ldl \
+             -lrt -lm -pthread
 
 .PHONY: cuda check-cuda bench-cuda gpu
 cuda: ## the plug-in for NVIDIA GPUs too, where nvcc is

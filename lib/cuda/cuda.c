@@ -569,8 +569,11 @@ struct device *cuda_open(bool tf32, struct error *err)
 		cuda_error(err, error, "starting it");
 		goto fail;
 	}
-	if (!(cuda->workspace = cuda_alloc(&cuda->device, WORKSPACE, err)) ||
-		!(cuda->parts = cuda_alloc(&cuda->device, SUM_PARTS * sizeof(double), err)) ||
+	if ((error = cudaMalloc(&cuda->workspace, WORKSPACE)) != cudaSuccess) {
+		cuda_error(err, error, "32 MiB for cuBLAS");
+		goto fail;
+	}
+	if (!(cuda->parts = cuda_alloc(&cuda->device, SUM_PARTS * sizeof(double), err)) ||
 		!(cuda->varying = cuda_alloc(&cuda->device, sizeof(struct varying), err)) ||
 		open_blas(cuda, err) < 0)
 		goto fail;

@@ -6,6 +6,7 @@
 #include "cublas_v2.h"
 #include "cuda_runtime.h"
 
+#include <algorithm>
 #include <cblas.h>
 #include <cstdio>
 #include <cstdlib>
@@ -52,6 +53,7 @@ enum : size_t {
 	PAGE = 4096,
 	ALIGNMENT = 64,
 	MEMORY = size_t(1) << 30, /* bytes that this GPU has */
+	FILLED = 1 << 20,         /* bytes of fresh memory that are made NaN, for speed */
 	STACK = 128 << 10,        /* of a thread that waits at a barrier */
 };
 static const unsigned char WATCHED = 0xa5; /* what fills the bytes behind a piece */
@@ -287,7 +289,7 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
 	/* Its end is at the guard page. */
 	char *const begin = piece.map + piece.mapped - PAGE - std::max(used, size_t(ALIGNMENT));
 	mprotect(piece.map + PAGE, piece.mapped - 2 * PAGE, PROT_READ | PROT_WRITE);
-	memset(begin, 0xff, bytes);
+	memset(begin, 0xff, std::min(bytes, size_t(FILLED)));
 	memset(begin + bytes, WATCHED, used - bytes);
 	mprotect(piece.map + PAGE, piece.mapped - 2 * PAGE, PROT_NONE);
 	gpu.pieces[begin] = piece;
@@ -458,9 +460,72 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
-/* A context that takes threads one after the other, until one of them waits at a barrier. */
+/* A place where a computation goes on, with a stack of its own. swapcontext() would do, but it asks
+ * the kernel for the signal mask each time, and blocks change contexts by the million. */
+#if defined __x86_64__
+struct context {
+	void *top; /* of the stack while it is put aside: registers, then where to go on */
+};
+
+extern "C" void emulation_switch(void **top, void *other);
+asm(R"(
+	.text
+	.type emulation_switch, @function
+emulation_switch:
+	push %rbp
+	push %rbx
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	mov %rsp, (%rdi)
+	mov %rsi, %rsp
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %rbx
+	pop %rbp
+	ret
+	.size emulation_switch, . - emulation_switch
+	.section .note.GNU-stack, "", @progbits
+	.text
+)");
+
+static void make(context *c, char *stack, size_t size, void (*function)())
+{
+	void **const top = reinterpret_cast<void **>(stack + size) - 8;
+	memset(top, 0, 8 * sizeof *top);
+	top[6] = reinterpret_cast<void *>(function);
+	c->top = top;
+}
+
+static void change(context *from, context *to)
+{
+	emulation_switch(&from->top, to->top);
+}
+#else
+struct context {
+	ucontext_t place;
+};
+
+static void make(context *c, char *stack, size_t size, void (*function)())
+{
+	getcontext(&c->place);
+	c->place.uc_stack.ss_sp = stack;
+	c->place.uc_stack.ss_size = size;
+	makecontext(&c->place, function, 0);
+}
+
+static void change(context *from, context *to)
+{
+	swapcontext(&from->place, &to->place);
+}
+#endif
+
+/* A context that takes threads one after the other until one of them waits at a barrier. */
 struct fiber {
-	ucontext_t context;
+	context place;
 	std::unique_ptr<char[]> stack;
 	dim3 thread; /* whom it has */
 	int line;    /* of the barrier where that waits */
@@ -474,43 +539,42 @@ static struct {
 	std::vector<std::unique_ptr<fiber>> fibers;
 	size_t used; /* of them, by this block */
 	fiber *current;
-	ucontext_t scheduler;
+	context scheduler;
+	const void *scheduler_stack; /* for ASan */
+	size_t scheduler_size;
 	bool any;   /* what __syncthreads_or() will find at the barrier ahead */
 	bool found; /* and what it found at the last one */
 } block;
 
+/* ASan is told which stack is the current one. */
+static void leave_for([[maybe_unused]] const void *stack, [[maybe_unused]] size_t size)
+{
 #ifdef WITH_ASAN
-static struct {
-	void *fake;
-	const void *bottom;
-	size_t size;
-} scheduler_stack;
+	__sanitizer_start_switch_fiber(nullptr, stack, size);
 #endif
+}
+
+static void arrive([[maybe_unused]] const void **stack, [[maybe_unused]] size_t *size)
+{
+#ifdef WITH_ASAN
+	__sanitizer_finish_switch_fiber(nullptr, stack, size);
+#endif
+}
 
 static void to_scheduler(fiber *f)
 {
-#ifdef WITH_ASAN
-	void *fake = nullptr;
-	__sanitizer_start_switch_fiber(
-		f->done ? nullptr : &fake, scheduler_stack.bottom, scheduler_stack.size);
-#endif
-	swapcontext(&f->context, &block.scheduler);
-#ifdef WITH_ASAN
-	__sanitizer_finish_switch_fiber(fake, nullptr, nullptr);
-#endif
+	leave_for(block.scheduler_stack, block.scheduler_size);
+	change(&f->place, &block.scheduler);
+	arrive(nullptr, nullptr);
 }
 
 static void to_fiber(fiber *f)
 {
 	block.current = f;
 	threadIdx = f->thread;
-#ifdef WITH_ASAN
-	__sanitizer_start_switch_fiber(&scheduler_stack.fake, f->stack.get(), STACK);
-#endif
-	swapcontext(&block.scheduler, &f->context);
-#ifdef WITH_ASAN
-	__sanitizer_finish_switch_fiber(scheduler_stack.fake, nullptr, nullptr);
-#endif
+	leave_for(f->stack.get(), STACK);
+	change(&block.scheduler, &f->place);
+	arrive(nullptr, nullptr);
 }
 
 static dim3 place(unsigned i, dim3 size)
@@ -521,18 +585,18 @@ static dim3 place(unsigned i, dim3 size)
 static void fiber_main()
 {
 	fiber *const f = block.current;
-#ifdef WITH_ASAN
-	__sanitizer_finish_switch_fiber(nullptr, &scheduler_stack.bottom, &scheduler_stack.size);
-#endif
-	while (block.next < block.count) {
-		const unsigned i = block.next++;
-		threadIdx = f->thread =
-			place(gpu.reverse ? block.count - 1 - i : i, blockDim);
-		(*block.thread)();
-		block.finished++;
+	arrive(&block.scheduler_stack, &block.scheduler_size);
+	for (;;) {
+		while (block.next < block.count) {
+			const unsigned i = block.next++;
+			threadIdx = f->thread =
+				place(gpu.reverse ? block.count - 1 - i : i, blockDim);
+			(*block.thread)();
+			block.finished++;
+		}
+		f->done = true;
+		to_scheduler(f);
 	}
-	f->done = true;
-	to_scheduler(f);
 }
 
 bool emulation_barrier(int line, bool value)
@@ -544,20 +608,18 @@ bool emulation_barrier(int line, bool value)
 	return block.found;
 }
 
-static fiber *new_fiber()
+/* Makes one more fiber take threads. */
+static void next_fiber()
 {
 	if (block.used == block.fibers.size()) {
 		block.fibers.push_back(std::make_unique<fiber>());
-		block.fibers.back()->stack = std::make_unique<char[]>(STACK);
+		fiber *const f = block.fibers.back().get();
+		f->stack = std::make_unique<char[]>(STACK);
+		make(&f->place, f->stack.get(), STACK, fiber_main);
 	}
 	fiber *const f = block.fibers[block.used++].get();
-	getcontext(&f->context);
-	f->context.uc_stack.ss_sp = f->stack.get();
-	f->context.uc_stack.ss_size = STACK;
-	f->context.uc_link = nullptr;
 	f->done = false;
-	makecontext(&f->context, fiber_main, 0);
-	return f;
+	to_fiber(f);
 }
 
 /* All threads that wait must be at one barrier, and no other may have left. */
@@ -576,7 +638,7 @@ static void run_block(const work &thread)
 	block.used = 0;
 	block.any = false;
 	while (block.next < block.count)
-		to_fiber(new_fiber());
+		next_fiber();
 	if (block.fibers[block.used - 1]->done)
 		block.used--;
 	while (block.used > 0) {
