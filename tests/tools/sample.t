@@ -128,7 +128,7 @@ while True:
     n += len(piece.decode())
 assert n == 2000, n'
 is "$(sample -q -n 100 utf8.model | wc -m | tr -d ' ')" 100 "-n counts characters, not bytes"
-is "$(sample -n 3 -p "$(printf 'a\303\251')" utf8.model | head -c 3)" "$(printf 'a\303\251')" \
+is "$(sample -q -n 3 -p "$(printf 'a\303\251')" utf8.model | head -c 3)" "$(printf 'a\303\251')" \
     "a prime of several bytes a character is printed as it is"
 sample -s 1 -n 5 utf8.model >a 2>err
 like "$(cat err)" "knows no newline.*'a'.*-p" "a model without a newline begins after its first symbol"
