@@ -1,0 +1,75 @@
+#!/usr/bin/python3
+"""Writes the seed corpora of the fuzz targets from the golden files, a folder for each target.
+
+    tests/fuzz/seeds.py FOLDER
+
+For the targets that take every CRC to be 0 the files' CRCs are set to 0."""
+import glob, gzip, os, struct, sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def golden(pattern):
+    for path in sorted(glob.glob(os.path.join(ROOT, "tests", "golden", pattern))):
+        with open(path, "rb") as f:
+            yield os.path.basename(path), f.read()
+
+
+def stream_without_crcs(file):
+    """As far as the file can be followed."""
+    file = bytearray(file)
+    crc = file.find(b" crc=", 0, 64)
+    if crc > 0:
+        file[crc + 5:crc + 13] = b"0" * 8
+    try:
+        at = int(file[file.index(b"header=", 0, 64) + 7:][:8])
+    except ValueError:
+        return file
+    while len(file) - at >= 32:
+        size, = struct.unpack_from("<Q", file, at + 8)
+        file[at + 24:at + 32] = bytes(8)
+        if file[at:at + 4] == b"ENDS" and len(file) - at >= 56:
+            file[at + 48:at + 52] = bytes(4)
+        at += (32 + size + 63) // 64 * 64
+    return file
+
+
+def model_without_crc(file):
+    key = b'{"__metadata__":{"crc32":"'
+    return file[:34] + b"0" * 8 + file[42:] if file[8:34] == key else file
+
+
+def write(folder, name, data):
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), "wb") as f:
+        f.write(data)
+
+
+def main(to):
+    for kind in "tokens", "shards":
+        for name, file in golden(f"streams/*.{kind}"):
+            write(f"{to}/{kind}", name, file)
+            write(f"{to}/{kind}-nocrc", name, stream_without_crcs(file))
+    for name, file in list(golden("model/*.safetensors")) + list(golden("model/invalid/*")):
+        write(f"{to}/model", name, file)
+        write(f"{to}/model-nocrc", name, model_without_crc(file))
+    for name, file in golden("streams/h*.tokens"):
+        write(f"{to}/gzip", name, gzip.compress(file, mtime=0))
+        write(f"{to}/gzip", "two-" + name, gzip.compress(file[:99], mtime=0) + gzip.compress(file[99:], 0, mtime=0))
+        write(f"{to}/gzip", "cut-" + name, gzip.compress(file, mtime=0)[:-9])
+        write(f"{to}/gzip", "plain-" + name, file)
+    config = b"# a comment\nbatchify:\n  rows: 100\n  val: 0.25\n  gzip: true\n" \
+             b"  output: \"a\\tb\"\n  targets: row-wrap\ntrain:\n  hidden: 3\n"
+    write(f"{to}/config", "valid", config)
+    for i, bad in enumerate([b"rows: 1e3", b"rows: {a: [b, c]}", b"gzip: yes", b"output: !!str x",
+                             b"output: &a x\n  targets: *a", b"rows: 1\n  rows: 2", b"outptu: x",
+                             b"output: |\n    x\n    y", b"output: 'it''s'", b"val: .5", b"? rows\n  : 7"]):
+        write(f"{to}/config", f"other-{i}", b"batchify:\n  " + bad + b"\n")
+    texts = [b"plain\r\nASCII\rtext\n", "é\u0416\u20ac\U0001f600 mixed ".encode() * 9,
+             b"\xff\xc3\xa9\xc3", b"\xed\xa0\x80\xf4\x90\x80\x80\xe0\x80\x80", b"", b"\xf0\x9f\x98"]
+    for i, text in enumerate(texts):
+        for way in range(32):
+            write(f"{to}/text", f"{i}-{way}", text + bytes([way]))
+
+
+main(*sys.argv[1:])
