@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Times PyTorch at the notebooks' own work, to compare with: one training step of 2 x 512 units on 128 x 100
-characters, and one character of sampling (top-k 5), for each number of threads.
+"""Times PyTorch at the notebooks' own work, to compare with: one training step of 2 x 512 units on
+128 x 100 characters, and one character of sampling (top-k 5), for each number of threads.
 
     python3 torch_step.py [SECONDS]            (needs torch and numpy; SECONDS to measure each, 20)
 
-Both loops do what the notebooks' do: the one-hot input is made by numpy for each batch and each character, training
-clips and steps Adam, sampling takes its k best to numpy to draw. Prints TSV: the best and the median time of a
-repetition, in milliseconds.
+Both loops do what the notebooks' do: the one-hot input is made by numpy for each batch and each
+character, training clips and steps Adam, sampling takes its k best to numpy to draw. Prints TSV:
+the best and the median time of a repetition, in milliseconds.
 """
 import os
 import statistics
@@ -21,6 +21,7 @@ VOCAB, HIDDEN, LAYERS, ROWS, WINDOW, TOP_K = 83, 512, 2, 128, 100, 5
 
 
 class CharRNN(nn.Module):
+
     def __init__(self):
         super().__init__()
         self.lstm = nn.LSTM(VOCAB, HIDDEN, LAYERS, dropout=0.5, batch_first=True)
@@ -94,8 +95,10 @@ def main():
         torch.set_num_threads(threads)
         for name, work in ("training step", training), ("sampled character", sampling):
             times = measure(work(CharRNN()), seconds)
-            print(f"{name}\t{threads}\t{len(times)}\t{min(times):.3f}\t{statistics.median(times):.3f}"
-                  f"\t{torch.__version__}", flush=True)
+            print(
+                f"{name}\t{threads}\t{len(times)}\t{min(times):.3f}\t{statistics.median(times):.3f}"
+                f"\t{torch.__version__}",
+                flush=True)
 
 
 main()

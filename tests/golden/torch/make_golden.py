@@ -3,13 +3,13 @@
 
     python3 make_golden.py [FOLDER]            (needs torch and numpy; the tests need neither)
 
-It trains a small character-level LSTM as the notebooks do it: one-hot input, nn.LSTM, a linear output layer,
-cross-entropy, the state carried from batch to batch without its history, the norm clipped, Adam. Dropout is 0, since
-no two libraries draw the same masks. Weights are drawn here with numpy, so that nothing depends on PyTorch's
-generator.
+It trains a small character-level LSTM as the notebooks do it: one-hot input, nn.LSTM, a linear
+output layer, cross-entropy, the state carried from batch to batch without its history, the norm
+clipped, Adam. Dropout is 0, since no two libraries draw the same masks. Weights are drawn here
+with numpy, so that nothing depends on PyTorch's generator.
 
-NAME.f32 is little-endian float32 numbers (ids and dimensions too); NAME.txt names its parts in their order, one a
-line: the name, a tab, how many numbers. Lines that begin with # are remarks.
+NAME.f32 is little-endian float32 numbers (ids and dimensions too); NAME.txt names its parts in
+their order, one a line: the name, a tab, how many numbers. Lines that begin with # are remarks.
 """
 import sys
 
@@ -27,6 +27,7 @@ STEPS = 10
 
 
 class CharRNN(nn.Module):
+
     def __init__(self, vocab, hidden, layers):
         super().__init__()
         self.vocab = vocab
@@ -77,7 +78,8 @@ def golden(vocab, hidden, layers, rows, window, lr, clip):
                 yield "gradient." + name, p.grad.clone()
         norms.append(float(nn.utils.clip_grad_norm_(net.parameters(), clip)))
         if step == 0:
-            yield "clipped.norm", np.sqrt(sum(float((p.grad.double()**2).sum()) for p in net.parameters()))
+            yield "clipped.norm", np.sqrt(
+                sum(float((p.grad.double()**2).sum()) for p in net.parameters()))
         losses.append(loss.item())
         optimizer.step()
     yield "losses", losses
@@ -93,7 +95,9 @@ def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else sys.path[0]
     for name, *shape in MODELS:
         with open(f"{folder}/{name}.txt", "w") as index, open(f"{folder}/{name}.f32", "wb") as data:
-            index.write(f"# made by make_golden.py with PyTorch {torch.__version__}, numpy {np.__version__}\n")
+            index.write(
+                f"# made by make_golden.py with PyTorch {torch.__version__}, numpy {np.__version__}\n"
+            )
             for part, numbers in golden(*shape):
                 if isinstance(numbers, torch.Tensor):
                     numbers = numbers.detach().numpy()
