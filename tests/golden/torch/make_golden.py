@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
-# name, V, H, L, N, T, learning rate, clip: once with a clip that acts in every step, once with the notebooks' own
-# learning rate and clip, which never acts on so small a model
+# name, V, H, L, N, T, learning rate, clip: once with a clip that acts in every step, once with
+# the notebooks' own learning rate and clip, which never acts on so small a model
 MODELS = [
     ("h13", 11, 13, 2, 3, 7, 0.01, 0.05),
     ("h16", 11, 16, 2, 3, 7, 0.001, 5.0),
@@ -95,9 +95,8 @@ def main():
     folder = sys.argv[1] if len(sys.argv) > 1 else sys.path[0]
     for name, *shape in MODELS:
         with open(f"{folder}/{name}.txt", "w") as index, open(f"{folder}/{name}.f32", "wb") as data:
-            index.write(
-                f"# made by make_golden.py with PyTorch {torch.__version__}, numpy {np.__version__}\n"
-            )
+            index.write(f"# made by make_golden.py with PyTorch {torch.__version__}, "
+                        f"numpy {np.__version__}\n")
             for part, numbers in golden(*shape):
                 if isinstance(numbers, torch.Tensor):
                     numbers = numbers.detach().numpy()
