@@ -67,7 +67,7 @@ language  = -std=gnu11 -ffp-contract=off -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
 pkg_flags = $(shell $(PKG_CONFIG) --cflags $(LIBS) cmocka 2>/dev/null)
 pkg_libs := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null)
 all_flags := $(language) $(pkg_flags) $(warnings) $(hardening) $(CFLAGS)
-libraries = $(pkg_libs) -lm -pthread
+libraries = $(pkg_libs) -lm -ldl -pthread
 
 COMPILE = @mkdir -p $(@D) && echo "CC $@" && $(CC) $(all_flags) -MMD -MP
 LINK    = @mkdir -p $(@D) && echo "LD $@" && $(CC) $(hardening) $(CFLAGS) $(link_flags) $(LDFLAGS)
@@ -323,6 +323,7 @@ format: ## the C sources as clang-format wants them
 # --- installation -------------------------------------------------------------------------------
 
 bindir = $(DESTDIR)$(PREFIX)/bin
+plugindir = $(DESTDIR)$(PREFIX)/lib/charpipe
 mandir = $(DESTDIR)$(PREFIX)/share/man
 
 .PHONY: install uninstall clean help
@@ -330,14 +331,17 @@ install: ## programs and man pages, below $(DESTDIR)$(PREFIX)
 install: all
 	install -d $(bindir) $(mandir)/man1 $(mandir)/man7
 	install -m 755 $(TOOLS:%=$(bin)/%) $(bindir)
+	if [ -e $(plugin) ]; then install -d $(plugindir) && install $(plugin) $(plugindir); fi
 	install -m 644 $(TOOLS:%=$(B)/man/%.1) $(mandir)/man1
 	install -m 644 tools/charpipe.7 $(mandir)/man7
 
 uninstall: ## removes what install has put there
 	rm -f $(TOOLS:%=$(bindir)/%) $(TOOLS:%=$(mandir)/man1/%.1) $(mandir)/man7/charpipe.7
+	rm -f $(plugindir)/$(notdir $(plugin))
+	@rmdir $(plugindir) 2>/dev/null || true
 
 clean: ## removes what was built
-	rm -rf $(B) $(TOOLS:%=$(bin)/%)
+	rm -rf $(B) $(TOOLS:%=$(bin)/%) $(plugin)
 	@rmdir $(bin) 2>/dev/null || true
 
 help: ## this list

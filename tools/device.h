@@ -1,4 +1,4 @@
-/* device.h: -j and -D of the tools that compute. */
+/* device.h: -j, -D and --tf32 of the tools that compute. */
 #ifndef DEVICE_H
 #define DEVICE_H
 
@@ -7,6 +7,7 @@
 #include "nn/ops.h"
 #include "tools/tool.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum device_kind {
@@ -18,6 +19,7 @@ enum device_kind {
 struct device_options {
 	uint64_t threads; /* 0: all that this process may use */
 	unsigned device;  /* enum device_kind */
+	bool tf32;
 };
 
 extern const char *const device_choices[];
@@ -30,7 +32,9 @@ extern const char *const device_choices[];
 	 .help = "threads to compute with (default: one for each core that it may use)"}, \
 	{.letter = 'D', .name = "device", .argument = "auto|cpu|cuda", .type = OPTION_CHOICE, \
 	 .offset = offsetof(values, device.device), .initial = "auto", .choices = device_choices, \
-	 .help = "what to compute on; auto is a GPU where there is one"}
+	 .help = "what to compute on; auto is a GPU where there is one"}, \
+	{.name = "tf32", .type = OPTION_FLAG, .offset = offsetof(values, device.tf32), \
+	 .help = "let a GPU round the factors of products to TF32 (10 bits): faster, less exact"}
 /* clang-format on */
 
 /* Opens the device asked for and describes it with -v. `auto` is the CPU where there is no other.

@@ -9,6 +9,13 @@
 #include "cpu/cpu.h"
 #endif
 
+/* How many devices, each with another number of threads, are to have the same bits. */
+#ifdef TEST_CUDA
+enum { DEVICES_FOR_TEST = 2 };
+#else
+enum { DEVICES_FOR_TEST = 4 };
+#endif
+
 /* NULL on failure. `threads` is for the CPU. */
 static inline struct device *device_for_test(unsigned threads, struct error *err)
 {

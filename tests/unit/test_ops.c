@@ -20,8 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEVICES = 4, DIMENSIONS = 5, OWNED = 32 };
-static const unsigned threads[DEVICES] = {1, 2, 3, 5};
+enum { DEVICES = DEVICES_FOR_TEST, DIMENSIONS = 5, OWNED = 32 };
+static const unsigned threads[] = {1, 2, 3, 5};
 
 static int open_devices(void **state)
 {
