@@ -376,12 +376,14 @@ out:
 int main(int argc, char **argv)
 {
 	struct values values;
-	return tool_main(&(struct tool){.name = "evalloss",
-				 .synopsis = "[OPTION...] MODEL [FILE...]",
-				 .summary = "Reads a model and shards, a token stream or text; "
-					    "writes the loss: a table.",
-				 .table = table,
-				 .values = &values,
-				 .run = run},
-		argc, argv);
+	struct tool tool = {
+		.name = "evalloss",
+		.synopsis = "[OPTION...] MODEL [FILE...]",
+		.summary = "Reads a model and shards, a token stream or text; writes the loss: a "
+			   "table.",
+		.table = table,
+		.values = &values,
+		.run = run,
+	};
+	return tool_main(&tool, argc, argv);
 }

@@ -441,12 +441,14 @@ out:
 int main(int argc, char **argv)
 {
 	struct values values;
-	return tool_main(&(struct tool){.name = "sample",
-				 .synopsis = "[OPTION...] [MODEL]",
-				 .summary = "Reads a model, writes text that it draws from it, one "
-					    "character at a time.",
-				 .table = table,
-				 .values = &values,
-				 .run = run},
-		argc, argv);
+	struct tool tool = {
+		.name = "sample",
+		.synopsis = "[OPTION...] [MODEL]",
+		.summary = "Reads a model, writes text that it draws from it, one character at a "
+			   "time.",
+		.table = table,
+		.values = &values,
+		.run = run,
+	};
+	return tool_main(&tool, argc, argv);
 }
