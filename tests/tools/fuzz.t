@@ -1,6 +1,8 @@
 #!/bin/sh
 # Every seed of the fuzz targets, and every input that ever crashed one, goes through the parsers
 # without a crash: `make fuzz` looks for more.
+#
+# shellcheck disable=SC2086 # a folder that may be missing
 # shellcheck source=tests/tools/lib.sh
 . "$(dirname "$0")/lib.sh"
 
