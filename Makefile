@@ -16,7 +16,7 @@ PYTHON   = /usr/bin/python3
 PROVE    = prove -j2
 
 VERSION  = 0.1.0
-TOOLS    = tokenize batchify train sample evalloss
+TOOLS    = tokenize batchify train sample evalloss inspect
 LIBS     = openblas zlib yaml-0.1 jansson
 
 # What `make` alone makes, whatever stands first below.
@@ -222,7 +222,8 @@ emulation_asan = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omi
 emulation_obj  = lib/cuda/cuda.o lib/cuda/kernels.o tests/cuda/emulation/emulation.o
 cuda_tests     = $(filter tests/unit/test_ops tests/unit/test_model tests/unit/test_adam, \
                  $(unit_tests:%=tests/unit/test_%)) tests/cuda/test_cuda
-emulated       = $(cuda_tests:%=$(B)/emulated/%) $(B)/emulated/tests/cuda/test_emulation
+emulated       = $(cuda_tests:%=$(B)/emulated/%) $(B)/emulated/tests/cuda/test_failures \
+                 $(B)/emulated/tests/cuda/test_emulation
 emulated_plugin = $(B)/emulated-plugin/charpipe-cuda.so
 
 # $(call emulate,FOLDER,FLAGS)

@@ -19,6 +19,7 @@ static const struct option tools[] = {
 	{.name = "train", .help = ""},
 	{.name = "sample", .help = ""},
 	{.name = "evalloss", .help = ""},
+	{.name = "inspect", .help = ""},
 	{0},
 };
 

@@ -335,19 +335,45 @@ bool yaml_visible(uint32_t codepoint)
 	return true;
 }
 
-void yaml_write_symbol(FILE *f, uint32_t codepoint)
+/* A code point between double quotes. */
+static void write_character(FILE *f, uint32_t codepoint)
 {
 	unsigned char text[UTF8_MAX];
 	if (codepoint == '"' || codepoint == '\\')
-		fprintf(f, "\"\\%c\"", (int)codepoint);
+		fprintf(f, "\\%c", (int)codepoint);
 	else if (codepoint == '\t' || codepoint == '\n' || codepoint == '\r')
-		fprintf(f, "\"\\%c\"", "tn  r"[codepoint - '\t']);
+		fprintf(f, "\\%c", "tn  r"[codepoint - '\t']);
 	else if (yaml_visible(codepoint))
-		fprintf(f, "\"%.*s\"", utf8_encode(codepoint, text), (const char *)text);
+		fprintf(f, "%.*s", utf8_encode(codepoint, text), (const char *)text);
 	else if (codepoint < 0x100)
-		fprintf(f, "\"\\x%02x\"", (unsigned)codepoint);
+		fprintf(f, "\\x%02x", (unsigned)codepoint);
 	else if (codepoint < 0x10000)
-		fprintf(f, "\"\\u%04x\"", (unsigned)codepoint);
+		fprintf(f, "\\u%04x", (unsigned)codepoint);
 	else
-		fprintf(f, "\"\\U%08x\"", (unsigned)codepoint);
+		fprintf(f, "\\U%08x", (unsigned)codepoint);
+}
+
+void yaml_write_symbol(FILE *f, uint32_t codepoint)
+{
+	fputc('"', f);
+	write_character(f, codepoint);
+	fputc('"', f);
+}
+
+void yaml_write_text(FILE *f, const char *text, size_t bytes)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	fputc('"', f);
+	while (bytes > 0) {
+		uint32_t codepoint;
+		int n = utf8_decode(s, bytes, &codepoint);
+		if (n <= 0) {
+			codepoint = 0xFFFD;
+			n = n < 0 ? -n : (int)bytes;
+		}
+		write_character(f, codepoint);
+		s += n;
+		bytes -= (size_t)n;
+	}
+	fputc('"', f);
 }

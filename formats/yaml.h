@@ -91,4 +91,7 @@ bool yaml_visible(uint32_t codepoint);
 /* Writes a code point as a double-quoted scalar, in the shortest escape unless it is visible. */
 void yaml_write_symbol(FILE *f, uint32_t codepoint);
 
+/* The same with a text of any bytes: what is no UTF-8 becomes U+FFFD. */
+void yaml_write_text(FILE *f, const char *text, size_t bytes);
+
 #endif
