@@ -13,7 +13,7 @@ enum {
 	TILE = 32,          /* columns of a block of column_sums, and its rows at a time */
 	PER_THREAD = 8,     /* ids that one thread of scatter_add looks at */
 	CHUNK = THREADS * PER_THREAD,
-	ROW_THREADS = 128,  /* of a block that has one row of logits */
+	ROW_THREADS = 64,   /* of a block that has one row of logits */
 	SUM_SHARE = 16,     /* numbers that a thread sums at least */
 	PHILOX_LANES = 16,  /* neighbouring units that one word of each of so many blocks masks */
 	PHILOX_GROUP = 64,  /* units that so many blocks mask */
