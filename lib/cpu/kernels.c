@@ -167,7 +167,7 @@ static void lstm_backward(size_t rows, size_t H, size_t first, size_t last, floa
 static void dropout(
 	size_t H, const struct dropout *d, uint32_t row, uint32_t t, const float *x, float *y)
 {
-	const uint32_t threshold = (uint32_t)ldexp(d->p, 32);
+	const uint32_t threshold = (uint32_t)fmin(ceil(ldexp(d->p, 32)), UINT32_MAX);
 	const vf scale = vset((float)(1 / (1 - d->p)));
 	vu lane;
 	for (uint32_t j = 0; j < VL; j++)
