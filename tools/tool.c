@@ -97,6 +97,15 @@ void tool_note(const struct tool *tool, const char *format, ...)
 	va_end(args);
 }
 
+void tool_warning(const struct tool *tool, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	print_format(tool, tool->name, format, args);
+	va_end(args);
+}
+
 void tool_detail(const struct tool *tool, const char *format, ...)
 {
 	va_list args;

@@ -105,6 +105,10 @@ void tool_note(const struct tool *tool, const char *format, ...)
 void tool_detail(const struct tool *tool, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Something that went wrong and doesn't end the run: with -q too. */
+void tool_warning(const struct tool *tool, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* A line on stderr as it is, without prefix (train's own lines); not with -q. */
 void tool_line(const struct tool *tool, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

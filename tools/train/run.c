@@ -19,8 +19,6 @@ static int init_vocab(struct run *run, const struct model_file *from, struct err
 	if (vocab_copy(&run->vocab, &from->vocab, err) < 0)
 		return -1;
 	run->vocab.newlines = data->newlines;
-	if (vocab_equal(&run->vocab, data))
-		return 0;
 	run->map = calloc(data->size, sizeof *run->map);
 	if (!run->map)
 		return error_memory(err, data->size * sizeof *run->map, "the map of symbols");

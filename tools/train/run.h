@@ -44,7 +44,7 @@ struct run {
 	const struct run_options *options; /* not owned */
 	struct shards *shards;             /* not owned */
 	struct vocab vocab;                /* the model's */
-	uint32_t *map; /* the shards' ids to the model's; NULL where they are equal */
+	uint32_t *map; /* the shards' ids to the model's, where that had its own; owned */
 	struct model model;
 	struct adam adam;              /* adam.step: updates since initialisation */
 	uint64_t skipped;              /* steps since then that made none */

@@ -312,7 +312,7 @@ static void save_on_the_way(struct train *t)
 	if (checkpoint_save(&t->checkpoint, &t->tool->options, &t->run, &t->log, &err) == 0)
 		return;
 	t->retry_at = tool_seconds() + retry_seconds;
-	tool_note(
+	tool_warning(
 		t->tool, "%s; the run goes on, and the checkpoint is tried again later", err.text);
 }
 
@@ -402,7 +402,7 @@ static int finish(struct train *t, struct error *err)
 	struct error unsaved = {.status = STATUS_OK};
 	if (t->checkpoint.path && !(t->checkpoint.saved && t->checkpoint.step == step) &&
 		checkpoint_save(&t->checkpoint, &t->tool->options, run, &t->log, &unsaved) < 0)
-		tool_note(t->tool, "%s; the model is written all the same", unsaved.text);
+		tool_warning(t->tool, "%s; the model is written all the same", unsaved.text);
 	if (log_close(&t->log, err) < 0)
 		return -1;
 	if (run->best.weights && step > 0 && !run_evaluation_due(run) && !isfinite(t->val_loss) &&
