@@ -9,14 +9,14 @@
 #include <cuda_runtime.h>
 
 enum {
-	THREADS = 256,      /* of a block that goes over elements or columns */
-	TILE = 32,          /* columns of a block of column_sums, and its rows at a time */
-	PER_THREAD = 8,     /* ids that one thread of scatter_add looks at */
+	THREADS = 256,  /* of a block that goes over elements or columns */
+	TILE = 32,      /* columns of a block of column_sums, and its rows at a time */
+	PER_THREAD = 8, /* ids that one thread of scatter_add looks at */
 	CHUNK = THREADS * PER_THREAD,
-	ROW_THREADS = 64,   /* of a block that has one row of logits */
-	SUM_SHARE = 16,     /* numbers that a thread sums at least */
-	PHILOX_LANES = 16,  /* neighbouring units that one word of each of so many blocks masks */
-	PHILOX_GROUP = 64,  /* units that so many blocks mask */
+	ROW_THREADS = 64,  /* of a block that has one row of logits */
+	SUM_SHARE = 16,    /* numbers that a thread sums at least */
+	PHILOX_LANES = 16, /* neighbouring units that one word of each of so many blocks masks */
+	PHILOX_GROUP = 64, /* units that so many blocks mask */
 };
 
 /* --- launching -------------------------------------------------------------------------------- */
@@ -78,8 +78,8 @@ cudaError_t launch_vary(cudaStream_t stream, struct varying values, struct varyi
 /* --- rows and columns ------------------------------------------------------------------------- */
 
 /* A block has one row. */
-static __global__ void gather(size_t n, const float *table, const uint32_t *ids,
-	const float *bias1, const float *bias2, float *y)
+static __global__ void gather(size_t n, const float *table, const uint32_t *ids, const float *bias1,
+	const float *bias2, float *y)
 {
 	const size_t row = blockIdx.x;
 	const float *const from = table ? table + ids[row] * n : nullptr;
@@ -92,7 +92,8 @@ static __global__ void gather(size_t n, const float *table, const uint32_t *ids,
 cudaError_t launch_gather(cudaStream_t stream, size_t rows, size_t n, const float *table,
 	const uint32_t *ids, const float *bias1, const float *bias2, float *y)
 {
-	return launch(stream, gather, blocks_of(rows), dim3(THREADS), n, table, ids, bias1, bias2, y);
+	return launch(
+		stream, gather, blocks_of(rows), dim3(THREADS), n, table, ids, bias1, bias2, y);
 }
 
 /* A block has one symbol and THREADS columns. It lists, chunk by chunk, the rows that show the
@@ -143,7 +144,8 @@ static __global__ void scatter_add(
 cudaError_t launch_scatter_add(cudaStream_t stream, size_t rows, size_t n, size_t vocab,
 	const float *x, const uint32_t *ids, float *table)
 {
-	const dim3 grid(static_cast<unsigned>(vocab), static_cast<unsigned>(quotient_up(n, THREADS)));
+	const dim3 grid(
+		static_cast<unsigned>(vocab), static_cast<unsigned>(quotient_up(n, THREADS)));
 	return launch(stream, scatter_add, grid, dim3(THREADS), rows, n, x, ids, table);
 }
 
@@ -171,8 +173,8 @@ static __global__ void column_sums(size_t rows, size_t n, const float *x, float 
 cudaError_t launch_column_sums(
 	cudaStream_t stream, size_t rows, size_t n, const float *x, float *sum)
 {
-	return launch(stream, column_sums, blocks_of(quotient_up(n, TILE)), dim3(TILE, TILE), rows, n,
-		x, sum);
+	return launch(stream, column_sums, blocks_of(quotient_up(n, TILE)), dim3(TILE, TILE), rows,
+		n, x, sum);
 }
 
 /* --- gates ------------------------------------------------------------------------------------ */
@@ -201,8 +203,8 @@ static __global__ void lstm_forward(
 cudaError_t launch_lstm_forward(cudaStream_t stream, size_t N, size_t H, float *gates,
 	const float *c_old, float *c, float *h)
 {
-	return launch(stream, lstm_forward, blocks_of(quotient_up(N * H, THREADS)), dim3(THREADS), N,
-		H, gates, c_old, c, h);
+	return launch(stream, lstm_forward, blocks_of(quotient_up(N * H, THREADS)), dim3(THREADS),
+		N, H, gates, c_old, c, h);
 }
 
 static __global__ void lstm_backward(size_t N, size_t H, bool last, float *gates,
@@ -226,8 +228,8 @@ static __global__ void lstm_backward(size_t N, size_t H, bool last, float *gates
 cudaError_t launch_lstm_backward(cudaStream_t stream, size_t N, size_t H, bool last, float *gates,
 	const float *c_old, const float *c, const float *dh, const float *dh_next, float *dc)
 {
-	return launch(stream, lstm_backward, blocks_of(quotient_up(N * H, THREADS)), dim3(THREADS), N,
-		H, last, gates, c_old, c, dh, dh_next, dc);
+	return launch(stream, lstm_backward, blocks_of(quotient_up(N * H, THREADS)), dim3(THREADS),
+		N, H, last, gates, c_old, c, dh, dh_next, dc);
 }
 
 /* --- dropout ---------------------------------------------------------------------------------- */
@@ -255,8 +257,9 @@ static __global__ void dropout(size_t T, size_t N, size_t H, size_t first_row, s
 	const size_t at = element(), row = at / blocks, block = at % blocks;
 	if (row >= T * N)
 		return;
-	uint32_t word[4] = {static_cast<uint32_t>(block), static_cast<uint32_t>(first_row + row % N),
-		static_cast<uint32_t>(row / N), varying->step};
+	uint32_t word[4] = {static_cast<uint32_t>(block),
+		static_cast<uint32_t>(first_row + row % N), static_cast<uint32_t>(row / N),
+		varying->step};
 	philox(word, k0, k1);
 	size_t u = block / PHILOX_LANES * PHILOX_GROUP + block % PHILOX_LANES;
 	for (int w = 0; w < 4 && u < H; w++, u += PHILOX_LANES) {
@@ -271,8 +274,8 @@ cudaError_t launch_dropout(cudaStream_t stream, size_t T, size_t N, size_t H, si
 {
 	const size_t blocks = quotient_up(H, PHILOX_GROUP) * PHILOX_LANES;
 	return launch(stream, dropout, blocks_of(quotient_up(T * N * blocks, THREADS)),
-		dim3(THREADS), T, N, H, first_row, blocks, key[0], key[1], threshold, scale, varying,
-		x, y);
+		dim3(THREADS), T, N, H, first_row, blocks, key[0], key[1], threshold, scale,
+		varying, x, y);
 }
 
 /* --- loss ------------------------------------------------------------------------------------- */
@@ -357,14 +360,14 @@ static __global__ void sum_join(size_t count, const double *parts, double *total
 		*total += sum;
 }
 
-cudaError_t launch_sum(cudaStream_t stream, size_t n, bool squares, const float *x, double *parts,
-	double *total)
+cudaError_t launch_sum(
+	cudaStream_t stream, size_t n, bool squares, const float *x, double *parts, double *total)
 {
 	size_t count = quotient_up(n, THREADS * SUM_SHARE);
 	if (count > SUM_PARTS)
 		count = SUM_PARTS;
-	const cudaError_t error = launch(
-		stream, sum_part, blocks_of(count), dim3(THREADS), n, squares, x, parts);
+	const cudaError_t error =
+		launch(stream, sum_part, blocks_of(count), dim3(THREADS), n, squares, x, parts);
 	if (error != cudaSuccess)
 		return error;
 	return launch(stream, sum_join, dim3(1), dim3(THREADS), count, parts, total);

@@ -23,7 +23,9 @@ using std::isnan;
 
 struct dim3 {
 	unsigned x, y, z;
-	constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+	constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_)
+	{
+	}
 };
 
 extern dim3 threadIdx, blockIdx, blockDim, gridDim;
@@ -56,10 +58,9 @@ cudaError_t cudaLaunchKernelEx(
 	const cudaLaunchConfig_t *config, void (*kernel)(Parameters...), Arguments &&...arguments)
 {
 	(emulation_check_value<Parameters>(arguments), ...);
-	return emulation_launch(config,
-		[kernel, values = std::tuple<Parameters...>(arguments...)] {
-			std::apply(kernel, values);
-		});
+	return emulation_launch(config, [kernel, values = std::tuple<Parameters...>(arguments...)] {
+		std::apply(kernel, values);
+	});
 }
 
 #endif

@@ -56,7 +56,7 @@ enum : size_t {
 	FILLED = 1 << 20,         /* bytes of fresh memory that are made NaN, for speed */
 	STACK = 128 << 10,        /* of a thread that waits at a barrier */
 };
-static const unsigned char WATCHED = 0xa5; /* what fills the bytes behind a piece */
+static const unsigned char WATCHED = 0xff; /* fills the bytes around a piece: no number */
 
 /* All that the emulation knows. */
 static struct {
@@ -237,12 +237,23 @@ static void protect(int how)
 		mprotect(p.second.map + PAGE, p.second.mapped - 2 * PAGE, how);
 }
 
+static bool watched(const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (static_cast<unsigned char>(p[i]) != WATCHED)
+			return false;
+	return true;
+}
+
 static void check_watched()
 {
-	for (const auto &p : gpu.pieces)
-		for (size_t i = p.second.bytes; i < up(p.second.bytes, ALIGNMENT); i++)
-			if (static_cast<unsigned char>(p.first[i]) != WATCHED)
-				punish("something was written behind the end of device memory");
+	for (const auto &p : gpu.pieces) {
+		const size_t used = up(p.second.bytes, ALIGNMENT);
+		const bool room = p.first - p.second.map > static_cast<ptrdiff_t>(PAGE);
+		if (!watched(p.first + p.second.bytes, used - p.second.bytes) ||
+			(room && !watched(p.first - ALIGNMENT, ALIGNMENT)))
+			punish("a kernel has written beside a piece of device memory");
+	}
 }
 
 /* Whether a stream records; calls that a graph can't hold spoil that. */
@@ -289,6 +300,8 @@ cudaError_t cudaMalloc(void **p, size_t bytes)
 	/* Its end is at the guard page. */
 	char *const begin = piece.map + piece.mapped - PAGE - std::max(used, size_t(ALIGNMENT));
 	mprotect(piece.map + PAGE, piece.mapped - 2 * PAGE, PROT_READ | PROT_WRITE);
+	if (begin - piece.map > static_cast<ptrdiff_t>(PAGE))
+		memset(begin - ALIGNMENT, WATCHED, ALIGNMENT);
 	memset(begin, 0xff, std::min(bytes, size_t(FILLED)));
 	memset(begin + bytes, WATCHED, used - bytes);
 	mprotect(piece.map + PAGE, piece.mapped - 2 * PAGE, PROT_NONE);

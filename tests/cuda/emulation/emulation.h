@@ -2,7 +2,7 @@
  * a GPU is merciless but silent:
  *
  * - Device memory can be touched by kernels and copies alone; the host that does gets SIGSEGV.
- *   Around each piece are guard pages, and what lies between its end and the next page is watched.
+ *   Around each piece are guard pages, and what lies between it and them is watched.
  *   Fresh memory is full of NaN.
  * - Everything queued runs as late as it may, when its stream is waited for: who doesn't wait reads
  *   old data. A copy reads the host's memory then, too.
@@ -26,11 +26,11 @@ extern "C" {
 enum emulation_call {
 	EMULATION_ALLOC,
 	EMULATION_FREE,
-	EMULATION_LAUNCH,       /* of a kernel, by itself; its limits are looked at */
-	EMULATION_COPY,         /* and memset */
+	EMULATION_LAUNCH, /* of a kernel, by itself; its limits are looked at */
+	EMULATION_COPY,   /* and memset */
 	EMULATION_SYNC,
 	EMULATION_BLAS,
-	EMULATION_CAPTURE,      /* the beginning of one */
+	EMULATION_CAPTURE, /* the beginning of one */
 	EMULATION_INSTANTIATE,
 	EMULATION_GRAPH_LAUNCH, /* of a graph that was captured */
 	EMULATION_CALLS
@@ -43,7 +43,8 @@ unsigned long emulation_count(enum emulation_call call);
  * cuBLAS), once. 0 takes that back. */
 void emulation_fail(enum emulation_call call, unsigned long nth, int error);
 
-/* From the next wait on every call fails, as when the GPU fell off the bus; false brings it back. */
+/* From the next wait on every call fails, as when the GPU fell off the bus; false brings it back.
+ */
 void emulation_lose(bool lost);
 
 /* Which GPU there is: the errors of cudaGetDeviceCount, or an age. The environment variable
