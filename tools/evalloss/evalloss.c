@@ -94,24 +94,23 @@ static int write_score(struct evalloss *e, const char *file, const char *split, 
 
 /* --- shards ---------------------------------------------------------------------------------- */
 
-/* Ids of a stream to ids of the model; NULL in *map where they are the same. */
-static int make_map(
-	const struct evalloss *e, const struct vocab *from, uint32_t **map, struct error *err)
+/* What the ids of a stream are in the model; owned by the caller. NULL with err->text set. */
+static uint32_t *make_map(const struct evalloss *e, const struct vocab *from, struct error *err)
 {
-	const struct vocab *to = &e->network.file.vocab;
-	*map = NULL;
-	if (from->unit == to->unit && from->size == to->size &&
-		memcmp(from->symbols, to->symbols, from->size * sizeof *from->symbols) == 0)
-		return 0;
-	*map = calloc(from->size, sizeof **map);
-	if (!*map)
-		return error_memory(err, from->size * sizeof **map, "the map of symbols");
-	return vocab_remap(from, to, *map, err);
+	uint32_t *map = calloc(from->size, sizeof *map);
+	if (!map) {
+		error_memory(err, from->size * sizeof *map, "the map of symbols");
+		return NULL;
+	}
+	if (vocab_remap(from, &e->network.file.vocab, map, err) == 0)
+		return map;
+	free(map);
+	return NULL;
 }
 
 static void apply_map(const uint32_t *map, uint32_t *ids, size_t n)
 {
-	for (size_t i = 0; map && i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		ids[i] = map[ids[i]];
 }
 
@@ -156,7 +155,8 @@ static int score_shards(struct evalloss *e, struct input *in, const char *file, 
 	int status = -1;
 	if (shards_open(&shards, in, err) < 0)
 		return -1;
-	if (make_map(e, &shards.header.vocab, &map, err) < 0) {
+	map = make_map(e, &shards.header.vocab, err);
+	if (!map) {
 		error_prefix(err, "%s: ", in->name);
 		goto out;
 	}
@@ -185,7 +185,8 @@ static int read_tokens(struct evalloss *e, struct input *in, struct score *score
 	ssize_t n = -1;
 	if (tokens_read_header(&reader, in, err) < 0)
 		return -1;
-	if (make_map(e, &reader.vocab, &map, err) < 0) {
+	map = make_map(e, &reader.vocab, err);
+	if (!map) {
 		error_prefix(err, "%s: ", in->name);
 		goto out;
 	}

@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ void reader_release(struct reader *reader)
 static int fill(struct reader *reader, struct error *err)
 {
 	size_t unread = reader->end - reader->begin;
+	assert(reader->room >= READ_BYTES);
 	memmove(reader->buffer, reader->buffer + reader->begin, unread);
 	reader->begin = 0;
 	reader->end = unread;
