@@ -22,7 +22,9 @@ static int init_vocab(struct run *run, const struct model_file *from, struct err
 	run->map = calloc(data->size, sizeof *run->map);
 	if (!run->map)
 		return error_memory(err, data->size * sizeof *run->map, "the map of symbols");
-	return vocab_remap(data, &run->vocab, run->map, err);
+	if (vocab_remap(data, &run->vocab, run->map, err) < 0)
+		return error_prefix(err, "the shards don't fit the model to start from: ");
+	return 0;
 }
 
 static int init_weights(struct run *run, const struct model_file *from, struct error *err)
