@@ -152,7 +152,7 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(test_obj) $(B)/libcharpipe.a
 .PHONY: check check-unit check-long
 check: ## every test but the long ones
 check: all $(unit_programs) $(replays) $(corpus)
-	@$(test_env) $(PROVE) -e '' $(unit_programs) $(scripts)
+	@$(test_env) $(PROVE) -e '' $(unit_programs) $(emulated) $(scripts)
 
 check-unit: ## the unit tests alone
 check-unit: $(unit_programs)
@@ -160,7 +160,7 @@ check-unit: $(unit_programs)
 
 check-long: ## the long tests too
 check-long: all $(unit_programs) $(replays) $(corpus)
-	@$(test_env) $(PROVE) -e '' $(unit_programs) $(scripts) $(long_scripts)
+	@$(test_env) $(PROVE) -e '' $(unit_programs) $(emulated) $(scripts) $(long_scripts)
 
 # A build of its own for each sanitizer; threads only where there are any.
 threaded_tests = pool ops model
@@ -216,7 +216,7 @@ $(B)/cuda/%.o: %.cu $(B)/flags
 # sanitizers, and as a plug-in.
 CXX            = $(if $(findstring clang,$(CC)),clang++,g++)
 emulation      = $(filter-out -fPIE,$(language)) -Itests/cuda/emulation -DTEST_CUDA -fPIC -O1 -g
-emulation_cxx  = $(filter-out -std=%,$(emulation)) -std=c++17 $(pkg_flags) -Wall -Wextra -Wshadow \
+emulation_cxx  = $(filter-out -std=%,$(emulation)) $(filter -Werror,$(CFLAGS)) -std=c++17 $(pkg_flags) -Wall -Wextra -Wshadow \
                  -Wno-unknown-pragmas
 emulation_asan = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 emulation_obj  = lib/cuda/cuda.o lib/cuda/kernels.o tests/cuda/emulation/emulation.o
@@ -230,7 +230,7 @@ emulated_plugin = $(B)/emulated-plugin/charpipe-cuda.so
 define emulate
 $(B)/$1/%.o: %.c $(B)/flags
 	@mkdir -p $$(@D) && echo "CC $$@"
-	@$$(CC) $$(emulation) $$(pkg_flags) $$(warnings) $2 -MMD -MP -c -o $$@ $$<
+	@$$(CC) $$(emulation) $$(pkg_flags) $$(warnings) $$(filter -Werror,$$(CFLAGS)) $2 -MMD -MP -c -o $$@ $$<
 $(B)/$1/%.o: %.cc $(B)/flags
 	@mkdir -p $$(@D) && echo "CXX $$@"
 	@$$(CXX) $$(emulation_cxx) $2 -MMD -MP -c -o $$@ $$<
@@ -252,6 +252,8 @@ $(emulated_plugin): $(plugin_src:%.c=$(B)/emulated-plugin/%.o) \
 	@$(CXX) -shared $(filter-out -fPIE,$(hardening)) -o $@ $^ $(libraries)
 
 .SECONDARY: $(emulated:%=%.o)
+
+check check-long objects: $(emulated) $(emulated_plugin) $(if $(shell command -v $(NVCC)),$(plugin))
 
 # On a GPU.
 gpu_programs = $(cuda_tests:%=$(B)/cuda/%) $(B)/cuda/tests/cuda/bench
