@@ -48,7 +48,7 @@ kernel_flags_generic =
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
 unit_tests = error input output spool option utf8 pool philox params kernels ops model adam sampler \
-             yaml vocab text stream tokens shards safetensors model_file config
+             yaml vocab text stream tokens shards safetensors model_file config faults
 
 # --- flags --------------------------------------------------------------------------------------
 
@@ -147,6 +147,11 @@ test_env = BIN='$(abspath $(bin))' B='$(abspath $(B))' PYTHON='$(PYTHON)' SANITI
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(test_obj) $(B)/libcharpipe.a
 	$(LINK) -o $@ $(filter %.o,$^) $(B)/libcharpipe.a -lcmocka $(libraries)
 
+# test_faults.c stands between the programs and the C library, to refuse what is asked for.
+wrapped = malloc calloc realloc strdup asprintf open_memstream open64 read pread64 write fsync \
+          fallocate64 fstat64 fchmod fchown linkat rename pthread_create
+$(B)/tests/unit/test_faults: LDFLAGS += $(wrapped:%=-Wl,--wrap=%)
+
 .SECONDARY: $(unit_programs:%=%.o) $(test_obj)
 
 .PHONY: check check-unit check-long
@@ -175,6 +180,19 @@ sanitize-threads:
 		bin=$(B)/tsan/bin unit_tests='$(threaded_tests)' check-unit
 
 include tests/fuzz/fuzz.mk
+include tests/bench/bench.mk
+
+# --- coverage -----------------------------------------------------------------------------------
+
+coverage_limit   = 95
+coverage_sources = $(base_src:%=lib/base/%.c) $(formats_src:%=formats/%.c)
+.PHONY: coverage
+coverage: ## what the tests run of formats/ and lib/base/: lines, branches
+coverage:
+	@find $(B)/coverage -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) --no-print-directory CFLAGS='-O0 -g --coverage -DNDEBUG -Wno-unused' \
+		LDFLAGS=--coverage B=$(B)/coverage bin=$(B)/coverage/bin check
+	@tests/coverage.sh $(coverage_limit) $(B)/coverage $(coverage_sources)
 
 # --- CUDA ---------------------------------------------------------------------------------------
 
@@ -280,8 +298,10 @@ bench-cuda: gpu
 # --- lint ---------------------------------------------------------------------------------------
 
 sources  = $(sort $(wildcard lib/*/*.c formats/*.c tools/*.c tools/*/*.c tests/unit/*.c \
-           tests/fuzz/*.c tests/bench/*.c))
-headers  = $(sort $(wildcard lib/*/*.h formats/*.h tools/*.h tools/*/*.h tests/unit/*.h))
+           tests/fuzz/*.c tests/bench/*.c tests/cuda/*.c))
+headers  = $(sort $(wildcard lib/*/*.h formats/*.h tools/*.h tools/*/*.h tests/unit/*.h \
+           tests/cuda/*.h tests/cuda/emulation/*.h lib/cuda/*.cu tests/cuda/*.cc \
+           tests/cuda/emulation/*.cc))
 shell    = bootstrap .ci/run examples/fetch examples/windows \
            $(wildcard tests/*.t tests/*/*.t tests/*/*.sh)
 checked  = $(filter-out tests/%,$(sources))
@@ -307,11 +327,11 @@ lint-tidy: $(if $(shell command -v clang-tidy),$(tidied))
 	$(call with,clang-tidy,:)
 $(B)/tidy/%: %.c .clang-tidy
 	@mkdir -p $(@D) && echo "TIDY $<" && \
-	clang-tidy --quiet $< -- $(language) $(pkg_flags) -DKERNELS=generic $(kernels:%=-DKERNELS_%) \
+	clang-tidy --quiet $< -- $(language) $(pkg_flags) -Itests/cuda/emulation -DKERNELS=generic $(kernels:%=-DKERNELS_%) \
 		2>/dev/null && touch $@
 lint-cppcheck:
 	$(call with,cppcheck,cppcheck -j 2 --quiet --std=c11 --error-exitcode=1 --inline-suppr \
-		--enable=warning$(comma)portability -I. -Ilib --suppress=uninitdata \
+		--enable=warning$(comma)portability -I. -Ilib -Itests/cuda/emulation --suppress=uninitdata \
 		--suppress=arrayIndexThenCheck $(filter-out %/kernels.c,$(checked)))
 lint-shell:
 	$(call with,shellcheck,shellcheck -x -S warning $(wildcard $(shell)))

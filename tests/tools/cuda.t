@@ -1,6 +1,7 @@
 #!/bin/sh
 # cuda.t: -D cuda: the plug-in is found and loaded, what is missing is said, and a model goes from
 # one device to the other and back. The GPU is the emulated one of tests/cuda.
+# shellcheck source=tests/tools/lib.sh
 . "${0%/*}/lib.sh"
 
 EMULATED=${B:-$ROOT/build}/emulated-plugin
