@@ -20,6 +20,7 @@ enum {
 	ALIGNMENT = 64,
 	ROW_BLOCK = 32,         /* rows in flight: as fast as more, and less memory */
 	TILE_FLOATS = 16 << 10, /* of one task in elementwise loops: 64 KiB */
+	TASK_FLOP = 1 << 19,    /* of the smallest task in products: some 10 microseconds */
 	TILE_COLUMNS = 128,     /* of one task in loops over the rows of a matrix */
 	TILE_GRADIENT = 256,    /* rows of a weight gradient that one task computes */
 	SUM_PARTS = 256,        /* a sum is made of this many, joined in order */
@@ -149,8 +150,8 @@ static void cpu_operand_update(struct device *device, struct operand *b)
 }
 
 /* A matrix of results cut into tiles of whole row groups and whole panels, for about four tasks a
- * thread; few rows are cut by columns, many by rows, so that a tile reads its share of the operand
- * once. */
+ * thread, but none so small that waking a thread costs more; few rows are cut by columns, many by
+ * rows, so that a tile reads its share of the operand once. */
 struct tiles {
 	size_t rows, columns;           /* of the matrix; columns in panels */
 	size_t tile_rows, tile_columns; /* of a tile */
@@ -158,10 +159,19 @@ struct tiles {
 	size_t count;
 };
 
-static struct tiles cut(const struct cpu *cpu, size_t rows, size_t columns)
+/* `flop`: of the whole matrix. */
+static struct tiles cut(const struct cpu *cpu, size_t rows, size_t columns, double flop)
 {
-	const size_t group = cpu->kernels->rows, wanted = 4 * pool_threads(cpu->pool);
-	struct tiles t = {.rows = rows, .columns = columns, .tile_columns = columns};
+	const size_t group = cpu->kernels->rows;
+	const size_t wanted = (size_t)fmax(1, fmin(flop / TASK_FLOP, 4 * pool_threads(cpu->pool)));
+	struct tiles t = {.rows = rows,
+		.columns = columns,
+		.tile_rows = rows,
+		.tile_columns = columns,
+		.across = 1,
+		.count = 1};
+	if (wanted == 1)
+		return t;
 	t.tile_rows = quotient_up(quotient_up(rows, wanted), group) * group;
 	t.tile_rows = smaller(t.tile_rows, 8 * group);
 	size_t down = quotient_up(rows, t.tile_rows);
@@ -170,6 +180,11 @@ static struct tiles cut(const struct cpu *cpu, size_t rows, size_t columns)
 	t.across = quotient_up(columns, t.tile_columns);
 	t.count = down * t.across;
 	return t;
+}
+
+static double product_flop(size_t rows, const struct operand *b)
+{
+	return 2 * (double)rows * (double)b->k * (double)b->n;
 }
 
 /* Tile i: rows r0..r1-1, columns p0..p1-1. */
@@ -207,7 +222,8 @@ static void cpu_product(
 	struct device *device, size_t rows, const float *x, const struct operand *b, float *y)
 {
 	struct cpu *cpu = cpu_of(device);
-	struct product_job job = {cpu->kernels, cut(cpu, rows, panels(cpu, b->n)), b, x, y};
+	struct product_job job = {
+		cpu->kernels, cut(cpu, rows, panels(cpu, b->n), product_flop(rows, b)), b, x, y};
 	pool_run(cpu->pool, job.tiles.count, product_task, &job);
 }
 
@@ -397,7 +413,7 @@ static void cut_scan(const struct cpu *cpu, struct scan_job *job)
 	job->tile_rows = smaller(job->tile_rows, 8 * group);
 	/* Panels of one gate; where they straddle gates, a unit range can't be cut out. */
 	size_t columns = job->H % cpu->kernels->panel == 0 ? job->H / cpu->kernels->panel : 1;
-	job->tiles = cut(cpu, job->N, columns);
+	job->tiles = cut(cpu, job->N, columns, product_flop(job->N, job->w));
 }
 
 static void cpu_scan_forward(struct device *device, size_t T, size_t N, size_t H,
@@ -456,7 +472,8 @@ static void scan_backward_rows_task(void *arg, size_t i)
 static void scan_backward_gates_task(void *arg, size_t i)
 {
 	const struct scan_job *job = arg;
-	scan_backward_gates(job, job->t, i, i + 1);
+	const size_t rows = quotient_up(TILE_FLOATS, 4 * job->H);
+	scan_backward_gates(job, job->t, i * rows, smaller((i + 1) * rows, job->N));
 }
 
 static void scan_backward_product_task(void *arg, size_t i)
@@ -482,13 +499,14 @@ static void cpu_scan_backward(struct device *device, size_t T, size_t N, size_t 
 		.dh_next = carry + N * H};
 	memset(carry, 0, 2 * N * H * sizeof *carry);
 	cut_scan(cpu, &job);
-	job.tiles = cut(cpu, N, panels(cpu, H));
+	job.tiles = cut(cpu, N, panels(cpu, H), product_flop(N, w_hh));
 	if (N >= cpu->kernels->rows * pool_threads(cpu->pool) || job.tiles.count == 1) {
 		pool_run(cpu->pool, quotient_up(N, job.tile_rows), scan_backward_rows_task, &job);
 		return;
 	}
 	for (job.t = T; job.t-- > 0;) {
-		pool_run(cpu->pool, N, scan_backward_gates_task, &job);
+		pool_run(cpu->pool, quotient_up(N, quotient_up(TILE_FLOATS, 4 * H)),
+			scan_backward_gates_task, &job);
 		if (job.t > 0)
 			pool_run(cpu->pool, job.tiles.count, scan_backward_product_task, &job);
 	}
