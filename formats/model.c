@@ -228,8 +228,11 @@ static int read_object(
 	if (!text)
 		return 0;
 	*object = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
-	if (!*object)
-		return error_set(err, STATUS_DATA, "metadata %s: %s", key, where.text);
+	if (!*object) {
+		char what[32];
+		snprintf(what, sizeof what, "metadata %s", key);
+		return safetensors_json_error(what, &where, err);
+	}
 	if (!json_is_object(*object))
 		return error_set(err, STATUS_DATA, "metadata %s: expected a JSON object", key);
 	return 0;
@@ -281,7 +284,7 @@ static int read_symbols(
 					  &where);
 		uint32_t ignored;
 		if (!entry)
-			return error_set(err, STATUS_DATA, "metadata tokens: %s", where.text);
+			return safetensors_json_error("metadata tokens", &where, err);
 		if (count == 0)
 			*unit = json_is_integer(entry) ? VOCAB_BYTE : VOCAB_CODEPOINT;
 		int rc = read_symbol(

@@ -153,6 +153,14 @@ static size_t count_values(const char *text, size_t n)
 	return count;
 }
 
+/* jansson has no word for a lack of memory. */
+int safetensors_json_error(const char *what, const json_error_t *cause, struct error *err)
+{
+	if (cause->text[0] == '\0' || json_error_code(cause) == json_error_out_of_memory)
+		return error_memory(err, 4096, "JSON");
+	return error_set(err, STATUS_DATA, "%s: %s", what, cause->text);
+}
+
 static int parse(struct safetensors *st, struct error *err)
 {
 	json_error_t where;
@@ -163,9 +171,12 @@ static int parse(struct safetensors *st, struct error *err)
 			values, SAFETENSORS_VALUES_MAX);
 	st->header = json_loadb((const char *)st->head + SAFETENSORS_LENGTH_BYTES,
 		st->head_bytes - SAFETENSORS_LENGTH_BYTES, JSON_REJECT_DUPLICATES, &where);
-	if (!st->header)
-		return error_set(err, STATUS_DATA, "header, byte %d: %s",
-			SAFETENSORS_LENGTH_BYTES + where.position, where.text);
+	if (!st->header) {
+		char what[32];
+		snprintf(what, sizeof what, "header, byte %d",
+			SAFETENSORS_LENGTH_BYTES + where.position);
+		return safetensors_json_error(what, &where, err);
+	}
 	if (!json_is_object(st->header))
 		return error_set(err, STATUS_DATA, "header: expected a JSON object");
 

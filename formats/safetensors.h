@@ -69,6 +69,9 @@ void safetensors_close(struct safetensors *st);
 /* The tensor of that name, or NULL. */
 const struct safetensors_tensor *safetensors_find(const struct safetensors *st, const char *name);
 
+/* The error that a JSON text was refused with; `what` begins the message. Returns -1. */
+int safetensors_json_error(const char *what, const json_error_t *cause, struct error *err);
+
 /* "F32 (4,2)": for messages. Returns buf. */
 const char *safetensors_describe(const struct safetensors_tensor *tensor, char buf[96]);
 
