@@ -1,0 +1,417 @@
+/* Every call of lib/base and formats that the system may refuse, refused: each scenario is run with
+ * its n-th allocation failing, then with its n-th system call failing, for every n. It must end
+ * with an error of the right status, or do without; nothing is left behind. The linker puts the
+ * functions below in the place of the C library's (--wrap; see the Makefile). jansson's and
+ * libyaml's own allocations are left alone: a parser without memory may take it for an error of
+ * syntax. */
+#include "base/input.h"
+#include "base/output.h"
+#include "base/pool.h"
+#include "formats/config.h"
+#include "formats/model.h"
+#include "formats/shards.h"
+#include "formats/text.h"
+#include "formats/tokens.h"
+#include "formats/vocab_file.h"
+#include "tests/unit/streams.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sys/stat.h>
+
+/* --- failing calls --------------------------------------------------------------------------- */
+
+static struct {
+	unsigned memory, system; /* calls until the one that fails; 0: none will */
+	int number;              /* the failing system call's errno */
+	bool came;               /* it has failed */
+} fault;
+
+static bool comes(unsigned *left)
+{
+	if (*left == 0 || --*left > 0)
+		return false;
+	fault.came = true;
+	return true;
+}
+
+static bool no_memory(void)
+{
+	if (!comes(&fault.memory))
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
+static bool refused(void)
+{
+	if (!comes(&fault.system))
+		return false;
+	errno = fault.number;
+	return true;
+}
+
+/* WRAP(type of result, name, parameters, arguments, what decides, result of a failure) */
+#define WRAP(type, name, parameters, arguments, fails, failure) \
+	type __real_##name parameters; \
+	type __wrap_##name parameters; \
+	type __wrap_##name parameters \
+	{ \
+		return fails() ? failure : __real_##name arguments; \
+	}
+
+WRAP(void *, malloc, (size_t n), (n), no_memory, NULL)
+WRAP(void *, calloc, (size_t n, size_t size), (n, size), no_memory, NULL)
+WRAP(void *, realloc, (void *p, size_t n), (p, n), no_memory, NULL)
+WRAP(char *, strdup, (const char *s), (s), no_memory, NULL)
+WRAP(FILE *, open_memstream, (char **text, size_t *n), (text, n), no_memory, NULL)
+WRAP(int, open64, (const char *path, int flags, mode_t mode), (path, flags, mode), refused, -1)
+WRAP(ssize_t, read, (int fd, void *buf, size_t n), (fd, buf, n), refused, -1)
+WRAP(ssize_t, pread64, (int fd, void *buf, size_t n, off_t at), (fd, buf, n, at), refused, -1)
+WRAP(ssize_t, write, (int fd, const void *buf, size_t n), (fd, buf, n), refused, -1)
+WRAP(int, fsync, (int fd), (fd), refused, -1)
+WRAP(int, fallocate64, (int fd, int mode, off_t at, off_t n), (fd, mode, at, n), refused, -1)
+WRAP(int, fstat64, (int fd, struct stat *st), (fd, st), refused, -1)
+WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode), refused, -1)
+WRAP(int, fchown, (int fd, uid_t user, gid_t group), (fd, user, group), refused, -1)
+WRAP(int, linkat, (int a, const char *from, int b, const char *to, int flags),
+	(a, from, b, to, flags), refused, -1)
+WRAP(int, rename, (const char *from, const char *to), (from, to), refused, -1)
+WRAP(int, pthread_create,
+	(pthread_t * thread, const pthread_attr_t *attr, void *(*f)(void *), void *arg),
+	(thread, attr, f, arg), no_memory, EAGAIN)
+
+int __real_vasprintf(char **to, const char *format, va_list args);
+int __wrap_asprintf(char **to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int __wrap_asprintf(char **to, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	int n = no_memory() ? -1 : vasprintf(to, format, args);
+	va_end(args);
+	return n;
+}
+
+/* --- scenarios ------------------------------------------------------------------------------- */
+
+#define MODELS "tests/golden/model/"
+static char folder[64], target[80]; /* in memory if possible: nothing waits for a disk */
+
+static int read_tokens(const char *path, struct error *err)
+{
+	struct tokens_reader reader = {0};
+	struct input in;
+	uint32_t ids[100];
+	ssize_t n = -1;
+	if (input_open(&in, path, INPUT_GUNZIP, err) < 0)
+		return -1;
+	if (tokens_read_header(&reader, &in, err) == 0) {
+		while ((n = tokens_read(&reader, ids, 100, err)) > 0)
+			;
+		tokens_reader_release(&reader);
+	}
+	input_close(&in);
+	return (int)n;
+}
+
+static int reads_tokens(struct error *err)
+{
+	return read_tokens(GOLDEN "hello.tokens", err);
+}
+
+/* From a place that can't be read twice; as a pipe. */
+static int read_shards(bool spooled, struct error *err)
+{
+	struct shards shards;
+	struct input in;
+	uint32_t ids[1000];
+	int rc = -1;
+	if (input_open(&in, GOLDEN "wrap.shards", INPUT_GUNZIP, err) < 0)
+		return -1;
+	in.from_start = !spooled;
+	if (shards_open(&shards, &in, err) == 0) {
+		rc = shards_read(&shards, SHARDS_TRAIN, 0, ids, err);
+		shards_close(&shards);
+	}
+	input_close(&in);
+	return rc;
+}
+
+static int reads_shards(struct error *err)
+{
+	return read_shards(false, err);
+}
+
+static int reads_shards_of_a_pipe(struct error *err)
+{
+	return read_shards(true, err);
+}
+
+static int read_model(struct model_file *model, const char *path, struct error *err)
+{
+	struct input in;
+	if (input_open(&in, path, INPUT_GUNZIP, err) < 0)
+		return -1;
+	int rc = model_file_read(model, &in, err);
+	input_close(&in);
+	return rc;
+}
+
+static int copy_model(const char *path, unsigned flags, struct error *err)
+{
+	struct model_file model;
+	struct output out;
+	int rc = -1;
+	if (read_model(&model, path, err) < 0)
+		return -1;
+	if (output_open(&out, target, flags, err) < 0)
+		goto out;
+	if (model_file_write(&model, &out, err) == 0)
+		rc = output_commit(&out, err);
+	output_discard(&out);
+out:
+	model_file_release(&model);
+	return rc;
+}
+
+static int copies_a_model(struct error *err)
+{
+	unlink(target);
+	return copy_model(MODELS "small.safetensors", 0, err);
+}
+
+static int replaces_a_checkpoint(struct error *err)
+{
+	return copy_model(MODELS "checkpoint.safetensors", 0, err);
+}
+
+static int compresses_a_model(struct error *err)
+{
+	return copy_model(MODELS "halves.safetensors", OUTPUT_GZIP, err);
+}
+
+static int reads_compressed(struct error *err)
+{
+	struct model_file model;
+	int rc = read_model(&model, target, err);
+	if (rc == 0)
+		model_file_release(&model);
+	return rc;
+}
+
+static int writes_streams(struct error *err)
+{
+	static const uint32_t symbols[] = {'a', 'b', 'c'}, ids[] = {0, 1, 2, 1};
+	struct tokens_writer tokens = {0};
+	struct shards_writer writer = {0};
+	struct vocab vocab;
+	struct output out;
+	int rc = -1;
+	if (vocab_init(&vocab, VOCAB_CODEPOINT, VOCAB_KEEP, symbols, 3, err) < 0)
+		return -1;
+	struct shards_header header = {
+		.vocab = vocab, .window = 1, .rows = {2}, .batches = {1}, .tokens_used = 2};
+	if (output_open(&out, target, 0, err) < 0)
+		goto out;
+	if (tokens_write_header(&tokens, &out, &vocab, err) == 0 &&
+		tokens_write(&tokens, ids, 4, err) == 0 && tokens_write_end(&tokens, err) == 0 &&
+		shards_write_header(&writer, &out, &header, err) == 0 &&
+		shards_write(&writer, SHARDS_TRAIN, ids, err) == 0 &&
+		shards_write_end(&writer, err) == 0 && output_flush(&out, err) == 0)
+		rc = output_commit(&out, err);
+	tokens_writer_release(&tokens);
+	shards_writer_release(&writer);
+	output_discard(&out);
+out:
+	vocab_release(&vocab);
+	return rc;
+}
+
+static int reads_vocabularies(struct error *err)
+{
+	static const char *const files[] = {
+		GOLDEN "hello.tokens", GOLDEN "wrap.shards", MODELS "small.safetensors"};
+	for (size_t i = 0; i < 3; i++) {
+		struct vocab vocab;
+		if (vocab_file_read(&vocab, files[i], err) < 0)
+			return -1;
+		vocab_release(&vocab);
+	}
+	return 0;
+}
+
+static int read_text(size_t count, struct error *err)
+{
+	static char file[] = "tests/golden/model/make.py";
+	char *files[] = {file, file};
+	struct text text = {.files = files, .count = count, .unknown = TEXT_UNKNOWN_ERROR};
+	struct vocab vocab = {0};
+	uint32_t ids[1000];
+	ssize_t n = -1;
+	if (text_open(&text, err) < 0)
+		return -1;
+	if (text_survey(&text, &vocab, err) == 0)
+		while ((n = text_read(&text, &vocab, ids, 1000, err)) > 0)
+			;
+	vocab_release(&vocab);
+	text_close(&text);
+	return (int)n;
+}
+
+static int reads_a_text(struct error *err)
+{
+	return read_text(1, err);
+}
+
+static int reads_two_texts(struct error *err)
+{
+	return read_text(2, err);
+}
+
+static int configures(struct error *err)
+{
+	static const struct option table[] = {
+		{.name = "rows", .type = OPTION_INTEGER, .low = 1, .high = 1000, .help = ""}, {0}};
+	uint64_t rows = 0;
+	struct options options = {.tool = "batchify", .table = table, .values = &rows};
+	struct config *config;
+	char path[100];
+	snprintf(path, sizeof path, "%s/config", folder);
+	if (config_apply(path, &options, &config, err) < 0)
+		return -1;
+	config_release(config);
+	return 0;
+}
+
+static int starts_threads(struct error *err)
+{
+	struct pool *pool = pool_new(3, err);
+	pool_free(pool);
+	return pool ? 0 : -1;
+}
+
+/* --- the tests ------------------------------------------------------------------------------- */
+
+static int count_entries(const char *path)
+{
+	int count = 0;
+	DIR *directory = opendir(path);
+	assert_non_null(directory);
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+static const struct scenario {
+	const char *name;
+	int (*run)(struct error *err);
+} scenarios[] = {
+	{"tokens", reads_tokens},
+	{"shards", reads_shards},
+	{"shards of a pipe", reads_shards_of_a_pipe},
+	{"a new model", copies_a_model},
+	{"a replaced checkpoint", replaces_a_checkpoint},
+	{"a compressed model", compresses_a_model},
+	{"reading it", reads_compressed},
+	{"streams", writes_streams},
+	{"vocabularies", reads_vocabularies},
+	{"a text", reads_a_text},
+	{"two texts", reads_two_texts},
+	{"a configuration", configures},
+	{"threads", starts_threads},
+};
+enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
+
+/* Runs a scenario with the n-th call failing until it has fewer calls. */
+static void fail_each(const struct scenario *scenario, unsigned *which, int number)
+{
+	for (unsigned n = 1;; n++) {
+		struct error err = {0};
+		int open_before = count_entries("/proc/self/fd");
+		fault.number = number;
+		fault.came = false;
+		*which = n;
+		int rc = scenario->run(&err);
+		*which = 0;
+		bool ended = !fault.came;
+		fault.came = false;
+		if (ended && rc < 0)
+			fail_msg("%s: fails undisturbed: %s", scenario->name, err.text);
+		if (rc < 0 && which == &fault.memory && err.status != STATUS_NO_MEMORY &&
+			err.status != STATUS_CANT_CREATE && err.status != STATUS_IO)
+			fail_msg("%s: allocation %u: status %d: %s", scenario->name, n, err.status,
+				err.text);
+		if (rc < 0 && which == &fault.system && err.status != STATUS_IO &&
+			err.status != STATUS_NO_INPUT && err.status != STATUS_CANT_CREATE)
+			fail_msg("%s: system call %u: status %d: %s", scenario->name, n, err.status,
+				err.text);
+		if (rc < 0)
+			assert_true(err.text[0] != '\0');
+		assert_int_equal(count_entries("/proc/self/fd"), open_before);
+		assert_in_range(count_entries(folder), 3, 4); /* ".", "..", the configuration */
+		if (ended)
+			return;
+	}
+}
+
+static void without_memory_there_is_an_error(void **state)
+{
+	(void)state;
+	for (int i = 0; i < SCENARIOS; i++)
+		fail_each(&scenarios[i], &fault.memory, ENOMEM);
+}
+
+static void a_failing_system_call_is_an_error_or_makes_no_difference(void **state)
+{
+	static const int numbers[] = {EIO, ENOSPC, EOPNOTSUPP, EACCES, EINVAL};
+	(void)state;
+	for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
+		for (int i = 0; i < SCENARIOS; i++)
+			fail_each(&scenarios[i], &fault.system, numbers[k]);
+}
+
+/* EINTR at any call, and EAGAIN at a read or write, whose descriptor is then waited for. */
+static void an_interrupted_call_is_made_again(void **state)
+{
+	(void)state;
+	fail_each(&(struct scenario){"tokens", reads_tokens}, &fault.system, EINTR);
+	fail_each(&(struct scenario){"a checkpoint", replaces_a_checkpoint}, &fault.system, EINTR);
+	fail_each(&(struct scenario){"tokens", reads_tokens}, &fault.system, EAGAIN);
+	fail_each(&(struct scenario){"a checkpoint", replaces_a_checkpoint}, &fault.system, EAGAIN);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	strcpy(folder, "/dev/shm/charpipe-faults-XXXXXX");
+	if (!mkdtemp(folder))
+		assert_non_null(mkdtemp(strcpy(folder, "/tmp/charpipe-faults-XXXXXX")));
+	snprintf(target, sizeof target, "%s/config", folder);
+	FILE *f = fopen(target, "w");
+	assert_non_null(f);
+	fputs("batchify:\n  rows: 7\n", f);
+	assert_int_equal(fclose(f), 0);
+	snprintf(target, sizeof target, "%s/out", folder);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	char path[100];
+	(void)state;
+	snprintf(path, sizeof path, "%s/config", folder);
+	unlink(path);
+	unlink(target);
+	return rmdir(folder);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_memory_there_is_an_error),
+		cmocka_unit_test(a_failing_system_call_is_an_error_or_makes_no_difference),
+		cmocka_unit_test(an_interrupted_call_is_made_again),
+	};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
