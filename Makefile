@@ -27,12 +27,14 @@ LIBS     = openblas zlib yaml-0.1 jansson
 base_src    = error input output spool option utf8 pool
 nn_src      = params model lstm adam sampler
 cpu_src     = cpu
-formats_src = yaml vocab vocab_file text stream tokens shards safetensors model config
+formats_src = yaml vocab vocab_file text stream tokens shards safetensors model state config
 lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/cpu/%.c) \
               $(formats_src:%=formats/%.c)
-tool_src    = tools/tool.c tools/device.c tools/network.c tools/encode.c
+tool_src    = tools/tool.c tools/device.c tools/network.c tools/encode.c tools/reader.c \
+              tools/table.c
 train_src   = checkpoint log run signals
-evalloss_src = lines reader score
+sample_src  = context draw interactive stop
+evalloss_src = chars heat html lines score text view
 test_src    = tests/unit/reference.c
 
 # lib/cpu/kernels.c is compiled once for each vector width; cpu.c chooses at run time.
@@ -273,8 +275,13 @@ $(emulated_plugin): $(plugin_src:%.c=$(B)/emulated-plugin/%.o) \
 
 check check-long objects: $(emulated) $(emulated_plugin) $(if $(shell command -v $(NVCC)),$(plugin))
 
-# On a GPU.
+# On a GPU. CUPTI comes with CUDA, in the one place or in the other.
 gpu_programs = $(cuda_tests:%=$(B)/cuda/%) $(B)/cuda/tests/cuda/bench
+cupti = $(firstword $(foreach d,$(cuda_home) $(cuda_home)/extras/CUPTI,$(if $(wildcard \
+        $d/include/cupti.h),$d)))
+$(B)/cuda/tests/cuda/bench.o: pic_flags += $(if $(cupti),-DWITH_CUPTI -isystem $(cupti)/include)
+$(B)/cuda/tests/cuda/bench: cuda_libs += $(if $(cupti),-L$(cupti)/lib64 -lcupti \
+        -Wl$(comma)-rpath$(comma)$(cupti)/lib64)
 $(gpu_programs): $(B)/cuda/%: $(B)/cuda/%.o $(test_src:%.c=$(B)/cuda/%.o) $(plugin_obj) \
 		$(B)/libcharpipe.a
 	@echo "LD $@"
@@ -293,7 +300,7 @@ check-cuda: gpu
 bench-cuda: ## step time, kernels, gaps, sampling speed on a GPU, and PyTorch's beside them
 bench-cuda: gpu
 	@$(B)/cuda/tests/cuda/bench
-	@$(PYTHON) tests/cuda/bench_pytorch.py
+	@$(PYTHON) tests/cuda/bench_pytorch.py || true
 
 # --- lint ---------------------------------------------------------------------------------------
 
