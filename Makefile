@@ -152,7 +152,7 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(test_obj) $(B)/libcharpipe.a
 # test_faults.c stands between the programs and the C library, to refuse what is asked for.
 wrapped = malloc calloc realloc strdup asprintf open_memstream open64 read pread64 write fsync \
           fallocate64 fstat64 fchmod fchown linkat rename pthread_create
-$(B)/tests/unit/test_faults: LDFLAGS += $(wrapped:%=-Wl,--wrap=%)
+$(B)/tests/unit/test_faults: libraries += $(wrapped:%=-Wl,--wrap=%)
 
 .SECONDARY: $(unit_programs:%=%.o) $(test_obj)
 
