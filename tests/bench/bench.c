@@ -1,12 +1,15 @@
 /* bench: times the CPU device beside what the machine can do, in one run and on the same cores.
  *
- *     bench [THREADS]              the table: rates of steps, OpenBLAS's and the processor's own
+ *     bench [THREADS]              rates of steps beside OpenBLAS's and the processor's own
  *     bench --scaling [THREADS]    time and work of a step for other H, L, T, N, V and threads
- *     bench --memory               peak memory of three training steps, in bytes
+ *     bench --serve [THREADS]      for each line on stdin, "train", "forward" or "sample", does one
+ *                                  such piece of work at 2 x 512 and prints its seconds
+ *     bench --describe [THREADS]   what it computes with
  *
- * What is compared is measured in turn, A B A B ..., and medians are printed: these machines have
- * neighbours. Output is TSV: what was measured, its value and unit, its rival, the rival's value in
- * the same unit, and the ratio. */
+ * What is compared is measured in turn, A B C A B C ..., and medians are printed: these machines
+ * have neighbours. Output is TSV: what was measured, its value and unit, its rival, the rival's
+ * value in the same unit, and the ratio. BENCH_QUICK in the environment makes it short, to try
+ * whether it runs; its numbers then mean nothing. run.py makes the whole table of it. */
 #include "base/pool.h"
 #include "cpu/cpu.h"
 #include "cpu/kernels.h"
@@ -16,19 +19,23 @@
 
 #include <cblas.h>
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#if defined __x86_64__
+#include <immintrin.h>
+#endif
 
 enum {
-	ROUNDS = 7,        /* measurements of which the median counts */
+	ROUNDS_MIN = 5,  /* measurements of which the median counts */
+	ROUNDS_MAX = 15, /* ... where ROUNDS_SECONDS are enough for so many */
+	ROUNDS_SECONDS = 8,
 	SQUARE = 2048,     /* of OpenBLAS's own best product */
 	PAUSE_MS = 50,     /* OpenBLAS's threads spin that long after a product */
 	CACHED = 12600000, /* bytes: the weights of 2 x 512 that sampling reads for a character */
+	SAMPLED = 100,     /* characters of each text in one measurement */
 };
 
 static double seconds(void)
@@ -142,11 +149,11 @@ static void forward_pass(struct work *w)
 	check(model_score(&w->model, &w->state, w->batch, w->shape.T, &nats, NULL, &err), &err);
 }
 
-/* A hundred characters of each text. */
+/* SAMPLED characters of each text. */
 static void sample_characters(struct work *w)
 {
 	struct error err;
-	for (int i = 0; i < 100; i++, w->step++) {
+	for (int i = 0; i < SAMPLED; i++, w->step++) {
 		check(model_feed(&w->model, &w->state, w->batch, 1, w->logits, &err), &err);
 		for (size_t r = 0; r < w->shape.N; r++)
 			w->batch[r] = sampler_draw(
@@ -164,44 +171,120 @@ struct limits {
 	float *a, *b, *c; /* (SQUARE,SQUARE) */
 };
 
+static const double square_flop = 2.0 * SQUARE * SQUARE * SQUARE;
+
+static void limits_init(struct limits *l, unsigned threads)
+{
+	struct error err;
+	const size_t n = (size_t)SQUARE * SQUARE;
+	*l = (struct limits){.threads = threads, .pool = pool_new(threads, &err)};
+	check(l->pool ? 0 : -1, &err);
+	l->kernels = kernels_best();
+	l->a = need(aligned_alloc(64, n * sizeof(float)));
+	l->b = need(aligned_alloc(64, n * sizeof(float)));
+	l->c = need(calloc(n, sizeof(float)));
+	for (size_t i = 0; i < n; i++)
+		l->a[i] = l->b[i] = 1e-3f;
+}
+
+static void limits_release(struct limits *l)
+{
+	pool_free(l->pool);
+	free(l->a);
+	free(l->b);
+	free(l->c);
+}
+
 static void openblas_square(struct limits *l)
 {
-	usleep(PAUSE_MS * 1000);
 	openblas_set_num_threads((int)l->threads);
 	cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, SQUARE, SQUARE, SQUARE, 1, l->a,
 		SQUARE, l->b, SQUARE, 0, l->c, SQUARE);
 	openblas_set_num_threads(1);
 }
 
+/* Multiply-adds in registers and nothing else: as many sums, independent of each other, as hide how
+ * long one takes. */
 enum {
-	PEAK_K = 256,
-	PEAK_PASSES = 20000,
+	CHAINS = 12,
+	CHAIN_LENGTH = 4000000,
 };
 
-/* The micro-kernel on operands that stay in the first-level cache: multiply-adds and hardly
- * anything else. */
-static void peak_task(void *arg, size_t i)
+#define CHAIN(width, attribute, fma) \
+	typedef float v##width __attribute__((vector_size(4 * width))); \
+	attribute static float chains_##width(void) \
+	{ \
+		v##width sums[CHAINS] = {{0}}, total = {0}, x = total + 0.5f; \
+		__asm__("" : "+x"(x)); \
+		for (int i = 0; i < CHAIN_LENGTH; i++) { \
+			_Pragma("GCC unroll 12") for (int j = 0; j < CHAINS; j++) sums[j] = \
+				(v##width)(fma); \
+		} \
+		for (int j = 0; j < CHAINS; j++) \
+			total += sums[j]; \
+		return total[0]; \
+	}
+#if defined __x86_64__
+CHAIN(16, __attribute__((target("avx512f"))),
+	_mm512_fmadd_ps((__m512)sums[j], (__m512)x, (__m512)x))
+CHAIN(8, __attribute__((target("avx2,fma"))),
+	_mm256_fmadd_ps((__m256)sums[j], (__m256)x, (__m256)x))
+#endif
+CHAIN(4, , sums[j] * x + x)
+
+struct chains {
+	const char *kernels;
+	float (*run)(void);
+	int width;
+};
+
+static const struct chains all_chains[] = {
+#if defined __x86_64__
+	{"avx512", chains_16, 16},
+	{"avx2", chains_8, 8},
+#endif
+	{"generic", chains_4, 4},
+};
+
+/* Those as wide as the kernels' vectors. */
+static const struct chains *chains_of(const struct kernels *kernels)
+{
+	const struct chains *chains = all_chains;
+	while (strcmp(chains->kernels, kernels->name) != 0)
+		chains++;
+	return chains;
+}
+
+static void chains_task(void *arg, size_t i)
 {
 	const struct limits *l = arg;
-	const size_t part = i * 65536;
-	for (int pass = 0; pass < PEAK_PASSES; pass++)
-		l->kernels->product(l->kernels->rows, PEAK_K, l->kernels->panel, l->a + part,
-			l->b + part, 0, 1, l->c + part);
+	volatile float result = chains_of(l->kernels)->run();
+	(void)result, (void)i;
 }
 
-static double peak_flop(const struct limits *l)
+static void multiply_adds(struct limits *l)
 {
-	return 2.0 * PEAK_K * (double)l->kernels->rows * (double)l->kernels->panel * PEAK_PASSES *
-	       l->threads;
+	pool_run(l->pool, l->threads, chains_task, l);
 }
 
+static double multiply_adds_flop(const struct limits *l)
+{
+	return 2.0 * CHAINS * CHAIN_LENGTH * chains_of(l->kernels)->width * l->threads;
+}
+
+/* Reads as many bytes as the weights have, SAMPLED times, each thread its share. */
 static void read_task(void *arg, size_t i)
 {
 	const struct limits *l = arg;
 	const size_t n = CACHED / sizeof(float) / l->threads;
 	volatile double sum = 0;
-	for (int pass = 0; pass < 100; pass++)
+	for (int pass = 0; pass < SAMPLED; pass++)
 		sum += l->kernels->sum_squares(n, l->a + i * n);
+}
+
+static void read_weights(struct limits *l)
+{
+	pool_run(l->pool, l->threads, read_task, l);
 }
 
 /* --- the table
@@ -209,131 +292,140 @@ static void read_task(void *arg, size_t i)
 
 static void row(const char *what, double value, const char *unit, const char *rival, double other)
 {
-	printf("%s\t%.1f\t%s\t%s\t%.1f\t%.3f\n", what, value, unit, rival, other, value / other);
+	printf("%s\t%.5g\t%s\t%s\t%.5g\t%.3f\n", what, value, unit, rival, other, value / other);
 	fflush(stdout);
 }
 
-/* Medians of the seconds that `act` and OpenBLAS's square product take, measured in turn. */
-static void pair(
-	struct limits *l, struct work *w, void (*act)(struct work *), double *mine, double *square)
+/* Median seconds of a piece of work and of what the machine does, measured in turn. */
+struct times {
+	double work, square, peak, read;
+};
+
+static double time_work(struct work *w, void (*act)(struct work *))
 {
-	double a[ROUNDS], b[ROUNDS];
+	double start = seconds();
 	act(w);
-	for (int i = 0; i < ROUNDS; i++) {
-		double start = seconds();
-		openblas_square(l);
-		b[i] = seconds() - start - PAUSE_MS * 1e-3;
-		usleep(PAUSE_MS * 1000);
-		start = seconds();
-		act(w);
-		a[i] = seconds() - start;
-	}
-	*mine = median(a, ROUNDS);
-	*square = median(b, ROUNDS);
+	return seconds() - start;
 }
 
-static const double square_flop = 2.0 * SQUARE * SQUARE * SQUARE;
+static double time_limit(struct limits *l, void (*act)(struct limits *))
+{
+	usleep(PAUSE_MS * 1000);
+	double start = seconds();
+	act(l);
+	start = seconds() - start;
+	usleep(PAUSE_MS * 1000);
+	return start;
+}
 
-static void rate_row(struct limits *l, const char *what, struct shape shape, enum model_use use)
+static struct times measure(struct limits *l, struct work *w, void (*act)(struct work *))
+{
+	double t[4][ROUNDS_MAX], end = seconds() + ROUNDS_SECONDS;
+	const bool quick = getenv("BENCH_QUICK") != NULL;
+	size_t n = 0;
+	if (!quick)
+		act(w);
+	do {
+		t[1][n] = time_limit(l, openblas_square);
+		t[2][n] = time_limit(l, multiply_adds);
+		t[3][n] = time_limit(l, read_weights);
+		t[0][n++] = time_work(w, act);
+	} while (!quick && (n < ROUNDS_MIN || (n < ROUNDS_MAX && seconds() < end)));
+	return (struct times){median(t[0], n), median(t[1], n), median(t[2], n), median(t[3], n)};
+}
+
+/* Two rows: the rate of some work beside OpenBLAS's, and beside the processor's peak. */
+static void rate_rows(const struct limits *l, const char *what, double flop, struct times t)
+{
+	const double rate = flop / t.work / 1e9;
+	row(what, rate, "GFLOP/s", "OpenBLAS sgemm 2048^3", square_flop / t.square / 1e9);
+	row(what, rate, "GFLOP/s", "multiply-adds in registers",
+		multiply_adds_flop(l) / t.peak / 1e9);
+}
+
+static void step_rows(struct limits *l, const char *what, struct shape shape, enum model_use use)
 {
 	struct work w;
-	double mine, square;
-	bool training = use == MODEL_TRAINING;
+	const bool training = use == MODEL_TRAINING;
 	work_init(&w, shape, use, l->threads);
-	pair(l, &w, training ? training_step : forward_pass, &mine, &square);
-	row(what, (training ? 3 : 1) * forward_flop(&shape) / mine / 1e9, "GFLOP/s",
-		"OpenBLAS sgemm 2048^3", square_flop / square / 1e9);
+	rate_rows(l, what, (training ? 3 : 1) * forward_flop(&shape),
+		measure(l, &w, training ? training_step : forward_pass));
 	work_release(&w);
-}
-
-static void peak_row(struct limits *l)
-{
-	double mine[ROUNDS], square[ROUNDS];
-	for (int i = 0; i < ROUNDS; i++) {
-		double start = seconds();
-		pool_run(l->pool, l->threads, peak_task, l);
-		mine[i] = seconds() - start;
-		start = seconds();
-		openblas_square(l);
-		square[i] = seconds() - start - PAUSE_MS * 1e-3;
-		usleep(PAUSE_MS * 1000);
-	}
-	row("multiply-adds from the first-level cache", peak_flop(l) / median(mine, ROUNDS) / 1e9,
-		"GFLOP/s", "OpenBLAS sgemm 2048^3", square_flop / median(square, ROUNDS) / 1e9);
 }
 
 static void sampling_rows(struct limits *l)
 {
 	static const struct shape one = {2, 512, 83, 1, 1}, many = {2, 512, 83, 64, 1};
 	struct work w;
-	double mine[ROUNDS], read[ROUNDS], square;
+	struct times t;
 	work_init(&w, one, MODEL_INFERENCE, l->threads);
-	sample_characters(&w);
-	for (int i = 0; i < ROUNDS; i++) {
-		double start = seconds();
-		sample_characters(&w);
-		mine[i] = seconds() - start;
-		start = seconds();
-		pool_run(l->pool, l->threads, read_task, l);
-		read[i] = seconds() - start;
-	}
-	row("sampling one text, 2x512", 100 / median(mine, ROUNDS), "characters/s",
-		"reading 12.6 MB per character", 100 / median(read, ROUNDS));
+	t = measure(l, &w, sample_characters);
+	row("sampling one text, 2x512", SAMPLED / t.work, "characters/s",
+		"reading 12.6 MB per character", SAMPLED / t.read);
 	work_release(&w);
 	work_init(&w, many, MODEL_INFERENCE, l->threads);
-	pair(l, &w, sample_characters, &mine[0], &square);
-	row("sampling 64 texts, 2x512", 100 * forward_flop(&many) / mine[0] / 1e9, "GFLOP/s",
-		"OpenBLAS sgemm 2048^3", square_flop / square / 1e9);
-	printf("sampling 64 texts, 2x512\t%.0f\tcharacters/s\t-\t-\t-\n", 6400 / mine[0]);
+	t = measure(l, &w, sample_characters);
+	rate_rows(l, "sampling 64 texts, 2x512", SAMPLED * forward_flop(&many), t);
 	work_release(&w);
+}
+
+/* How far two threads and more are from being so many times as fast as one. */
+static void threads_row(unsigned threads)
+{
+	const struct shape shape = {2, 512, 83, 128, 20};
+	struct work one, all;
+	double t[2][ROUNDS_MIN];
+	char what[64];
+	work_init(&one, shape, MODEL_TRAINING, 1);
+	work_init(&all, shape, MODEL_TRAINING, threads);
+	for (int i = 0; i < ROUNDS_MIN; i++) {
+		t[0][i] = time_work(&one, training_step);
+		t[1][i] = time_work(&all, training_step);
+	}
+	snprintf(what, sizeof what, "training step, 2x512, 128x20, -j %u", threads);
+	const double flop = 3 * forward_flop(&shape) / 1e9;
+	row(what, flop / median(t[1], ROUNDS_MIN), "GFLOP/s", "as many times -j 1",
+		threads * flop / median(t[0], ROUNDS_MIN));
+	work_release(&one);
+	work_release(&all);
 }
 
 static void table(unsigned threads)
 {
-	struct error err;
-	const size_t n = (size_t)SQUARE * SQUARE;
-	struct limits l = {
-		.threads = threads, .pool = pool_new(threads, &err), .kernels = kernels_best()};
-	check(l.pool ? 0 : -1, &err);
-	l.a = need(aligned_alloc(64, n * sizeof(float)));
-	l.b = need(aligned_alloc(64, n * sizeof(float)));
-	l.c = need(calloc(n, sizeof(float)));
-	for (size_t i = 0; i < n; i++)
-		l.a[i] = l.b[i] = 1e-3f;
-	peak_row(&l);
-	rate_row(&l, "training step, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
+	struct limits l;
+	limits_init(&l, threads);
+	step_rows(&l, "training step, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
 		MODEL_TRAINING);
-	rate_row(&l, "training step, 1x128, 128x100", (struct shape){1, 128, 83, 128, 100},
+	step_rows(&l, "training step, 1x128, 128x100", (struct shape){1, 128, 83, 128, 100},
 		MODEL_TRAINING);
-	rate_row(&l, "training step, 3x512, 128x100", (struct shape){3, 512, 83, 128, 100},
+	step_rows(&l, "training step, 3x512, 128x100", (struct shape){3, 512, 83, 128, 100},
 		MODEL_TRAINING);
-	rate_row(&l, "training step, 2x1024, 128x100", (struct shape){2, 1024, 83, 128, 100},
+	step_rows(&l, "training step, 2x1024, 128x100", (struct shape){2, 1024, 83, 128, 100},
 		MODEL_TRAINING);
-	rate_row(&l, "forward only, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
+	step_rows(&l, "forward only, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
 		MODEL_INFERENCE);
 	sampling_rows(&l);
-	pool_free(l.pool);
-	free(l.a);
-	free(l.b);
-	free(l.c);
+	limits_release(&l);
+	if (threads > 1)
+		threads_row(threads);
 }
 
-/* --- scaling and memory
- * --------------------------------------------------------------------------- */
+/* --- scaling
+ * -------------------------------------------------------------------------------------- */
 
 static void scaling_row(const char *varied, struct shape s, unsigned threads)
 {
 	struct work w;
-	double t[3];
+	double t[ROUNDS_MAX], end = seconds() + 1;
+	const bool quick = getenv("BENCH_QUICK") != NULL;
+	size_t n = 0;
 	work_init(&w, s, MODEL_TRAINING, threads);
 	training_step(&w);
-	for (int i = 0; i < 3; i++) {
-		double start = seconds();
-		training_step(&w);
-		t[i] = seconds() - start;
-	}
-	double mid = median(t, 3), flop = 3 * forward_flop(&s);
-	printf("%s\t%zu\t%zu\t%zu\t%zu\t%zu\t%u\t%.4f\t%.3f\t%.1f\n", varied, s.L, s.H, s.V, s.N,
+	do
+		t[n++] = time_work(&w, training_step);
+	while (!quick && (n < ROUNDS_MIN || (n < ROUNDS_MAX && seconds() < end)));
+	double mid = median(t, n), flop = 3 * forward_flop(&s);
+	printf("%s\t%zu\t%zu\t%zu\t%zu\t%zu\t%u\t%.5f\t%.4f\t%.1f\n", varied, s.L, s.H, s.V, s.N,
 		s.T, threads, mid, flop / 1e9, flop / mid / 1e9);
 	fflush(stdout);
 	work_release(&w);
@@ -347,7 +439,7 @@ static void scaling(unsigned threads)
 		scaling_row("L", (struct shape){L, base.H, base.V, base.N, base.T}, threads);
 	for (size_t H = 64; H <= 1024; H *= 2)
 		scaling_row("H", (struct shape){base.L, H, base.V, base.N, base.T}, threads);
-	for (size_t V = 50; V <= 5000; V *= 10)
+	for (size_t V = 64; V <= 4096; V *= 4)
 		scaling_row("V", (struct shape){base.L, base.H, V, base.N, base.T}, threads);
 	for (size_t N = 1; N <= 256; N *= 4)
 		scaling_row("N", (struct shape){base.L, base.H, base.V, N, base.T}, threads);
@@ -357,16 +449,42 @@ static void scaling(unsigned threads)
 		scaling_row("threads", base, t);
 }
 
-static void memory(void)
+/* --- for other programs
+ * --------------------------------------------------------------------------- */
+
+static void serve(unsigned threads)
 {
-	struct work w;
-	struct rusage usage;
-	work_init(&w, (struct shape){2, 512, 83, 128, 100}, MODEL_TRAINING, pool_cores());
-	for (int i = 0; i < 3; i++)
-		training_step(&w);
-	work_release(&w);
-	getrusage(RUSAGE_SELF, &usage);
-	printf("%ld\n", usage.ru_maxrss * 1024);
+	static const struct {
+		const char *name;
+		void (*act)(struct work *);
+		enum model_use use;
+		struct shape shape;
+	} kinds[] = {
+		{"train\n", training_step, MODEL_TRAINING, {2, 512, 83, 128, 100}},
+		{"forward\n", forward_pass, MODEL_INFERENCE, {2, 512, 83, 128, 100}},
+		{"sample\n", sample_characters, MODEL_INFERENCE, {2, 512, 83, 1, 1}},
+	};
+	enum { KINDS = sizeof kinds / sizeof *kinds };
+	struct work work[KINDS] = {0};
+	char line[32];
+	while (fgets(line, sizeof line, stdin)) {
+		size_t k = 0;
+		while (k < KINDS && strcmp(line, kinds[k].name) != 0)
+			k++;
+		if (k == KINDS) {
+			fprintf(stderr, "bench: unknown work: %s", line);
+			exit(STATUS_USAGE);
+		}
+		if (!work[k].device) {
+			work_init(&work[k], kinds[k].shape, kinds[k].use, threads);
+			kinds[k].act(&work[k]);
+		}
+		printf("%.6f\n", time_work(&work[k], kinds[k].act));
+		fflush(stdout);
+	}
+	for (size_t k = 0; k < KINDS; k++)
+		if (work[k].device)
+			work_release(&work[k]);
 }
 
 static void describe(unsigned threads)
@@ -377,26 +495,27 @@ static void describe(unsigned threads)
 	check(device ? 0 : -1, &err);
 	device->ops->describe(device, text, sizeof text);
 	device->ops->release(device);
-	puts(text);
+	printf("%s; %s\n", text, openblas_get_config());
 }
 
 int main(int argc, char **argv)
 {
+	static const struct {
+		const char *name;
+		void (*run)(unsigned threads);
+	} modes[] = {{"", table}, {"--scaling", scaling}, {"--serve", serve},
+		{"--describe", describe}, {NULL, NULL}};
 	const char *mode = argc > 1 && argv[1][0] == '-' ? argv[1] : "";
 	const int operand = *mode ? 2 : 1;
 	unsigned threads =
 		argc > operand ? (unsigned)strtoul(argv[operand], NULL, 10) : pool_cores();
-	if (threads == 0 || threads > 1024) {
-		fprintf(stderr, "bench: %s threads\n", argv[operand]);
+	size_t m = 0;
+	while (modes[m].name && strcmp(modes[m].name, mode) != 0)
+		m++;
+	if (!modes[m].name || threads == 0 || threads > 1024) {
+		fprintf(stderr, "usage: bench [--scaling|--serve|--describe] [THREADS]\n");
 		return STATUS_USAGE;
 	}
-	if (strcmp(mode, "--scaling") == 0)
-		scaling(threads);
-	else if (strcmp(mode, "--memory") == 0)
-		memory();
-	else if (strcmp(mode, "--describe") == 0)
-		describe(threads);
-	else
-		table(threads);
+	modes[m].run(threads);
 	return 0;
 }

@@ -1,0 +1,45 @@
+# Benchmarks. `make bench` measures this machine, which should have nothing else to do, and leaves
+# its table, one row a ratio, in $(RESULT); run.py says what its columns are. BENCH_QUICK=1 tries
+# whether it all runs, with numbers that mean nothing.
+
+RESULT       =
+TORCH_PYTHON = $(B)/torch/bin/python
+bench        = $(B)/tests/bench/bench
+bench_run    = $(PYTHON) tests/bench/run.py --bin $(bin) --bench $(bench) $(RESULT:%=--result %)
+
+$(bench): $(B)/tests/bench/bench.o $(B)/libcharpipe.a
+	$(LINK) -o $@ $(filter %.o,$^) $(B)/libcharpipe.a $(libraries)
+
+.PHONY: bench bench-torch bench-plot readme-table check-torch
+bench: ## steps, sampling, scoring, tokenizing beside what the machine can do; RESULT=FILE.tsv
+bench: all $(bench)
+	@$(bench_run)
+
+bench-torch: ## the same, and PyTorch's step and sampling loop; TORCH_PYTHON=a Python that has it
+bench-torch: all $(bench) $(TORCH_PYTHON)
+	@$(bench_run) --torch $(TORCH_PYTHON)
+
+bench-plot: ## how the time of a step grows with each dimension: a table and a picture of it
+bench-plot: $(bench)
+	@tests/bench/scaling.sh $(bench) $(RESULT)
+
+readme-table: ## the table of measurements in README.md, from RESULT=FILE.tsv or the newest one
+readme-table:
+	@$(PYTHON) tests/bench/readme_table.py README.md $(RESULT)
+
+check-torch: ## the programs beside PyTorch, end to end; TORCH_PYTHON=a Python that has it
+check-torch: all
+	@if $(MAKE) --no-print-directory $(TORCH_PYTHON); then \
+		BIN='$(abspath $(bin))' $(TORCH_PYTHON) tests/check-torch; \
+	else echo "check-torch: SKIPPED: PyTorch can't be had here" >&2; fi
+
+# A virtual environment of its own, thrown away by `make clean`.
+$(B)/torch/bin/python:
+	@echo "VENV $(B)/torch"
+	@rm -rf $(B)/torch && mkdir -p $(B) && $(PYTHON) -m venv $(B)/torch && \
+	$(B)/torch/bin/pip install --quiet --disable-pip-version-check numpy safetensors && \
+	$(B)/torch/bin/pip install --quiet --disable-pip-version-check torch \
+		--index-url https://download.pytorch.org/whl/cpu || { rm -rf $(B)/torch; \
+	echo "no PyTorch: TORCH_PYTHON=FILE names a Python that has torch, numpy and safetensors," \
+		"as 'python3 -m venv DIR && DIR/bin/pip install torch numpy safetensors' makes" >&2; \
+	exit 1; }

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Measures the programs as they are used, beside others that do the like: rows of run.py's table.
+
+    tools.py BIN BENCH      (the folder of the programs, and the program made of bench.c)
+
+What is compared runs in turn, A B A B ..., each as a process of its own, and medians count. Texts
+are generated, the same ones each time; files lie in a temporary folder and are in the page cache
+when they are read.
+"""
+import os
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+BIN, BENCH = (os.path.abspath(path) for path in sys.argv[1:3])
+QUICK = bool(os.environ.get("BENCH_QUICK"))
+ROUNDS = 1 if QUICK else 7
+TEXT_BYTES = 4 << 20 if QUICK else 64 << 20
+MODEL = ["-H", "512", "-L", "2"]
+EPOCH = 139  # steps of the notebooks' epoch: Anna Karenina in batches of 128 x 100
+CAT = ["cat"]
+WC = ["env", "LC_ALL=C.UTF-8", "wc", "-m"]
+
+
+def row(what, value, unit, rival="-", other=None):
+    print(what, f"{value:.5g}", unit, rival, *([f"{other:.5g}", f"{value / other:.3f}"]
+          if other else "--"), sep="\t", flush=True)
+
+
+class Run:
+    """One process from start to end: its seconds, its processor time, its peak memory."""
+
+    def __init__(self, words, output="/dev/null"):
+        fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        actions = [(os.POSIX_SPAWN_DUP2, fd, 1)]
+        begin = time.perf_counter()
+        pid = os.posix_spawnp(words[0], words, os.environ, file_actions=actions)
+        _, status, usage = os.wait4(pid, 0)
+        self.seconds = time.perf_counter() - begin
+        self.cpu = usage.ru_utime + usage.ru_stime
+        self.memory = usage.ru_maxrss * 1024  # never less than this program has, some 15 MB
+        os.close(fd)
+        if status:
+            sys.exit(f"tools.py: {' '.join(words)}: status {os.waitstatus_to_exitcode(status)}")
+
+
+def tool(name, *arguments):
+    return [f"{BIN}/{name}", "-q", *map(str, arguments)]
+
+
+def in_turn(*commands, output="/dev/null"):
+    """The median seconds of each of some commands, which run one after the other, many times. A
+    command is a list of words, or a function that gives the seconds it took."""
+    times = [[] for _ in commands]
+    for _ in range(ROUNDS):
+        for i, words in enumerate(commands):
+            times[i].append(words() if callable(words) else Run(words, output).seconds)
+    return [statistics.median(t) for t in times]
+
+
+class Served:
+    """Work done inside bench.c's process, to be measured in turn with programs."""
+
+    def __init__(self):
+        self.process = subprocess.Popen([BENCH, "--serve"],
+                                        stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE,
+                                        text=True)
+
+    def seconds(self, work):
+        print(work, file=self.process.stdin, flush=True)
+        return float(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def write_text(path, alphabet, size):
+    """Lines of words, each letter once at least, and a newline and a space."""
+    rng = random.Random(1)
+    words = ["".join(rng.choices(alphabet, k=rng.randint(1, 9))) for _ in range(4000)]
+    block = alphabet + "\n" + "\n".join(" ".join(rng.choices(words, k=12)) for _ in range(2000))
+    data = (block + "\n").encode()
+    with open(path, "wb") as f:
+        for _ in range(size // len(data) + 1):
+            f.write(data)
+
+
+ASCII = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:!?'\"()-_*/&%$@`"
+CYRILLIC = "".join(map(chr, [*range(0x410, 0x450), *range(0x30, 0x3A)]))
+HAN = "".join(map(chr, range(0x4E00, 0x4E00 + 3000)))
+
+
+def make_model(folder):
+    """A text of 83 characters as in Anna Karenina, shards of it, and a model as large as the
+    notebooks'; untrained weights take as long as trained ones."""
+    text, shards, model = (f"{folder}/{name}" for name in ("anna", "shards", "model"))
+    write_text(text, ASCII[:81], 300_000)
+    Run(tool("tokenize", "-o", f"{folder}/tokens", text))
+    Run(tool("batchify", "-n", 128, "-m", 100, "-x", "0.5", "-o", shards, f"{folder}/tokens"))
+    Run(tool("train", *MODEL, "--steps", 0, "-o", model, shards))
+    return text, shards, model
+
+
+def estimate(shards):
+    """What `train --print-config` says that a run will take, in bytes."""
+    page = subprocess.run(tool("train", *MODEL, "--print-config", shards),
+                          stdout=subprocess.PIPE,
+                          check=True).stdout.decode()
+    found = re.search(r"^# memory: .*?([0-9,]+) bytes", page, re.M)
+    return float(found.group(1).replace(",", "")) if found else None
+
+
+def memory_rows(folder, shards, model):
+    run = Run(tool("train", *MODEL, "--steps", 2, "--print-every", 0, shards))
+    row("memory of train, 2x512, 128x100", run.memory / 1e6, "MB", "train --print-config",
+        estimate(shards) / 1e6)
+    most = (os.path.getsize(model) + (16 << 20)) / 1e6
+    for n in 1, 64:
+        run = Run(tool("sample", "-N", n, "-n", 100, model))
+        row(f"memory of sample -N {n}, 2x512", run.memory / 1e6, "MB", "the model and 16 MiB", most)
+
+
+def sampling_rows(folder, model):
+    start, cat = in_turn(tool("sample", "-n", 1, model), [*CAT, model])
+    row("sample -n 1, 2x512: start to end", 1e3 * start, "ms", "cat of the model", 1e3 * cat)
+    served = Served()
+    length = 200 if QUICK else 5000
+    one, inside = in_turn(tool("sample", "-k", 5, "-n", length + 1, model),
+                          lambda: served.seconds("sample"))
+    row("sample, one text, 2x512", length / (one - start), "characters/s",
+        "the same without printing", 100 / inside)
+    served.close()
+    length = 50 if QUICK else 1000
+    many, = in_turn(tool("sample", "-k", 5, "-N", 64, "-n", length + 1, model))
+    row("sample -N 64, 2x512", 64 * length / (many - start), "characters/s", "sample, one text",
+        length / (one - start) * (1 if QUICK else 5))
+
+
+def evalloss_rows(text, shards, model):
+    """Characters scored in a second, start-up included, beside the forward pass alone."""
+    served, forward = Served(), 128 * 100
+    with open(text, "rb") as f:
+        size = len(f.read())
+    parts = re.search(r"^validation", "", re.M)
+    for what, arguments, characters in (
+        ("evalloss of shards", ["--split", "all", model, shards], None),
+        ("evalloss --lines", ["--lines", model, text], size),
+        ("evalloss of text", [model, text], size),
+    ):
+        words = tool("evalloss", *arguments)
+        if characters is None:
+            table = subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode()
+            characters = sum(int(line.split("\t")[2]) for line in table.splitlines()[1:])
+        mine, inside = in_turn(words, lambda: served.seconds("forward"))
+        row(f"{what}, 2x512", characters / mine, "characters/s", "the forward pass of 128x100",
+            forward / inside)
+    served.close()
+
+
+def text_rows(folder):
+    for name, alphabet in ("ASCII", ASCII), ("Cyrillic", CYRILLIC), ("Han", HAN):
+        text = f"{folder}/text"
+        write_text(text, alphabet, TEXT_BYTES)
+        megabytes = os.path.getsize(text) / 1e6
+        mine, wc, cat = in_turn(tool("tokenize", text), [*WC, text], [*CAT, text])
+        row(f"tokenize, {name}", megabytes / mine, "MB/s", "LC_ALL=C.UTF-8 wc -m", megabytes / wc)
+        row(f"tokenize, {name}", megabytes / mine, "MB/s", "cat >/dev/null", megabytes / cat)
+    tokens = f"{folder}/tokens"
+    for name, alphabet in ("1-byte ids", ASCII), ("2-byte ids", HAN):
+        write_text(text, alphabet, TEXT_BYTES)
+        Run(tool("tokenize", "-o", tokens, text))
+        megabytes = os.path.getsize(tokens) / 1e6
+        mine, cat = in_turn(tool("batchify", tokens), [*CAT, tokens], output=f"{folder}/copy")
+        row(f"batchify, {name}", megabytes / mine, "MB/s", "cat to a file", megabytes / cat)
+    for name in "text", "tokens", "copy":
+        os.unlink(f"{folder}/{name}")
+
+
+def checkpoint_row(folder, text):
+    """What saving costs, beside an epoch of the notebooks' size."""
+    shards, steps = f"{folder}/small", 2 if QUICK else 10
+    Run(["sh", "-c", f"{BIN}/tokenize -q {text} | {BIN}/batchify -q -n 8 -m 20 > {shards}"])
+    train = tool("train", *MODEL, "--steps", steps, "--print-every", 0)
+    saving = ["--checkpoint", f"{folder}/checkpoint", "--checkpoint-every", "1"]
+    served = Served()
+    plain, saved, step = in_turn(train + [shards], train + saving + [shards],
+                                 lambda: served.seconds("train"))
+    served.close()
+    row("checkpoint of 2x512, 128x100", 1e3 * (saved - plain) / steps, "ms",
+        f"epoch of {EPOCH} steps", 1e3 * EPOCH * step)
+
+
+def idle_row(shards):
+    """A small network on one core: how much processor it takes while one second passes."""
+    run = Run(tool("train", "-H", 128, "-L", 1, "-j", 1, "--steps", 2, "--print-every", 0, shards))
+    row("train -j 1, 1x128: processor time", run.cpu, "s", "time from start to end", run.seconds)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        text, shards, model = make_model(folder)
+        memory_rows(folder, shards, model)
+        sampling_rows(folder, model)
+        evalloss_rows(text, shards, model)
+        checkpoint_row(folder, text)
+        idle_row(shards)
+        text_rows(folder)
+
+
+main()
