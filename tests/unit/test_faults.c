@@ -7,6 +7,7 @@
 #include "base/input.h"
 #include "base/output.h"
 #include "base/pool.h"
+#include "base/spool.h"
 #include "formats/config.h"
 #include "formats/model.h"
 #include "formats/shards.h"
@@ -17,14 +18,17 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <jansson.h>
 #include <sys/stat.h>
 
 /* --- failing calls --------------------------------------------------------------------------- */
 
 static struct {
 	unsigned memory, system; /* calls until the one that fails; 0: none will */
+	unsigned end;            /* reads until one that finds the file's end */
 	int number;              /* the failing system call's errno */
 	bool came;               /* it has failed */
+	bool no_unnamed;         /* the file system has no O_TMPFILE */
 } fault;
 
 static bool comes(unsigned *left)
@@ -65,9 +69,37 @@ WRAP(void *, calloc, (size_t n, size_t size), (n, size), no_memory, NULL)
 WRAP(void *, realloc, (void *p, size_t n), (p, n), no_memory, NULL)
 WRAP(char *, strdup, (const char *s), (s), no_memory, NULL)
 WRAP(FILE *, open_memstream, (char **text, size_t *n), (text, n), no_memory, NULL)
-WRAP(int, open64, (const char *path, int flags, mode_t mode), (path, flags, mode), refused, -1)
-WRAP(ssize_t, read, (int fd, void *buf, size_t n), (fd, buf, n), refused, -1)
-WRAP(ssize_t, pread64, (int fd, void *buf, size_t n, off_t at), (fd, buf, n, at), refused, -1)
+/* A file that became shorter. */
+static bool ends(void)
+{
+	return comes(&fault.end);
+}
+
+int __real_open64(const char *path, int flags, mode_t mode);
+int __wrap_open64(const char *path, int flags, mode_t mode);
+int __wrap_open64(const char *path, int flags, mode_t mode)
+{
+	if (fault.no_unnamed && (flags & O_TMPFILE) == O_TMPFILE)
+		errno = EOPNOTSUPP;
+	else if (!refused())
+		return __real_open64(path, flags, mode);
+	return -1;
+}
+
+ssize_t __real_read(int fd, void *buf, size_t n);
+ssize_t __wrap_read(int fd, void *buf, size_t n);
+ssize_t __wrap_read(int fd, void *buf, size_t n)
+{
+	return refused() ? -1 : ends() ? 0 : __real_read(fd, buf, n);
+}
+
+ssize_t __real_pread64(int fd, void *buf, size_t n, off_t at);
+ssize_t __wrap_pread64(int fd, void *buf, size_t n, off_t at);
+ssize_t __wrap_pread64(int fd, void *buf, size_t n, off_t at)
+{
+	return refused() ? -1 : ends() ? 0 : __real_pread64(fd, buf, n, at);
+}
+
 WRAP(ssize_t, write, (int fd, const void *buf, size_t n), (fd, buf, n), refused, -1)
 WRAP(int, fsync, (int fd), (fd), refused, -1)
 WRAP(int, fallocate64, (int fd, int mode, off_t at, off_t n), (fd, mode, at, n), refused, -1)
@@ -268,6 +300,41 @@ static int reads_two_texts(struct error *err)
 	return read_text(2, err);
 }
 
+/* Beyond what it keeps in memory. */
+static int spools(struct error *err)
+{
+	struct spool spool;
+	static unsigned char bytes[1 << 20];
+	int rc = -1;
+	if (spool_init(&spool, err) < 0)
+		return -1;
+	for (size_t n = 0; n <= SPOOL_MEMORY; n += sizeof bytes)
+		if (spool_write(&spool, bytes, sizeof bytes, err) < 0)
+			goto out;
+	rc = spool_read(&spool, SPOOL_MEMORY - 10, bytes, 20, err);
+out:
+	spool_release(&spool);
+	return rc;
+}
+
+/* What making the JSON of a file takes, once the model is there. */
+static int makes_json(struct error *err)
+{
+	struct model_file model;
+	struct output out;
+	unsigned n = fault.memory;
+	fault.memory = 0;
+	assert_int_equal(read_model(&model, MODELS "checkpoint.safetensors", err), 0);
+	assert_int_equal(output_open(&out, target, 0, err), 0);
+	fault.memory = n;
+	json_set_alloc_funcs(__wrap_malloc, free);
+	int rc = model_file_write(&model, &out, err);
+	json_set_alloc_funcs(__real_malloc, free);
+	output_discard(&out);
+	model_file_release(&model);
+	return rc;
+}
+
 static int configures(struct error *err)
 {
 	static const struct option table[] = {
@@ -320,6 +387,7 @@ static const struct scenario {
 	{"two texts", reads_two_texts},
 	{"a configuration", configures},
 	{"threads", starts_threads},
+	{"a spool", spools},
 };
 enum { SCENARIOS = sizeof scenarios / sizeof *scenarios };
 
@@ -360,15 +428,36 @@ static void without_memory_there_is_an_error(void **state)
 	(void)state;
 	for (int i = 0; i < SCENARIOS; i++)
 		fail_each(&scenarios[i], &fault.memory, ENOMEM);
+	fail_each(&(struct scenario){"making JSON", makes_json}, &fault.memory, ENOMEM);
+	fault.no_unnamed = true;
+	fail_each(&(struct scenario){"a new model", copies_a_model}, &fault.memory, ENOMEM);
+	fault.no_unnamed = false;
 }
 
 static void a_failing_system_call_is_an_error_or_makes_no_difference(void **state)
 {
-	static const int numbers[] = {EIO, ENOSPC, EOPNOTSUPP, EACCES, EINVAL};
+	static const int numbers[] = {EIO, ENOSPC, EOPNOTSUPP, EACCES, EINVAL, EEXIST, EROFS};
 	(void)state;
 	for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
 		for (int i = 0; i < SCENARIOS; i++)
 			fail_each(&scenarios[i], &fault.system, numbers[k]);
+}
+
+static void a_file_system_without_unnamed_files_has_the_same_failures(void **state)
+{
+	(void)state;
+	fault.no_unnamed = true;
+	fail_each(&(struct scenario){"a new model", copies_a_model}, &fault.system, EIO);
+	fail_each(&(struct scenario){"a checkpoint", replaces_a_checkpoint}, &fault.system, EEXIST);
+	fail_each(&(struct scenario){"a spool", spools}, &fault.system, EIO);
+	fault.no_unnamed = false;
+}
+
+static void a_file_that_became_shorter_is_an_error(void **state)
+{
+	(void)state;
+	for (int i = 0; i < SCENARIOS; i++)
+		fail_each(&scenarios[i], &fault.end, 0);
 }
 
 /* EINTR at any call, and EAGAIN at a read or write, whose descriptor is then waited for. */
@@ -377,6 +466,9 @@ static void an_interrupted_call_is_made_again(void **state)
 	(void)state;
 	fail_each(&(struct scenario){"tokens", reads_tokens}, &fault.system, EINTR);
 	fail_each(&(struct scenario){"a checkpoint", replaces_a_checkpoint}, &fault.system, EINTR);
+	fail_each(&(struct scenario){"shards", reads_shards}, &fault.system, EINTR);
+	fail_each(&(struct scenario){"a text", reads_a_text}, &fault.system, EINTR);
+	fail_each(&(struct scenario){"a spool", spools}, &fault.system, EINTR);
 	fail_each(&(struct scenario){"tokens", reads_tokens}, &fault.system, EAGAIN);
 	fail_each(&(struct scenario){"a checkpoint", replaces_a_checkpoint}, &fault.system, EAGAIN);
 }
@@ -411,6 +503,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_memory_there_is_an_error),
 		cmocka_unit_test(a_failing_system_call_is_an_error_or_makes_no_difference),
+		cmocka_unit_test(a_file_system_without_unnamed_files_has_the_same_failures),
+		cmocka_unit_test(a_file_that_became_shorter_is_an_error),
 		cmocka_unit_test(an_interrupted_call_is_made_again),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
