@@ -35,6 +35,7 @@ tool_src    = tools/tool.c tools/device.c tools/network.c tools/encode.c tools/r
 train_src   = checkpoint log run signals
 sample_src  = context draw interactive stop
 evalloss_src = chars heat html lines score text view
+format_pages = config model shards stream tokens
 test_src    = tests/unit/reference.c
 
 # lib/cpu/kernels.c is compiled once for each vector width; cpu.c chooses at run time.
@@ -75,7 +76,7 @@ COMPILE = @mkdir -p $(@D) && echo "CC $@" && $(CC) $(all_flags) -MMD -MP
 LINK    = @mkdir -p $(@D) && echo "LD $@" && $(CC) $(hardening) $(CFLAGS) $(link_flags) $(LDFLAGS)
 
 # Goals that compile need the libraries, and a stamp that makes other flags rebuild everything.
-ifneq ($(filter-out help clean uninstall format,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out help clean uninstall format deb,$(or $(MAKECMDGOALS),all)),)
 missing := $(foreach l,$(LIBS),$(if $(shell $(PKG_CONFIG) --exists $l 2>&1 || echo no),$l))
 ifneq ($(strip $(missing)),)
 $(error $(PKG_CONFIG) finds no $(strip $(missing)): ./bootstrap installs what is missing)
@@ -91,7 +92,7 @@ endif
 
 .PHONY: all
 all: ## the programs, into bin/, and their man pages (the default)
-all: $(TOOLS:%=$(bin)/%) $(TOOLS:%=$(B)/man/%.1)
+all: $(TOOLS:%=$(bin)/%) $(TOOLS:%=$(B)/man/%.1) $(format_pages:%=$(B)/man/charpipe-%.5)
 
 tool_obj = $(patsubst %,$(B)/tools/$1/%.o,$1 $($1_src))
 $(foreach t,$(TOOLS),$(eval $(bin)/$t: $(call tool_obj,$t)))
@@ -142,9 +143,11 @@ unit_programs = $(unit_tests:%=$(B)/tests/unit/test_%)
 test_obj      = $(test_src:%.c=$(B)/%.o)
 scripts       = $(wildcard tests/*.t tests/tools/*.t)
 long_scripts  = $(wildcard tests/long/*.t)
-# What a test may ask for. UBSan and ASan end a program with a status that no test expects.
+# What a test may ask for; that of the GPU asks for its plug-in itself, and all others compute on
+# the CPU even where there is one. UBSan and ASan end a program with a status that no test expects.
 test_env = BIN='$(abspath $(bin))' B='$(abspath $(B))' PYTHON='$(PYTHON)' SANITIZE='$(SANITIZE)' \
-           CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8 UBSAN_OPTIONS=print_stacktrace=1
+           CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8 UBSAN_OPTIONS=print_stacktrace=1 \
+           CHARPIPE_PLUGIN_DIR=/nonexistent
 
 $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(test_obj) $(B)/libcharpipe.a
 	$(LINK) -o $@ $(filter %.o,$^) $(B)/libcharpipe.a -lcmocka $(libraries)
@@ -309,7 +312,7 @@ sources  = $(sort $(wildcard lib/*/*.c formats/*.c tools/*.c tools/*/*.c tests/u
 headers  = $(sort $(wildcard lib/*/*.h formats/*.h tools/*.h tools/*/*.h tests/unit/*.h \
            tests/cuda/*.h tests/cuda/emulation/*.h lib/cuda/*.cu tests/cuda/*.cc \
            tests/cuda/emulation/*.cc))
-shell    = bootstrap .ci/run examples/fetch examples/windows \
+shell    = bootstrap .ci/run mk/deb examples/fetch examples/windows \
            $(wildcard tests/*.t tests/*/*.t tests/*/*.sh)
 checked  = $(filter-out tests/%,$(sources))
 tidied   = $(checked:%.c=$(B)/tidy/%)
@@ -343,7 +346,8 @@ lint-cppcheck:
 lint-shell:
 	$(call with,shellcheck,shellcheck -x -S warning $(wildcard $(shell)))
 lint-man: all
-	$(call with,mandoc,mandoc -Tlint -W warning $(TOOLS:%=$(B)/man/%.1) tools/charpipe.7)
+	$(call with,mandoc,mandoc -Tlint -W warning $(TOOLS:%=$(B)/man/%.1) \
+		$(format_pages:%=$(B)/man/charpipe-%.5) tools/charpipe.7)
 comma := ,
 
 .PHONY: format
@@ -352,28 +356,13 @@ format: ## the C sources as clang-format wants them
 
 # --- installation -------------------------------------------------------------------------------
 
-bindir = $(DESTDIR)$(PREFIX)/bin
-plugindir = $(DESTDIR)$(PREFIX)/lib/charpipe
-mandir = $(DESTDIR)$(PREFIX)/share/man
+include mk/install.mk
 
-.PHONY: install uninstall clean help
-install: ## programs and man pages, below $(DESTDIR)$(PREFIX)
-install: all
-	install -d $(bindir) $(mandir)/man1 $(mandir)/man7
-	install -m 755 $(TOOLS:%=$(bin)/%) $(bindir)
-	if [ -e $(plugin) ]; then install -d $(plugindir) && install $(plugin) $(plugindir); fi
-	install -m 644 $(TOOLS:%=$(B)/man/%.1) $(mandir)/man1
-	install -m 644 tools/charpipe.7 $(mandir)/man7
-
-uninstall: ## removes what install has put there
-	rm -f $(TOOLS:%=$(bindir)/%) $(TOOLS:%=$(mandir)/man1/%.1) $(mandir)/man7/charpipe.7
-	rm -f $(plugindir)/$(notdir $(plugin))
-	@rmdir $(plugindir) 2>/dev/null || true
-
+.PHONY: clean help
 clean: ## removes what was built
 	rm -rf $(B) $(TOOLS:%=$(bin)/%) $(plugin)
 	@rmdir $(bin) 2>/dev/null || true
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | \
 		awk -F '\t' '{printf "%-12s%s\n", $$1, $$2}'

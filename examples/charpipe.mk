@@ -17,6 +17,9 @@
 # or on the command line.
 CONFIG  ?= $(wildcard recipe.yaml)
 
+# What stands before the programs' names where they were installed so.
+PROGRAM_PREFIX ?=
+
 # Options that win over the recipe: TOKENIZE_FLAGS, BATCHIFY_FLAGS, TRAIN_FLAGS, SAMPLE_FLAGS,
 # EVALLOSS_FLAGS.
 tokenize = $(call run,tokenize,$(TOKENIZE_FLAGS))
@@ -24,7 +27,7 @@ batchify = $(call run,batchify,$(BATCHIFY_FLAGS))
 train    = $(call run,train,$(TRAIN_FLAGS))
 sample   = $(call run,sample,$(SAMPLE_FLAGS))
 evalloss = $(call run,evalloss,$(EVALLOSS_FLAGS))
-run      = $1$(if $(CONFIG), -c $(CONFIG))$(if $2, $2)
+run      = $(PROGRAM_PREFIX)$1$(if $(CONFIG), -c $(CONFIG))$(if $2, $2)
 
 # A file for each tool that holds its options' values. Each recipe has its own.
 options := .charpipe/$(or $(basename $(notdir $(CONFIG))),none)

@@ -6,7 +6,7 @@
 # shellcheck source=tests/tools/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-tools='tokenize batchify train sample evalloss'
+tools='tokenize batchify train sample evalloss inspect'
 man=${B:-$ROOT/build}/man
 
 # The smallest pipeline: what each tool reads.
@@ -28,6 +28,7 @@ work() {
     train) echo '-q -H 8 -L 1 --steps 2 shards' ;;
     sample) echo '-s 1 -n 40 model' ;;
     evalloss) echo 'model shards' ;;
+    inspect) echo '--verify shards' ;;
     esac
 }
 

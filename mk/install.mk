@@ -1,0 +1,87 @@
+# Installation. One list says what goes where; install copies it, uninstall removes it.
+#
+#     make install DESTDIR=/tmp/tree PREFIX=/usr PROGRAM_PREFIX=charpipe-
+#
+# With a PROGRAM_PREFIX the programs, their man pages and their completions are called by it. What is
+# installed finds the rest by its own place, so that a tree can be moved.
+
+PROGRAM_PREFIX =
+prefixed       = $(PROGRAM_PREFIX)$1
+staged         = $(B)/install/$(or $(PROGRAM_PREFIX:%-=%),plain)
+date           = 2026-11-22
+public_headers = lib/charpipe.h $(sort $(wildcard lib/base/*.h lib/nn/*.h formats/*.h)) lib/cpu/cpu.h
+
+# Below $(DESTDIR)$(PREFIX): TARGET=SOURCE
+installed = \
+	$(foreach t,$(TOOLS),bin/$(call prefixed,$t)=$(bin)/$t \
+		share/man/man1/$(call prefixed,$t).1=$(staged)/$t.1 \
+		share/bash-completion/completions/$(call prefixed,$t)=$(staged)/$t.bash \
+		share/zsh/site-functions/_$(call prefixed,$t)=$(staged)/$t.zsh) \
+	$(foreach f,$(format_pages),share/man/man5/charpipe-$f.5=$(B)/man/charpipe-$f.5) \
+	share/man/man7/charpipe.7=$(staged)/charpipe.7 \
+	share/charpipe/charpipe.mk=$(staged)/charpipe.mk \
+	share/charpipe/plot.gp=examples/plot.gp \
+	share/charpipe/magic=mk/magic \
+	include/charpipe.mk=mk/include.mk \
+	$(foreach h,$(public_headers),include/charpipe/$(h:lib/%=%)=$h) \
+	lib/libcharpipe.a=$(B)/libcharpipe.a \
+	lib/pkgconfig/charpipe.pc=$(B)/install/charpipe.pc \
+	$(if $(wildcard $(plugin)),lib/charpipe/$(notdir $(plugin))=$(plugin))
+
+target = $(DESTDIR)$(PREFIX)/$(firstword $(subst =, ,$1))
+source = $(lastword $(subst =, ,$1))
+mode   = $(if $(filter bin/%,$1),755,644)
+# The folders that are charpipe's alone, inner ones first.
+own_folders = $(addprefix include/charpipe/,base cpu formats nn) include/charpipe share/charpipe \
+	lib/charpipe
+
+define install_one
+	@install -D -m $(call mode,$1) $(call source,$1) '$(call target,$1)'
+
+endef
+define remove_one
+	@rm -f '$(call target,$1)'
+
+endef
+
+.PHONY: install uninstall deb
+install: ## programs, man pages, completions, library: below $(DESTDIR)$(PREFIX)
+install: $(foreach i,$(installed),$(call source,$i))
+	$(foreach i,$(installed),$(call install_one,$i))
+
+uninstall: ## removes what install has put there
+	$(foreach i,$(installed) lib/charpipe/$(notdir $(plugin)),$(call remove_one,$i))
+	@cd '$(DESTDIR)$(PREFIX)' 2>/dev/null && rmdir $(own_folders) 2>/dev/null || true
+
+deb: ## a Debian package, into build/
+deb:
+	@mk/deb '$(MAKE)' '$(B)' '$(VERSION)' '$(PROGRAM_PREFIX)'
+
+# --- what is made for it ----------------------------------------------------------------------
+
+$(format_pages:%=$(B)/man/charpipe-%.5): $(B)/man/charpipe-%.5: formats/%.md mk/man.awk
+	@mkdir -p $(@D)
+	@awk -v name=charpipe-$* -v date=$(date) -f mk/man.awk $< >$@.tmp && mv $@.tmp $@
+
+# Programs are called in man pages by their installed names.
+words  = \($(subst $(space),\|,$(TOOLS))\)
+space := $(subst ,, )
+rename = $(if $(PROGRAM_PREFIX),sed \
+	-e 's/^\(\.\(BR\|B\|RB\) "\{0,1\}\)$(words)\>/\1$(PROGRAM_PREFIX)\3/' \
+	-e 's/^$(words) \\-/$(PROGRAM_PREFIX)&/' \
+	-e 's/\(^\$$ \|| \)$(words)\>/\1$(PROGRAM_PREFIX)\2/g',cat)
+$(staged)/%.1: $(B)/man/%.1
+	@mkdir -p $(@D) && $(rename) $< >$@
+$(staged)/%.7: tools/%.7
+	@mkdir -p $(@D) && $(rename) $< >$@
+$(staged)/charpipe.mk: examples/charpipe.mk
+	@mkdir -p $(@D) && sed 's/^PROGRAM_PREFIX ?=$$/& $(PROGRAM_PREFIX)/' $< >$@
+
+$(staged)/%.bash $(staged)/%.zsh: $(bin)/% mk/completion.awk
+	@mkdir -p $(@D) && $< --options-as tsv >$(staged)/$*.tsv
+	@for shell in bash zsh; do \
+		awk -v name=$(PROGRAM_PREFIX)$* -v shell=$$shell -f mk/completion.awk \
+			$(staged)/$*.tsv >$(staged)/$*.$$shell || exit 1; done
+
+$(B)/install/charpipe.pc: mk/charpipe.pc Makefile
+	@mkdir -p $(@D) && sed -e 's/@VERSION@/$(VERSION)/' -e 's/@LIBS@/$(LIBS)/' $< >$@
