@@ -11,6 +11,7 @@ int sampler_init(struct sampler *sampler, uint32_t vocab, uint32_t top_k, double
 {
 	*sampler = (struct sampler){.vocab = vocab,
 		.top_k = top_k == 0 || top_k > vocab ? vocab : top_k,
+		.top_p = 1,
 		.temperature = temperature,
 		.seed = seed};
 	sampler->p = malloc(vocab * sizeof *sampler->p);
@@ -76,6 +77,34 @@ static void select_top(struct sampler *sampler, const float *logits)
 	}
 }
 
+/* Sorts order[0..top_k), a heap, the likeliest first. */
+static void sort_top(struct sampler *sampler, const float *logits)
+{
+	uint32_t *heap = sampler->order;
+	for (uint32_t n = sampler->top_k; n-- > 1;) {
+		uint32_t id = heap[0];
+		heap[0] = heap[n];
+		heap[n] = id;
+		sift_down(heap, n, logits);
+	}
+}
+
+/* Takes the probability of what top_p and min_p don't keep; `sum` is that of all. Returns the sum
+ * of what is left. */
+static double drop_unlikely(struct sampler *sampler, const float *logits, double sum)
+{
+	double *p = sampler->p, kept = 0;
+	sort_top(sampler, logits);
+	double least = sampler->min_p * p[sampler->order[0]];
+	for (uint32_t i = 0; i < sampler->top_k; i++) {
+		uint32_t id = sampler->order[i];
+		if (i > 0 && (kept >= sampler->top_p * sum || p[id] < least))
+			p[id] = 0;
+		kept += p[id];
+	}
+	return kept;
+}
+
 const double *sampler_probabilities(struct sampler *sampler, const float *logits)
 {
 	double max = -INFINITY, sum = 0, *p = sampler->p;
@@ -91,6 +120,8 @@ const double *sampler_probabilities(struct sampler *sampler, const float *logits
 			p[id] = exp(((double)logits[id] - max) / sampler->temperature);
 		sum += p[id];
 	}
+	if (sampler->top_p < 1 || sampler->min_p > 0)
+		sum = drop_unlikely(sampler, logits, sum);
 	for (uint32_t id = 0; id < sampler->vocab; id++)
 		p[id] /= sum;
 	return p;
@@ -114,4 +145,14 @@ uint32_t sampler_draw(
 		last = id; /* rounding may leave a little of u behind the last one */
 	}
 	return last;
+}
+
+double sampler_nats(const struct sampler *sampler, const float *logits, uint32_t id)
+{
+	double max = -INFINITY, sum = 0;
+	for (uint32_t i = 0; i < sampler->vocab; i++)
+		max = fmax(max, (double)logits[i]);
+	for (uint32_t i = 0; i < sampler->vocab; i++)
+		sum += exp((double)logits[i] - max);
+	return max + log(sum) - (double)logits[id];
 }
