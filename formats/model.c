@@ -15,17 +15,11 @@
 
 enum {
 	ALIGN = 64,      /* of the data section */
-	CRC_OFFSET = 34, /* of the CRC's digits in the file */
-	CRC_DIGITS = 8,
 	CHUNK = 1 << 16, /* elements read at a time: they are still in the cache when looked at */
 };
 
-/* How the header of a file with a CRC begins, so that its place is known before the JSON is. */
-#define CRC_KEY "{\"__metadata__\":{\"crc32\":\""
 #define TRAIN "train."
 #define TRAIN_NAME_BYTES (sizeof TRAIN + sizeof((struct model_tensor *)0)->name)
-
-_Static_assert(SAFETENSORS_LENGTH_BYTES + sizeof CRC_KEY - 1 == CRC_OFFSET, "place of the CRC");
 
 /* --- reading: what the file is -----------------------------------------------------------------
  */
@@ -64,35 +58,18 @@ static const char *metadata(const struct safetensors *st, const char *key)
 	return json_string_value(json_object_get(st->metadata, key));
 }
 
-/* Finds the file's CRC and restarts the sum over the header with zeros in its place. A file without
- * one has nothing of charpipe's own in it: there the sum is not looked at. */
+/* Finds the file's CRC. A file without one has nothing of charpipe's own in it. */
 static int begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, struct error *err)
 {
 	static const char *const own[] = {"unit", "newlines", "training", "checkpoint"};
-	const char *text = metadata(st, "crc32");
-	*has_crc = text != NULL;
-	if (!text) {
-		for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-			if (metadata(st, own[i]))
-				return error_set(err, STATUS_DATA,
-					"metadata %s without crc32: damaged, or written by another "
-					"program, which must leave %s out",
-					own[i], own[i]);
-		return 0;
-	}
-
-	char digits[CRC_DIGITS + 1];
-	*crc = (uint32_t)strtoul(text, NULL, 16);
-	snprintf(digits, sizeof digits, "%08x", (unsigned)*crc);
-	size_t rest = CRC_OFFSET + CRC_DIGITS;
-	if (strcmp(text, digits) != 0 || st->head_bytes < rest ||
-		memcmp(st->head + SAFETENSORS_LENGTH_BYTES, CRC_KEY, sizeof CRC_KEY - 1) != 0 ||
-		memcmp(st->head + CRC_OFFSET, digits, CRC_DIGITS) != 0)
-		return error_set(err, STATUS_DATA,
-			"metadata crc32: expected as eight hex digits at byte %d", CRC_OFFSET);
-	uLong sum = crc32_z(0, st->head, CRC_OFFSET);
-	sum = crc32_z(sum, (const unsigned char *)"00000000", CRC_DIGITS);
-	st->crc = (uint32_t)crc32_z(sum, st->head + rest, st->head_bytes - rest);
+	if (safetensors_begin_crc(st, has_crc, crc, err) < 0)
+		return -1;
+	for (size_t i = 0; !*has_crc && i < sizeof own / sizeof *own; i++)
+		if (metadata(st, own[i]))
+			return error_set(err, STATUS_DATA,
+				"metadata %s without crc32: damaged, or written by another "
+				"program, which must leave %s out",
+				own[i], own[i]);
 	return 0;
 }
 
@@ -110,6 +87,10 @@ static int infer_params(struct params *params, const struct safetensors *st, str
 {
 	const struct safetensors_tensor *w = safetensors_find(st, "lstm.weight_ih_l0");
 	char text[96], name[40];
+	if (!w && metadata(st, "charpipe_state"))
+		return error_set(err, STATUS_DATA,
+			"this is a model's state, not a model; sample --state FILE goes on from "
+			"it");
 	if (!w)
 		return error_set(err, STATUS_DATA,
 			"no tensor lstm.weight_ih_l0: not a character-level LSTM (it has %s)",
@@ -685,12 +666,10 @@ int model_file_write(const struct model_file *model, struct output *out, struct 
 		goto out;
 
 	uLong crc = crc32_z(0, head, head_bytes);
-	char digits[CRC_DIGITS + 1];
 	for (size_t i = 0; i < count; i++)
 		crc = crc32_z(crc, (const unsigned char *)file_data(model, i, scratch),
 			(size_t)(tensors[i].end - tensors[i].begin));
-	snprintf(digits, sizeof digits, "%08lx", crc);
-	memcpy(head + CRC_OFFSET, digits, CRC_DIGITS);
+	safetensors_put_crc(head, (uint32_t)crc);
 
 	if (output_reserve(out, head_bytes + tensors[count - 1].end, err) < 0 ||
 		output_write(out, head, head_bytes, err) < 0)

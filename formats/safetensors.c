@@ -14,6 +14,11 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are read as t
 
 #define METADATA "__metadata__"
 
+/* How the JSON of a file with a CRC begins, so that its place is known before the JSON is. */
+#define CRC_KEY "{\"" METADATA "\":{\"crc32\":\""
+_Static_assert(SAFETENSORS_LENGTH_BYTES + sizeof CRC_KEY - 1 == SAFETENSORS_CRC_OFFSET,
+	"place of the CRC");
+
 static const struct dtype {
 	const char *name;
 	unsigned bytes;
@@ -245,6 +250,28 @@ int safetensors_open(struct safetensors *st, struct input *in, struct error *err
 	return check_size(st, file_size, end, true, err);
 }
 
+int safetensors_begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, struct error *err)
+{
+	const char *text = json_string_value(json_object_get(st->metadata, "crc32"));
+	char digits[SAFETENSORS_CRC_DIGITS + 1];
+	size_t rest = SAFETENSORS_CRC_OFFSET + SAFETENSORS_CRC_DIGITS;
+	*has_crc = text != NULL;
+	if (!text)
+		return 0;
+	*crc = (uint32_t)strtoul(text, NULL, 16);
+	snprintf(digits, sizeof digits, "%08x", (unsigned)*crc);
+	if (strcmp(text, digits) != 0 || st->head_bytes < rest ||
+		memcmp(st->head + SAFETENSORS_LENGTH_BYTES, CRC_KEY, sizeof CRC_KEY - 1) != 0 ||
+		memcmp(st->head + SAFETENSORS_CRC_OFFSET, digits, SAFETENSORS_CRC_DIGITS) != 0)
+		return error_set(err, STATUS_DATA,
+			"metadata crc32: expected as eight hex digits at byte %d",
+			SAFETENSORS_CRC_OFFSET);
+	uLong sum = crc32_z(0, st->head, SAFETENSORS_CRC_OFFSET);
+	sum = crc32_z(sum, (const unsigned char *)"00000000", SAFETENSORS_CRC_DIGITS);
+	st->crc = (uint32_t)crc32_z(sum, st->head + rest, st->head_bytes - rest);
+	return 0;
+}
+
 int safetensors_read(struct safetensors *st, void *to, size_t bytes, struct error *err)
 {
 	assert(bytes <= st->data_bytes - st->read);
@@ -357,4 +384,12 @@ out:
 	free(text);
 	json_decref(object);
 	return rc;
+}
+
+void safetensors_put_crc(unsigned char *header, uint32_t crc)
+{
+	char digits[SAFETENSORS_CRC_DIGITS + 1];
+	assert(memcmp(header + SAFETENSORS_LENGTH_BYTES, CRC_KEY, sizeof CRC_KEY - 1) == 0);
+	snprintf(digits, sizeof digits, "%08x", (unsigned)crc);
+	memcpy(header + SAFETENSORS_CRC_OFFSET, digits, SAFETENSORS_CRC_DIGITS);
 }

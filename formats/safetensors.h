@@ -18,6 +18,7 @@
 #include "base/input.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@ enum {
 	SAFETENSORS_HEADER_MAX = 100 * 1000 * 1000, /* of the JSON, as in the reference reader */
 	SAFETENSORS_VALUES_MAX = 1 << 16, /* JSON values, punctuation counted: 12 a tensor */
 	SAFETENSORS_DIMS_MAX = 8,
+	SAFETENSORS_CRC_OFFSET = 34, /* of charpipe's CRC in the file (model.md) */
+	SAFETENSORS_CRC_DIGITS = 8,
 };
 
 struct safetensors_tensor {
@@ -57,6 +60,11 @@ struct safetensors {
  * with the input's name: 65, 71, 74. */
 int safetensors_open(struct safetensors *st, struct input *in, struct error *err);
 
+/* Finds the CRC that the metadata state and restarts st->crc over the header, zeros in the CRC's
+ * place, so that after safetensors_end() it must equal *crc. *has_crc is false where none is
+ * stated. An error (65) has no name in front. */
+int safetensors_begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, struct error *err);
+
 /* Reads the next bytes of the data section, no more than it has left. */
 int safetensors_read(struct safetensors *st, void *to, size_t bytes, struct error *err);
 
@@ -81,5 +89,8 @@ const char *safetensors_describe(const struct safetensors_tensor *tensor, char b
  * caller's to free(). */
 int safetensors_header(const json_t *metadata, struct safetensors_tensor *tensors, size_t count,
 	unsigned align, unsigned char **header, size_t *bytes, struct error *err);
+
+/* Puts the file's CRC into a header whose metadata begin with "crc32":"00000000". */
+void safetensors_put_crc(unsigned char *header, uint32_t crc);
 
 #endif

@@ -1,0 +1,205 @@
+/* state.c: see state.h and state.md. */
+#include "formats/state.h"
+
+#include "formats/safetensors.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+enum { TENSORS = 3, ALIGN = 64 };
+
+int state_file_init(struct state_file *state, const struct params *params, struct error *err)
+{
+	size_t size = (size_t)params->layers * params->hidden;
+	*state = (struct state_file){
+		.layers = params->layers, .hidden = params->hidden, .vocab = params->vocab};
+	state->h = calloc(size, sizeof *state->h);
+	state->c = calloc(size, sizeof *state->c);
+	state->logits = calloc(state->vocab, sizeof *state->logits);
+	if (state->h && state->c && state->logits)
+		return 0;
+	state_file_release(state);
+	return error_memory(err, (2 * size + params->vocab) * sizeof(float), "the state");
+}
+
+void state_file_release(struct state_file *state)
+{
+	free(state->h);
+	free(state->c);
+	free(state->logits);
+	*state = (struct state_file){0};
+}
+
+int state_file_model_crc(const struct model_file *model, uint32_t *crc, struct error *err)
+{
+	const struct params *params = &model->params;
+	size_t largest = 0;
+	uLong sum = 0;
+	for (size_t i = 0; i < params->count; i++)
+		largest = params->v[i].size > largest ? params->v[i].size : largest;
+	float *tensor = malloc(largest * sizeof *tensor);
+	if (!tensor)
+		return error_memory(err, largest * sizeof *tensor, "a tensor");
+	for (size_t i = 0; i < params->count; i++) {
+		params_to_file(params, i, model->weights, tensor);
+		sum = crc32_z(
+			sum, (const unsigned char *)tensor, params->v[i].size * sizeof *tensor);
+	}
+	free(tensor);
+	*crc = (uint32_t)sum;
+	return 0;
+}
+
+/* The file's tensors in its order, and where each one's data is. */
+static void list_tensors(const struct state_file *state, struct safetensors_tensor tensors[TENSORS],
+	float *data[TENSORS])
+{
+	const struct safetensors_tensor all[TENSORS] = {
+		{.name = "h", .dims = 3, .shape = {state->layers, 1, state->hidden}},
+		{.name = "c", .dims = 3, .shape = {state->layers, 1, state->hidden}},
+		{.name = "logits", .dims = 1, .shape = {state->vocab}},
+	};
+	memcpy(tensors, all, sizeof all);
+	for (size_t i = 0; i < TENSORS; i++)
+		tensors[i].dtype = "F32";
+	data[0] = state->h;
+	data[1] = state->c;
+	data[2] = state->logits;
+}
+
+static size_t elements(const struct safetensors_tensor *t)
+{
+	size_t n = 1;
+	for (unsigned i = 0; i < t->dims; i++)
+		n *= (size_t)t->shape[i];
+	return n;
+}
+
+/* --- reading --------------------------------------------------------------------------------- */
+
+/* Checks that this is a state, and of that model; gives its CRC. */
+static int check_metadata(
+	struct safetensors *st, uint32_t model_crc, uint32_t *crc, struct error *err)
+{
+	const char *version = json_string_value(json_object_get(st->metadata, "charpipe_state"));
+	const char *model = json_string_value(json_object_get(st->metadata, "model_crc32"));
+	char expected[16];
+	bool has_crc;
+	if (!version)
+		return error_set(err, STATUS_DATA,
+			"is not a state, which sample --save-state writes%s",
+			safetensors_find(st, "lstm.weight_ih_l0") ? ", but a model" : "");
+	if (strcmp(version, "1") != 0)
+		return error_set(err, STATUS_DATA,
+			"a state of version %s; this program reads version 1", version);
+	if (safetensors_begin_crc(st, &has_crc, crc, err) < 0)
+		return -1;
+	if (!has_crc || !model)
+		return error_set(err, STATUS_DATA, "metadata without %s: damaged",
+			has_crc ? "model_crc32" : "crc32");
+	snprintf(expected, sizeof expected, "%08x", (unsigned)model_crc);
+	if (strcmp(model, expected) != 0)
+		return error_set(err, STATUS_DATA,
+			"a state of another model: its weights' CRC-32 is %s, this model's %s",
+			model, expected);
+	return 0;
+}
+
+static int check_shapes(const struct safetensors *st,
+	const struct safetensors_tensor expected[TENSORS], struct error *err)
+{
+	char found[96], wanted[96];
+	if (st->count != TENSORS)
+		return error_set(err, STATUS_DATA, "%zu tensors; expected %d: h, c, logits",
+			st->count, TENSORS);
+	for (size_t i = 0; i < TENSORS; i++) {
+		const struct safetensors_tensor *t = &st->tensors[i];
+		if (strcmp(t->name, expected[i].name) != 0)
+			return error_set(err, STATUS_DATA, "tensor %s; expected %s", t->name,
+				expected[i].name);
+		safetensors_describe(t, found);
+		safetensors_describe(&expected[i], wanted);
+		if (strcmp(found, wanted) != 0)
+			return error_set(err, STATUS_DATA, "tensor %s: %s; expected %s", t->name,
+				found, wanted);
+	}
+	return 0;
+}
+
+int state_file_read(
+	struct state_file *state, uint32_t model_crc, struct input *in, struct error *err)
+{
+	struct safetensors st = {0};
+	struct safetensors_tensor tensors[TENSORS];
+	float *data[TENSORS];
+	uint32_t crc = 0;
+	int status = -1;
+	bool finite = true;
+	list_tensors(state, tensors, data);
+	if (safetensors_open(&st, in, err) < 0)
+		goto out;
+	if (check_metadata(&st, model_crc, &crc, err) < 0 || check_shapes(&st, tensors, err) < 0) {
+		error_prefix(err, "%s: ", in->name);
+		goto out;
+	}
+	for (size_t i = 0; i < TENSORS; i++) {
+		size_t n = elements(&tensors[i]);
+		if (safetensors_read(&st, data[i], n * sizeof *data[i], err) < 0)
+			goto out;
+		for (size_t k = 0; k < n; k++)
+			finite &= isfinite(data[i][k]) != 0;
+	}
+	if (safetensors_end(&st, err) < 0)
+		goto out;
+	if (st.crc != crc)
+		error_set(err, STATUS_DATA, "%s: damaged: its CRC-32 is %08x; expected %08x",
+			in->name, (unsigned)st.crc, (unsigned)crc);
+	else if (!finite)
+		error_set(err, STATUS_DATA, "%s: not all numbers are finite", in->name);
+	else
+		status = 0;
+out:
+	safetensors_close(&st);
+	return status;
+}
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+int state_file_write(
+	const struct state_file *state, uint32_t model_crc, struct output *out, struct error *err)
+{
+	struct safetensors_tensor tensors[TENSORS];
+	float *data[TENSORS];
+	char model[16];
+	unsigned char *head = NULL;
+	size_t head_bytes;
+	int status = -1;
+	list_tensors(state, tensors, data);
+	snprintf(model, sizeof model, "%08x", (unsigned)model_crc);
+	json_t *meta = json_pack("{s:s, s:s, s:s, s:s}", "crc32", "00000000", "format", "pt",
+		"charpipe_state", "1", "model_crc32", model);
+	if (!meta) {
+		error_memory(err, 4096, "the header of a state");
+		goto out;
+	}
+	if (safetensors_header(meta, tensors, TENSORS, ALIGN, &head, &head_bytes, err) < 0)
+		goto out;
+	uLong crc = crc32_z(0, head, head_bytes);
+	for (size_t i = 0; i < TENSORS; i++)
+		crc = crc32_z(crc, (const unsigned char *)data[i],
+			elements(&tensors[i]) * sizeof *data[i]);
+	safetensors_put_crc(head, (uint32_t)crc);
+	if (output_write(out, head, head_bytes, err) < 0)
+		goto out;
+	for (size_t i = 0; i < TENSORS; i++)
+		if (output_write(out, data[i], elements(&tensors[i]) * sizeof *data[i], err) < 0)
+			goto out;
+	status = 0;
+out:
+	json_decref(meta);
+	free(head);
+	return status;
+}
