@@ -21,19 +21,24 @@ static size_t symbol_at(
 	return length < 0 ? (size_t)-length : n;
 }
 
+size_t encode_symbol(
+	const struct vocab *vocab, const unsigned char *s, size_t n, uint32_t *symbol, uint32_t *id)
+{
+	size_t length = symbol_at(vocab, s, n, symbol);
+	*id = vocab_find(vocab, *symbol);
+	return length;
+}
+
 size_t encode(
 	const struct vocab *vocab, const unsigned char *s, size_t n, uint32_t *ids, size_t *unknown)
 {
 	size_t count = 0;
 	*unknown = n;
-	for (size_t i = 0; i < n;) {
+	for (size_t i = 0, length; i < n; i += length) {
 		uint32_t symbol;
-		size_t length = symbol_at(vocab, s + i, n - i, &symbol);
-		ids[count] = vocab_find(vocab, symbol);
-		if (ids[count] == VOCAB_NONE && *unknown == n)
+		length = encode_symbol(vocab, s + i, n - i, &symbol, &ids[count]);
+		if (ids[count++] == VOCAB_NONE && *unknown == n)
 			*unknown = i;
-		count++;
-		i += length;
 	}
 	return count;
 }

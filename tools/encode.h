@@ -9,6 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The symbol at s[0..n), n >= 1, and its id: VOCAB_NONE each for bytes that aren't UTF-8, for the
+ * id also where the vocabulary lacks the symbol. Returns its length in bytes. */
+size_t encode_symbol(const struct vocab *vocab, const unsigned char *s, size_t n, uint32_t *symbol,
+	uint32_t *id);
+
 /* Turns the n bytes at s into ids; VOCAB_NONE stands for a character that the vocabulary lacks, and
  * for each sequence of bytes that isn't UTF-8. CRLF and CR become LF if the vocabulary has
  * universal newlines. `ids` has room for n. Returns their number; *unknown is the offset in s of

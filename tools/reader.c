@@ -1,5 +1,5 @@
 /* reader.c: see reader.h. */
-#include "tools/evalloss/reader.h"
+#include "tools/reader.h"
 
 #include "base/utf8.h"
 

@@ -1,7 +1,7 @@
 /* reader.h: text in pieces that can be encoded one by one: lines, or blocks that split no
  * character. */
-#ifndef EVALLOSS_READER_H
-#define EVALLOSS_READER_H
+#ifndef READER_H
+#define READER_H
 
 #include "base/error.h"
 #include "base/input.h"

@@ -1,10 +1,11 @@
 /* evalloss: scores shards, token streams and text with a model. */
 #include "tools/device.h"
-#include "tools/encode.h"
 #include "tools/evalloss/lines.h"
-#include "tools/evalloss/reader.h"
 #include "tools/evalloss/score.h"
+#include "tools/evalloss/text.h"
+#include "tools/evalloss/view.h"
 #include "tools/network.h"
+#include "tools/reader.h"
 #include "tools/tool.h"
 
 #include "formats/shards.h"
@@ -33,7 +34,7 @@ struct values {
 	struct tool_common common;
 	struct device_options device;
 	unsigned input, split, unknown;
-	bool lines;
+	bool lines, chars, heat, html;
 	const char *vocab;
 };
 
@@ -51,6 +52,12 @@ static const struct option table[] = {
 	 .choices = split_choices, .help = "which part of shards to score"},
 	{'l', "lines", NULL, OPTION_FLAG, AT(lines), NULL,
 	 .help = "score each line of a text on its own, after a newline"},
+	{0, "chars", NULL, OPTION_FLAG, AT(chars), NULL,
+	 .help = "print a table of a text's characters: how many bits each surprises the model by"},
+	{0, "heat", NULL, OPTION_FLAG, AT(heat), NULL,
+	 .help = "print a text for a terminal, each character on the colour of its bits"},
+	{0, "html", NULL, OPTION_FLAG, AT(html), NULL,
+	 .help = "write a page that shows a text so"},
 	{0, "unknown", "error|price", OPTION_CHOICE, AT(unknown), "error",
 	 .choices = unknown_choices,
 	 .help = "what a character is that the model doesn't know: an error, or one that costs "
@@ -68,6 +75,9 @@ struct evalloss {
 	const struct values *values;
 	struct network network;
 	struct output out;
+	struct view view;
+	bool viewed;  /* texts are shown in `view`, not summed up */
+	bool several; /* files */
 };
 
 /* --- rows of the table ----------------------------------------------------------------------- */
@@ -203,69 +213,32 @@ out:
 	return (int)n;
 }
 
-/* Adds a piece of text, a run of known characters after the other. */
-static int add_piece(struct score *score, const uint32_t *ids, size_t n, struct error *err)
-{
-	for (size_t i = 0, end; i < n; i = end) {
-		for (end = i; end < n && ids[end] != VOCAB_NONE; end++)
-			;
-		if (score_add(score, ids + i, end - i, err) < 0)
-			return -1;
-		for (; end < n && ids[end] == VOCAB_NONE; end++)
-			score_add_unknown(score, 1);
-	}
-	return 0;
-}
-
-static int read_text(
-	struct evalloss *e, struct reader *reader, struct score *score, struct error *err)
-{
-	const struct vocab *vocab = &e->network.file.vocab;
-	const unsigned char *piece;
-	uint32_t *ids = NULL;
-	size_t room = 0, unknown;
-	ssize_t n;
-	while ((n = reader_block(reader, &piece, err)) > 0) {
-		size_t bytes = (size_t)n;
-		uint32_t *larger = bytes > room ? realloc(ids, bytes * sizeof *ids) : ids;
-		if (!larger) {
-			n = error_memory(err, bytes * sizeof *ids, "text");
-			break;
-		}
-		room = bytes > room ? bytes : room;
-		ids = larger;
-		size_t count = encode(vocab, piece, bytes, ids, &unknown);
-		if (unknown < bytes && e->values->unknown == UNKNOWN_ERROR) {
-			encode_error(vocab, piece + unknown, bytes - unknown, err);
-			n = reader_error(reader, piece, unknown, err);
-			break;
-		}
-		if (add_piece(score, ids, count, err) < 0) {
-			n = -1;
-			break;
-		}
-	}
-	free(ids);
-	return (int)n;
-}
-
 static int score_stream(
 	struct evalloss *e, enum kind kind, struct input *in, const char *file, struct error *err)
 {
 	struct score score = {0};
 	struct reader reader = {0};
+	struct view *view = e->viewed ? &e->view : NULL;
 	int status = -1;
 	if (network_prepare(&e->network, 1, SCORE_WINDOW, err) < 0 ||
 		score_init(&score, &e->network.model, err) < 0)
 		return -1;
+	if (view)
+		view_follow(view, &score);
+	if (view && e->several && e->view.kind->file && e->view.kind->file(view, file, err) < 0)
+		goto out;
 	if (kind == KIND_TOKENS)
 		status = read_tokens(e, in, &score, err);
 	else if (reader_init(&reader, in, err) == 0)
-		status = read_text(e, &reader, &score, err);
+		status = text_read(&e->network.file.vocab, &reader,
+			e->values->unknown == UNKNOWN_PRICE, &score, view, err);
 	if (status == 0)
 		status = score_end(&score, err);
-	if (status == 0)
+	if (status == 0 && view)
+		status = view_end_file(view, err);
+	else if (status == 0)
 		status = write_score(e, file, "-", score.characters, score.nats, err);
+out:
 	reader_release(&reader);
 	score_release(&score);
 	return status;
@@ -319,6 +292,16 @@ static int identify(const struct evalloss *e, struct input *in, enum kind *kind,
 	return 0;
 }
 
+/* The option that says in which way a text is to be shown; NULL: its mean alone. */
+static const char *way_of(const struct values *values)
+{
+	return values->lines   ? "lines"
+	       : values->chars ? "chars"
+	       : values->heat  ? "heat"
+	       : values->html  ? "html"
+			       : NULL;
+}
+
 static int score_file(struct evalloss *e, const char *path, struct error *err)
 {
 	struct input in;
@@ -329,9 +312,10 @@ static int score_file(struct evalloss *e, const char *path, struct error *err)
 		return -1;
 	if (identify(e, &in, &kind, err) < 0)
 		goto out;
-	if (e->values->lines && kind != KIND_TEXT)
+	if ((e->values->lines || e->viewed) && kind != KIND_TEXT)
 		error_set(err, STATUS_DATA,
-			"%s: is not text, which --lines needs; tokenize -d restores it", in.name);
+			"%s: is not text, which --%s needs; tokenize -d restores it", in.name,
+			way_of(e->values));
 	else if (e->values->lines)
 		status = score_lines(e, &in, err);
 	else if (kind == KIND_SHARDS)
@@ -343,32 +327,67 @@ out:
 	return status;
 }
 
+/* Colours are not for everybody: https://no-color.org. */
+static const struct view_kind *heat_kind(void)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+	bool plain = (no_color && *no_color) || (term && strcmp(term, "dumb") == 0);
+	return plain ? &view_digits : &view_heat;
+}
+
+static int begin(struct evalloss *e, struct error *err)
+{
+	const struct values *values = e->values;
+	e->viewed = values->chars || values->heat || values->html;
+	if (e->viewed) {
+		view_init(&e->view,
+			values->chars  ? &view_chars
+			: values->heat ? heat_kind()
+				       : &view_html,
+			&e->out);
+		return e->view.kind->begin(&e->view, err);
+	}
+	return write_text(&e->out,
+		values->lines ? "bits_per_char\tchars\tline\n"
+			      : "file\tsplit\ttokens\tnats\tbits\tperplexity\n",
+		err);
+}
+
+static int check_options(const struct values *values, int argc, char **argv, struct error *err)
+{
+	if (argc == 0)
+		return error_set(err, STATUS_USAGE, "a model expected as the first operand");
+	if (strcmp(argv[0], "-") == 0 && (argc == 1 || strcmp(argv[1], "-") == 0))
+		return error_set(err, STATUS_USAGE,
+			"standard input can't be both the model and what it is to score");
+	if (values->lines + values->chars + values->heat + values->html > 1)
+		return error_set(
+			err, STATUS_USAGE, "--lines, --chars, --heat and --html: give one of them");
+	return 0;
+}
+
 static int run(struct tool *tool, int argc, char **argv, struct error *err)
 {
 	static char stdin_path[] = "-";
-	struct evalloss e = {.values = tool->values, .out.fd = -1};
+	struct evalloss e = {.values = tool->values, .out.fd = -1, .several = argc > 2};
 	char *all[] = {stdin_path};
 	char **files = argc > 1 ? argv + 1 : all;
 	int count = argc > 1 ? argc - 1 : 1, status = -1;
-	if (argc == 0)
-		return error_set(err, STATUS_USAGE, "a model expected as the first operand");
-	if (strcmp(argv[0], "-") == 0 && strcmp(files[0], "-") == 0)
-		return error_set(err, STATUS_USAGE,
-			"standard input can't be both the model and what it is to score");
+	if (check_options(e.values, argc, argv, err) < 0)
+		return -1;
 	if (tool_output(tool, &e.out, false, err) < 0)
 		return -1;
-	if (network_open(&e.network, tool, argv[0], e.values->vocab, &e.values->device, err) < 0)
-		goto out;
-	if (write_text(&e.out,
-		    e.values->lines ? "bits_per_char\tchars\tline\n"
-				    : "file\tsplit\ttokens\tnats\tbits\tperplexity\n",
-		    err) < 0)
+	if (network_open(&e.network, tool, argv[0], e.values->vocab, &e.values->device, err) < 0 ||
+		begin(&e, err) < 0)
 		goto out;
 	for (int i = 0; i < count; i++)
 		if (score_file(&e, files[i], err) < 0 || output_flush(&e.out, err) < 0)
 			goto out;
+	if (e.viewed && e.view.kind->end && e.view.kind->end(&e.view, err) < 0)
+		goto out;
 	status = output_commit(&e.out, err);
 out:
+	view_release(&e.view);
 	network_close(&e.network);
 	output_discard(&e.out);
 	return status;

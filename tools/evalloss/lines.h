@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "base/output.h"
-#include "tools/evalloss/reader.h"
 #include "tools/network.h"
+#include "tools/reader.h"
 
 #include <stdbool.h>
 

@@ -19,13 +19,14 @@ int score_end(struct score *score, struct error *err)
 	if (score->count < 2)
 		return 0;
 	size_t T = score->count - 1;
-	if (model_score(score->model, &score->state, score->ids, T, &nats, NULL, err) < 0)
+	if (model_score(score->model, &score->state, score->ids, T, &nats,
+		    score->scored ? score->each : NULL, err) < 0)
 		return -1;
 	score->nats += nats;
 	score->characters += T;
 	score->ids[0] = score->ids[T];
 	score->count = 1;
-	return 0;
+	return score->scored ? score->scored(score->who, score->each, T, err) : 0;
 }
 
 int score_add(struct score *score, const uint32_t *ids, size_t n, struct error *err)

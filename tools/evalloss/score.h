@@ -24,6 +24,11 @@ struct score {
 	size_t count;
 	uint64_t characters; /* scored so far */
 	double nats;         /* of them */
+	/* Told of each window's known characters, n in the order of the text, when they are scored;
+	 * NULL: nobody is. */
+	int (*scored)(void *who, const float *nats, size_t n, struct error *err);
+	void *who;
+	float each[SCORE_WINDOW]; /* for it */
 };
 
 int score_init(struct score *score, struct model *model, struct error *err);

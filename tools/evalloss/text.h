@@ -1,0 +1,18 @@
+/* text.h: a text's characters, read, encoded and handed on to be scored and shown. */
+#ifndef EVALLOSS_TEXT_H
+#define EVALLOSS_TEXT_H
+
+#include "base/error.h"
+#include "formats/vocab.h"
+#include "tools/evalloss/score.h"
+#include "tools/evalloss/view.h"
+#include "tools/reader.h"
+
+#include <stdbool.h>
+
+/* Adds everything that the reader reads to the score. Unknown characters are an error, or are
+ * priced. `view` NULL: shown to nobody. */
+int text_read(const struct vocab *vocab, struct reader *reader, bool price, struct score *score,
+	struct view *view, struct error *err);
+
+#endif
