@@ -35,7 +35,7 @@ tool_src    = tools/tool.c tools/device.c tools/network.c tools/encode.c tools/r
 train_src   = checkpoint log run signals
 sample_src  = context draw interactive stop
 evalloss_src = chars heat html lines score text view
-format_pages = config model shards stream tokens
+format_pages = $(patsubst formats/%.md,%,$(filter-out %SECURITY.md,$(sort $(wildcard formats/*.md))))
 test_src    = tests/unit/reference.c
 
 # lib/cpu/kernels.c is compiled once for each vector width; cpu.c chooses at run time.

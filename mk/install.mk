@@ -61,7 +61,8 @@ deb:
 
 $(format_pages:%=$(B)/man/charpipe-%.5): $(B)/man/charpipe-%.5: formats/%.md mk/man.awk
 	@mkdir -p $(@D)
-	@awk -v name=charpipe-$* -v date=$(date) -f mk/man.awk $< >$@.tmp && mv $@.tmp $@
+	@awk -v name=charpipe-$* -v date=$(date) -v also='$(format_pages)' -f mk/man.awk $< >$@.tmp
+	@mv $@.tmp $@
 
 # Programs are called in man pages by their installed names.
 words  = \($(subst $(space),\|,$(TOOLS))\)

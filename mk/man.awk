@@ -1,6 +1,6 @@
 # man.awk: a page of formats/*.md as man(7) source, in the subset of Markdown that those pages use.
 #
-#     awk -v name=charpipe-shards -v date=2026-11-22 -f man.awk formats/shards.md
+#     awk -v name=charpipe-shards -v date=2026-11-22 -v also='model tokens' -f man.awk shards.md
 #
 # Left out is what is for those who work on charpipe: what the tests refuse, and the Python recipes.
 
@@ -154,7 +154,7 @@ fenced {
 }
 /^## / {
 	end_block()
-	skipped = /^## (A recipe|Refused|What is rejected)/
+	skipped = /^## (A recipe|Recipes|A reader in|Refused|What is rejected)/
 	if (!skipped)
 		print ".SH " toupper(inline(substr($0, 4)))
 	first = 1
@@ -204,7 +204,7 @@ skipped { next }
 END {
 	end_block()
 	print ".SH SEE ALSO"
-	n = split("config model shards stream tokens", pages, " ")
+	n = split(also, pages, " ")
 	for (i = 1; i <= n; i++)
 		if (name != "charpipe-" pages[i])
 			print ".BR charpipe-" pages[i] " (5),"

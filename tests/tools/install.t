@@ -1,0 +1,146 @@
+#!/bin/sh
+# What `make install` puts where, that it works from there under any prefix, that `make uninstall`
+# removes exactly that, and that file(1) and pkg-config know what it is.
+# shellcheck source=tests/tools/lib.sh
+. "$(dirname "$0")/lib.sh"
+unset MAKEFLAGS MFLAGS MAKELEVEL
+build=${B:-$ROOT/build}
+
+# make_in ARGUMENT...: make in the project, with the build that is tested.
+make_in() {
+    make --no-print-directory -C "$ROOT" B="$build" bin="$BIN" SANITIZE="$SANITIZE" "$@"
+}
+tools='tokenize batchify train sample evalloss inspect'
+cat "$ROOT"/lib/nn/*.h >"$TMP/text"
+
+# --- where everything goes -----------------------------------------------------------------------
+
+cd "$TMP" || exit 1
+mkdir -p tree/usr/share/charpipe tree/usr/lib
+touch tree/usr/share/charpipe/other tree/usr/lib/other
+find tree -type f | sort >before
+ok "make install with DESTDIR and PREFIX" make_in install DESTDIR="$TMP/tree" PREFIX=/usr
+find tree -type f | sort >after
+missing=
+for tool in $tools; do
+    for file in bin/$tool share/man/man1/$tool.1 share/bash-completion/completions/$tool \
+        share/zsh/site-functions/_$tool; do
+        [ -s tree/usr/$file ] || missing="$missing $file"
+    done
+    [ -x tree/usr/bin/$tool ] || missing="$missing x:$tool"
+done
+for file in man/man5/charpipe-shards.5 man/man5/charpipe-tokens.5 man/man5/charpipe-model.5 \
+    man/man5/charpipe-stream.5 man/man5/charpipe-config.5 man/man7/charpipe.7 \
+    charpipe/charpipe.mk charpipe/plot.gp charpipe/magic; do
+    [ -s tree/usr/share/$file ] || missing="$missing $file"
+done
+is "$missing" "" "puts programs, pages, completions, rules and magic into their places"
+is "$(find tree -type f ! -path '*/bin/*' -perm /111 | wc -l)" 0 "nothing but programs can be run"
+# The programs are named so that others can't be meant.
+for tool in $tools; do
+    is "$(tree/usr/bin/$tool --version)" "$("$BIN/$tool" --version)" "an installed $tool runs"
+done
+
+# --- for a Makefile of one's own -----------------------------------------------------------------
+
+mkdir own
+cp text own/novel.txt
+printf 'all: novel.sample novel.loss\ninclude charpipe.mk\n' >own/Makefile
+cat >own/recipe.yaml <<'END'
+batchify: {rows: 4, window: 16}
+train: {hidden: 8, layers: 1, steps: 3}
+sample: {length: 30, seed: 1}
+END
+PATH=$TMP/tree/usr/bin:$PATH ok "a Makefile includes charpipe.mk from the include folder" \
+    make -C own -I "$TMP/tree/usr/include"
+is "$(wc -c <own/novel.sample)" 30 "and goes from a text to a sample"
+if command -v gnuplot >/dev/null; then
+    make -C own -s -I "$TMP/tree/usr/include" plot >plot 2>&1
+    like "$(cat plot)" "novel.log" "and plots"
+else
+    skip "and plots" "no gnuplot"
+fi
+
+# --- for a program of one's own ------------------------------------------------------------------
+
+PKG_CONFIG_PATH=$TMP/tree/usr/lib/pkgconfig
+export PKG_CONFIG_PATH
+if sanitized; then
+    skip "examples/embed compiles against what is installed" "the library has sanitizers in it"
+else
+    cp -r "$ROOT/examples/embed" embed
+    PATH=$TMP/tree/usr/bin:$PATH ok "examples/embed compiles against what is installed" \
+        make -B -C embed CFLAGS='-O1 -Wall -Wextra -Werror' TEXT="$TMP/text"
+    is "$(tokenize -t embed/text.sample | wc -l)" 500 "trains and writes"
+    inspect embed/text.model >out
+    like "$(cat out)" "^hidden: 128$" "and its model is a model like others"
+fi
+is "$(pkg-config --modversion charpipe)" "$(sed -n 's/^VERSION *= *//p' "$ROOT/Makefile")" \
+    "pkg-config tells the version"
+bad=
+for header in $(cd tree/usr/include/charpipe && find . -name '*.h'); do
+    printf '#include "%s"\n' "$header" >one.c
+    # shellcheck disable=SC2046 # flags are words
+    ${CC:-cc} -std=gnu11 -fsyntax-only -Wall -Wextra -Werror one.c $(pkg-config --cflags charpipe) \
+        2>err || bad="$bad $header"
+done
+is "$bad" "" "every installed header compiles on its own"
+
+# --- file(1) -------------------------------------------------------------------------------------
+
+if command -v file >/dev/null; then
+    described() {
+        file -b -m tree/usr/share/charpipe/magic "$1"
+    }
+    is "$(described "$ROOT/tests/golden/streams/hello.tokens")" \
+        "charpipe token stream, version 1" "file(1) knows token streams"
+    is "$(described "$ROOT/tests/golden/streams/few.shards")" "charpipe shards, version 1" "and shards"
+    is "$(described "$ROOT/tests/golden/model/small.safetensors")" \
+        "charpipe model, checksum a807ea7f" "and models"
+    like "$(described "$ROOT/tests/golden/model/checkpoint.safetensors")" \
+        "^charpipe model and checkpoint" "and checkpoints"
+    is "$(described "$ROOT/README.md" | grep -c charpipe)" 0 "and takes nothing else for one"
+else
+    skip "file(1) knows charpipe's files" "no file"
+fi
+
+# --- man pages -----------------------------------------------------------------------------------
+
+if command -v mandoc >/dev/null; then
+    ok "mandoc finds nothing wrong with the pages" \
+        sh -c 'mandoc -Tlint -W warning tree/usr/share/man/man[1-9]/*'
+    mandoc -Tutf8 tree/usr/share/man/man5/charpipe-shards.5 | col -bx >page
+    like "$(cat page)" "^ *window +T, the steps of a row" "charpipe-shards(5) has the table of its keys"
+    is "$(mandoc -Tutf8 tree/usr/share/man/man5/*.5 | col -bx | grep '](\|\*\*\|```\|^ *|--' | grep -v '^ *|  *[u#s]')" "" \
+        "no Markdown is left in the pages"
+    like "$(mandoc -Tutf8 tree/usr/share/man/man5/charpipe-tokens.5 | col -bx)" \
+        '^TOKN|TOKN. frames|charpipe-stream\(5\)' "and they refer to each other"
+else
+    skip "mandoc finds nothing wrong with the pages" "no mandoc"
+fi
+
+# --- removal -------------------------------------------------------------------------------------
+
+ok "make uninstall" make_in uninstall DESTDIR="$TMP/tree" PREFIX=/usr
+find tree -type f | sort >left
+same left before "removes all that was installed and nothing else"
+is "$(find tree -name 'charpipe*')" tree/usr/share/charpipe \
+    "folders of charpipe's own too, unless something else is there"
+
+# --- a prefix for the programs -------------------------------------------------------------------
+
+ok "make install with a PROGRAM_PREFIX" \
+    make_in install DESTDIR="$TMP/named" PROGRAM_PREFIX=charpipe-
+is "$(ls named/usr/local/bin | paste -s -d ' ' -)" \
+    "$(printf 'charpipe-%s\n' $tools | sort | paste -s -d ' ' -)" "names the programs"
+like "$(cat named/usr/local/share/man/man1/charpipe-batchify.1)" '^\.BR charpipe-tokenize \(1\)$' \
+    "their pages and what these refer to"
+is "$(grep -c '^complete .* charpipe-train$' named/usr/local/share/bash-completion/completions/charpipe-train)" 1 \
+    "their completions"
+rm -rf own/novel.[!t]* own/.charpipe
+PATH=$TMP/named/usr/local/bin:/usr/bin:/bin ok "and what the rules for make call" \
+    make -C own -I "$TMP/named/usr/local/include"
+ok "uninstall with it" make_in uninstall DESTDIR="$TMP/named" PROGRAM_PREFIX=charpipe-
+is "$(find named -type f)" "" "leaves nothing"
+
+done_testing
