@@ -240,6 +240,8 @@ static void write_tsv(const struct tool *tool, FILE *f)
 static void write_config(const struct tool *tool, FILE *f)
 {
 	options_yaml(&tool->options, f);
+	if (tool->forecast[0])
+		fprintf(f, "# %s\n", tool->forecast);
 }
 
 /* Writes a page on stdout, by way of memory, so that no failure goes unseen. */
@@ -295,9 +297,13 @@ static int start(
 		return print_page(tool, write_tsv, err);
 	if (common->config != NULL && config_apply(common->config, &tool->options, config, err) < 0)
 		return -1;
-	if (common->print_config)
-		return print_page(tool, write_config, err);
-	return tool->run(tool, argc - first, argv + first, err);
+	argc -= first;
+	argv += first;
+	if (!common->print_config)
+		return tool->run(tool, argc, argv, err);
+	if (tool->foresee && tool->foresee(tool, argc, argv, err) < 0)
+		return -1;
+	return print_page(tool, write_config, err);
 }
 
 int tool_main(struct tool *tool, int argc, char **argv)

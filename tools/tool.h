@@ -84,6 +84,10 @@ struct tool {
 	void *values; /* begins with a struct tool_common */
 	/* Opens, loops, closes. Operands are argv[0..argc). 0, or -1 with err filled in. */
 	int (*run)(struct tool *tool, int argc, char **argv, struct error *err);
+	/* With --print-config: fills in `forecast`, a line for people on what run() would take. May
+	 * be NULL. */
+	int (*foresee)(struct tool *tool, int argc, char **argv, struct error *err);
+	char forecast[160];
 	/* Filled in by tool_main(): */
 	struct options options;
 	struct tool_terminal *terminal;

@@ -46,13 +46,17 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
+static size_t validation_rows(const struct shards_header *data)
+{
+	return data->batches[SHARDS_VALIDATION] ? data->rows[SHARDS_VALIDATION] : 0;
+}
+
 int run_init(struct run *run, const struct run_options *options, struct shards *shards,
 	struct device *device, const struct model_file *from, struct error *err)
 {
 	const struct shards_header *data = &shards->header;
 	size_t rows = data->rows[SHARDS_TRAIN], window = data->window;
-	size_t validation = data->batches[SHARDS_VALIDATION] ? data->rows[SHARDS_VALIDATION] : 0;
-	size_t most = larger(rows, validation);
+	size_t validation = validation_rows(data), most = larger(rows, validation);
 	*run = (struct run){.options = options, .shards = shards, .best.loss = INFINITY};
 	if (init_vocab(run, from, err) < 0)
 		return -1;
@@ -83,6 +87,19 @@ int run_init(struct run *run, const struct run_options *options, struct shards *
 		return error_memory(
 			err, run->model.params.total * sizeof(float), "the best weights");
 	return 0;
+}
+
+uint64_t run_bytes(
+	const struct shards_header *data, const struct device *device, const struct params *params)
+{
+	const uint64_t rows = data->rows[SHARDS_TRAIN], validation = validation_rows(data);
+	const uint64_t most = rows > validation ? rows : validation;
+	const uint64_t states = 2 * (rows + validation) * params->layers * params->hidden;
+	/* Adam's moments, and the best weights or a copy of the last. */
+	const uint64_t arenas = 2 + 1;
+	uint64_t bytes = model_bytes(device, params, MODEL_TRAINING, most, data->window);
+	bytes += (arenas * params->total + states) * sizeof(float);
+	return bytes + most * (data->window + 1) * sizeof(uint32_t);
 }
 
 void run_release(struct run *run)

@@ -66,6 +66,11 @@ int run_init(struct run *run, const struct run_options *options, struct shards *
 	struct device *device, const struct model_file *from, struct error *err);
 void run_release(struct run *run);
 
+/* The most memory that a run takes at any time until its result is written, in bytes: what
+ * run_init() and run_write() allocate for a network of these dimensions. */
+uint64_t run_bytes(
+	const struct shards_header *data, const struct device *device, const struct params *params);
+
 /* Steps done since initialisation, with and without an update: the place in the schedule and in the
  * data. */
 uint64_t run_steps(const struct run *run);

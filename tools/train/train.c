@@ -220,6 +220,57 @@ static void describe(const struct train *t)
 		tool_note(t->tool, "resumed after step %" PRIu64, t->first);
 }
 
+/* For --print-config: the memory that the run would take, which the header of named shards decides.
+ * Saving a checkpoint holds copies of everything for a moment. */
+static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
+{
+	enum {
+		PROGRAM_BYTES = 14 << 20, /* the program, its libraries, and their buffers */
+		CHECKPOINT_ARENAS = 6,
+	};
+	struct values *values = tool->values;
+	struct input in = {.fd = -1};
+	struct shards shards = {0};
+	struct model_file from = {0};
+	struct params params = {0};
+	struct device *device = NULL;
+	char bytes[32];
+	int status = -1;
+	if (check_options(values, argc, argv, err) < 0)
+		return -1;
+	if (is_stdin(argc ? argv[0] : NULL)) {
+		snprintf(tool->forecast, sizeof tool->forecast,
+			"memory: told when the shards are named behind the options");
+		return 0;
+	}
+	if ((values->resume || values->init) && read_beginning(tool, &from, err) < 0)
+		goto out;
+	device = device_open(tool, &values->device, err);
+	if (!device)
+		goto out;
+	if (input_open(&in, argv[0], INPUT_GUNZIP, err) < 0 || shards_open(&shards, &in, err) < 0 ||
+		params_init(&params, shards.header.vocab.size, values->run.hidden,
+			values->run.layers, err) < 0)
+		goto out;
+	uint64_t total = PROGRAM_BYTES + run_bytes(&shards.header, device, &params);
+	if (values->checkpoint)
+		total += CHECKPOINT_ARENAS * params.total * sizeof(float);
+	snprintf(tool->forecast, sizeof tool->forecast,
+		"memory: about %s bytes, for %" PRIu32 " symbols and batches of %" PRIu32
+		" x %" PRIu32,
+		grouped(total, bytes), shards.header.vocab.size, shards.header.rows[SHARDS_TRAIN],
+		shards.header.window);
+	status = 0;
+out:
+	params_release(&params);
+	model_file_release(&from);
+	shards_close(&shards);
+	input_close(&in);
+	if (device)
+		device->ops->release(device);
+	return status;
+}
+
 /* Outputs first, so that one that can't be written fails at once; then everything there is to read.
  */
 static int open_all(struct train *t, const char *path, struct error *err)
@@ -454,6 +505,7 @@ int main(int argc, char **argv)
 		.table = table,
 		.values = &values,
 		.run = run,
+		.foresee = foresee,
 	};
 	return tool_main(&tool, argc, argv);
 }
