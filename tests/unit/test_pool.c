@@ -11,6 +11,7 @@
 
 #include <float.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TASKS = 1000 };
@@ -58,6 +59,27 @@ static void threads_that_have_gone_to_sleep_wake_up_for_the_next_run(void **stat
 	}
 	for (size_t i = 0; i < 8; i++)
 		assert_int_equal(atomic_load(&counts[i]), 5);
+	pool_free(pool);
+}
+
+/* Seconds that all threads of this process have computed for. */
+static double processor_seconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void a_pool_with_nothing_to_do_leaves_the_cores_to_others(void **state)
+{
+	(void)state;
+	atomic_uint counts[8] = {0};
+	struct pool *pool = pool_of(4);
+	pool_run(pool, 8, count_task, counts);
+	usleep(50000); /* they may have been kept from spinning until now */
+	double before = processor_seconds();
+	usleep(300000);
+	assert_true(processor_seconds() - before < 0.03);
 	pool_free(pool);
 }
 
@@ -127,6 +149,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_task_runs_once_on_any_number_of_threads),
 		cmocka_unit_test(threads_that_have_gone_to_sleep_wake_up_for_the_next_run),
+		cmocka_unit_test(a_pool_with_nothing_to_do_leaves_the_cores_to_others),
 		cmocka_unit_test(a_run_sees_everything_that_the_run_before_it_wrote),
 		cmocka_unit_test(denormals_are_zero_in_tasks_and_as_before_outside),
 		cmocka_unit_test(there_is_at_least_one_core),
