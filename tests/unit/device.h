@@ -9,11 +9,11 @@
 #include "cpu/cpu.h"
 #endif
 
-/* How many devices, each with another number of threads, are to have the same bits. */
+/* How many devices, each with another number of threads, must have the same bits. */
 #ifdef TEST_CUDA
-enum { DEVICES_FOR_TEST = 2 };
+enum { DEVICES_COMPARED = 2 };
 #else
-enum { DEVICES_FOR_TEST = 4 };
+enum { DEVICES_COMPARED = 4 };
 #endif
 
 /* NULL on failure. `threads` is for the CPU. */
