@@ -42,6 +42,13 @@ static void *grow(void *array, size_t *room, size_t need, size_t size, struct er
 	return larger;
 }
 
+/* The key behind `key` and its value. */
+static const struct yaml_node *next_key(const struct yaml *y, const struct yaml_node *key)
+{
+	const struct yaml_node *value = yaml_next(y, key);
+	return value ? yaml_next(y, value) : NULL;
+}
+
 static int check_key(const struct builder *b, const struct yaml_node *mapping,
 	const yaml_event_t *event, struct error *err)
 {
@@ -50,8 +57,7 @@ static int check_key(const struct builder *b, const struct yaml_node *mapping,
 		return bad(b, event->start_mark, err, "a key must be a scalar");
 	if (mapping->count / 2 == YAML_KEYS_MAX)
 		return bad(b, event->start_mark, err, "too many keys in one mapping");
-	for (const struct yaml_node *key = yaml_first(y, mapping); key;
-		key = yaml_next(y, yaml_next(y, key)))
+	for (const struct yaml_node *key = yaml_first(y, mapping); key; key = next_key(y, key))
 		if (key->count == event->data.scalar.length &&
 			memcmp(yaml_text(y, key), event->data.scalar.value, key->count) == 0)
 			return error_set(err, y->status,
@@ -239,8 +245,7 @@ int yaml_keys(const struct yaml *y, const struct yaml_node *mapping, const char 
 {
 	if (!mapping || mapping->kind != YAML_MAPPING)
 		return yaml_error(y, mapping, err, "expected a mapping");
-	for (const struct yaml_node *key = yaml_first(y, mapping); key;
-		key = yaml_next(y, yaml_next(y, key))) {
+	for (const struct yaml_node *key = yaml_first(y, mapping); key; key = next_key(y, key)) {
 		const char *const *known = keys;
 		while (*known && (strlen(*known) != key->count ||
 					 memcmp(*known, yaml_text(y, key), key->count) != 0))
@@ -260,8 +265,7 @@ const struct yaml_node *yaml_get(
 	size_t bytes = strlen(key);
 	if (!mapping || mapping->kind != YAML_MAPPING)
 		return NULL;
-	for (const struct yaml_node *k = yaml_first(y, mapping); k;
-		k = yaml_next(y, yaml_next(y, k)))
+	for (const struct yaml_node *k = yaml_first(y, mapping); k; k = next_key(y, k))
 		if (k->count == bytes && memcmp(yaml_text(y, k), key, bytes) == 0)
 			return yaml_next(y, k);
 	return NULL;
