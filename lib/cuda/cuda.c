@@ -398,8 +398,8 @@ static void cuda_dropout(struct device *device, size_t T, size_t N, size_t H, si
 		vary(cuda, dropout->step, NULL);
 	QUEUE(cuda,
 		launch_dropout(cuda->stream, T, N, H, first_row, dropout->key.word,
-			(uint32_t)ldexp(dropout->p, 32), (float)(1 / (1 - dropout->p)),
-			cuda->varying, x, y),
+			(uint32_t)fmin(ceil(ldexp(dropout->p, 32)), UINT32_MAX),
+			(float)(1 / (1 - dropout->p)), cuda->varying, x, y),
 		"dropout");
 }
 
