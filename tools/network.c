@@ -55,17 +55,43 @@ int network_open(struct network *network, const struct tool *tool, const char *p
 	return network->device ? 0 : -1;
 }
 
+int network_weights(struct network *network, struct error *err)
+{
+	const size_t bytes = network->file.params.total * sizeof(float);
+	if (network->file.weights)
+		return 0;
+	network->file.weights = malloc(bytes);
+	if (!network->file.weights)
+		return error_memory(err, bytes, "the weights");
+	return model_get_weights(&network->model, network->file.weights, err);
+}
+
+static int weights_to_model(struct network *network, struct error *err)
+{
+	struct device *device = network->device;
+	struct model *model = &network->model;
+	if (device->ops->put(device, model->weights, network->file.weights,
+		    network->file.params.total * sizeof(float), err) < 0)
+		return -1;
+	free(network->file.weights);
+	network->file.weights = NULL;
+	model_weights_changed(model);
+	return 0;
+}
+
 int network_prepare(struct network *network, size_t rows, size_t window, struct error *err)
 {
 	const struct params *params = &network->file.params;
 	struct model *model = &network->model;
 	if (rows <= model->rows && window <= model->window)
 		return 0;
+	if (network_weights(network, err) < 0)
+		return -1;
 	model_release(model);
 	if (model_init(model, network->device, params->vocab, params->hidden, params->layers,
 		    MODEL_INFERENCE, rows, window, err) < 0)
 		return -1;
-	return model_set_weights(model, network->file.weights, err);
+	return weights_to_model(network, err);
 }
 
 void network_close(struct network *network)

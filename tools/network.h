@@ -9,7 +9,7 @@
 
 struct network {
 	struct device *device;  /* owned */
-	struct model_file file; /* owned */
+	struct model_file file; /* owned; its weights only until `model` has them */
 	struct model model;     /* owned */
 };
 
@@ -24,6 +24,10 @@ int network_open(struct network *network, const struct tool *tool, const char *p
 /* Makes network->model for inference on batches of up to rows x window characters, unless it is
  * one already. States made for it before are then void. */
 int network_prepare(struct network *network, size_t rows, size_t window, struct error *err);
+/* Makes sure that file.weights are in host memory: network_prepare() leaves them in the model
+ * alone.
+ */
+int network_weights(struct network *network, struct error *err);
 void network_close(struct network *network);
 
 #endif

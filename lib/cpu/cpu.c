@@ -50,22 +50,27 @@ static size_t quotient_up(size_t a, size_t b)
 /* --- memory
  * --------------------------------------------------------------------------------------- */
 
+/* From calloc(), whose large blocks are zero without having been touched; where one begins stands
+ * just before what is handed out. */
 static void *cpu_alloc(struct device *device, size_t bytes, struct error *err)
 {
 	(void)device;
-	size_t size = quotient_up(bytes > 0 ? bytes : 1, ALIGNMENT) * ALIGNMENT;
-	void *p = size >= bytes ? aligned_alloc(ALIGNMENT, size) : NULL;
-	if (!p) {
+	const size_t size = bytes + 2 * ALIGNMENT;
+	char *block = size > bytes ? calloc(1, size) : NULL;
+	if (!block) {
 		error_memory(err, bytes, "the model's arrays");
 		return NULL;
 	}
-	return memset(p, 0, size);
+	void **p = (void **)(block + 2 * ALIGNMENT - (uintptr_t)block % ALIGNMENT);
+	p[-1] = block;
+	return p;
 }
 
 static void cpu_free(struct device *device, void *p)
 {
 	(void)device;
-	free(p);
+	if (p)
+		free(((void **)p)[-1]);
 }
 
 static int cpu_transfer(

@@ -34,7 +34,8 @@ int context_load(struct context *context, const char *path, struct error *err)
 	struct input in;
 	uint32_t crc;
 	int status = -1;
-	if (state_file_model_crc(&context->network->file, &crc, err) < 0)
+	if (network_weights(context->network, err) < 0 ||
+		state_file_model_crc(&context->network->file, &crc, err) < 0)
 		return -1;
 	if (input_open(&in, path, INPUT_GUNZIP, err) == 0)
 		status = state_file_read(&context->state, crc, &in, err);
@@ -49,7 +50,8 @@ int context_save(const struct context *context, const char *path, struct error *
 	struct output out;
 	uint32_t crc;
 	int status = -1;
-	if (state_file_model_crc(&context->network->file, &crc, err) < 0)
+	if (network_weights(context->network, err) < 0 ||
+		state_file_model_crc(&context->network->file, &crc, err) < 0)
 		return -1;
 	if (output_open(&out, path, common->force ? 0 : OUTPUT_BINARY, err) < 0)
 		return -1;
