@@ -182,7 +182,10 @@ sanitize: sanitize-threads
 
 sanitize-threads:
 	@$(MAKE) --no-print-directory SANITIZE=thread CFLAGS='-O1 -g' B=$(B)/tsan \
-		bin=$(B)/tsan/bin unit_tests='$(threaded_tests)' check-unit
+		bin=$(B)/tsan/bin unit_tests='$(threaded_tests)' all check-unit
+	@seq 1 300 | $(B)/tsan/bin/tokenize -q | $(B)/tsan/bin/batchify -q -n 64 -m 8 -x 0.3 | \
+		OPENBLAS_NUM_THREADS=1 $(B)/tsan/bin/train -q -j 3 -H 16 --steps 5 -o $(B)/tsan/model \
+		--checkpoint $(B)/tsan/run && echo "train -j 3 is clean under TSan"
 
 include tests/fuzz/fuzz.mk
 include tests/bench/bench.mk
