@@ -114,7 +114,7 @@ done
 is "$(cat "$TMP/bad")" "" "every tool takes every recipe"
 
 mkdir "$TMP/examples" && cd "$TMP/examples" || exit 1
-cp "$ROOT"/examples/[a-z]*.* "$ROOT"/examples/fetch "$ROOT"/examples/windows .
+cp "$ROOT"/examples/[a-z]*.* "$ROOT"/examples/fetch .
 for example in anna shakespeare nietzsche self; do
     mkdir $example
     cp "$ROOT/examples/$example/Makefile" "$ROOT/examples/$example"/*.yaml $example
@@ -128,27 +128,40 @@ for example in anna shakespeare nietzsche; do
     make -s -C $example ids windows network TEXT="$TMP/text" \
         BATCHIFY_FLAGS='-n 4 -m 20' >out 2>&1
     like "$(cat out)" "^([0-9]+ )+" "$example shows ids"
-    like "$(cat out)" "^y$" "and inputs and targets"
+    like "$(cat out)" "^y +0 " "and inputs and targets"
     like "$(cat out)" "parameters$" "and the network"
 done
 like "$(make -s -C nietzsche epochs TEXT="$TMP/text" BATCHIFY_FLAGS='-n 4 -m 20' \
     TRAIN_FLAGS='--hidden 8 --steps 3')" "^Epoch  1  Loss: 4\.[0-9]{5}  Time: " \
     "nietzsche tells each epoch's mean loss"
 
-cd "$TMP" || exit 1
-tokenize -q text -o text.tokens
-batchify -q -n 3 -m 5 -x 0 text.tokens -o text.shards
-tokenize -q -t text >ids
-k=$(sed -n 's/^batches: {train: \([0-9]*\).*/\1/p;/^\.\.\.$/q' text.shards)
-for at in 1 2; do
-    for row in 0 1 2; do
-        tail -n +$((row * k * 5 + at)) ids | head -n 5 | xargs printf '%4d'
-        echo
-    done
-done >expected
-"$ROOT/examples/windows" text.shards | grep '[0-9]' >windows
-same windows expected "windows prints inputs and targets as the notebooks cut them"
+# The grid is a row of two: a run each.
+mkdir sweep
+cp "$ROOT"/examples/sweep/* sweep 2>/dev/null
+printf 'hidden: [4]\nlr: [0.01, 0.1] # two\n' >sweep/grid
+small() {
+    make --no-print-directory -C sweep TEXT="$TMP/text" BATCHIFY_FLAGS='-n 4 -m 20' TRAIN_FLAGS='--steps 3' "$@" 2>&1
+}
+small >out
+is "$(grep -c '^train -c' out) $(tail -n 3 out | cut -f 4 | sort | tr '\n' ' ')" \
+    "2 hidden-4_lr-0.01 hidden-4_lr-0.1 run " "examples/sweep makes a run of each combination"
+tail -n 2 out | cut -f 1 >ranking
+sort -n ranking >expected
+same ranking expected "and ranks them"
+like "$(cat sweep/runs/hidden-4_lr-0.1.yaml)" '^  lr: 0\.1$' "each run has its own recipe"
+small >out
+is "$(grep -c '^train -c' out)" 0 "nothing is trained twice"
+printf 'hidden: [4, 5]\nlr: [0.01, 0.1]\n' >sweep/grid
+small >out
+is "$(grep -c '^train -c' out) $(small -s table | wc -l)" "2 5" "of a larger grid, what is new is trained"
+if command -v gnuplot >/dev/null; then
+    small -s plot >out
+    like "$(cat out)" "validation" "and make plot draws"
+    small -s sweep.svg >out
+    like "$(cat sweep/sweep.svg)" "hidden-.*validation" "into files too"
+fi
 
+cd "$TMP" || exit 1
 cp "$ROOT/examples/fetch" .
 sum=$(sha256sum text | cut -d ' ' -f 1)
 if command -v curl >/dev/null; then
