@@ -76,7 +76,7 @@ COMPILE = @mkdir -p $(@D) && echo "CC $@" && $(CC) $(all_flags) -MMD -MP
 LINK    = @mkdir -p $(@D) && echo "LD $@" && $(CC) $(hardening) $(CFLAGS) $(link_flags) $(LDFLAGS)
 
 # Goals that compile need the libraries, and a stamp that makes other flags rebuild everything.
-ifneq ($(filter-out help clean uninstall format deb,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out help clean uninstall format,$(or $(MAKECMDGOALS),all)),)
 missing := $(foreach l,$(LIBS),$(if $(shell $(PKG_CONFIG) --exists $l 2>&1 || echo no),$l))
 ifneq ($(strip $(missing)),)
 $(error $(PKG_CONFIG) finds no $(strip $(missing)): ./bootstrap installs what is missing)
@@ -316,7 +316,7 @@ sources  = $(sort $(wildcard lib/*/*.c formats/*.c tools/*.c tools/*/*.c tests/u
 headers  = $(sort $(wildcard lib/*/*.h formats/*.h tools/*.h tools/*/*.h tests/unit/*.h \
            tests/cuda/*.h tests/cuda/emulation/*.h lib/cuda/*.cu tests/cuda/*.cc \
            tests/cuda/emulation/*.cc))
-shell    = bootstrap .ci/run mk/deb examples/fetch examples/windows \
+shell    = bootstrap .ci/run mk/deb examples/fetch \
            $(wildcard tests/*.t tests/*/*.t tests/*/*.sh)
 checked  = $(filter-out tests/%,$(sources))
 tidied   = $(checked:%.c=$(B)/tidy/%)

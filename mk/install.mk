@@ -54,8 +54,8 @@ uninstall: ## removes what install has put there
 	@cd '$(DESTDIR)$(PREFIX)' 2>/dev/null && rmdir $(own_folders) 2>/dev/null || true
 
 deb: ## a Debian package, into build/
-deb:
-	@mk/deb '$(MAKE)' '$(B)' '$(VERSION)' '$(PROGRAM_PREFIX)'
+deb: all
+	@mk/deb '$(MAKE) bin=$(bin)' '$(B)' '$(VERSION)' '$(PROGRAM_PREFIX)'
 
 # --- what is made for it ----------------------------------------------------------------------
 

@@ -143,4 +143,30 @@ PATH=$TMP/named/usr/local/bin:/usr/bin:/bin ok "and what the rules for make call
 ok "uninstall with it" make_in uninstall DESTDIR="$TMP/named" PROGRAM_PREFIX=charpipe-
 is "$(find named -type f)" "" "leaves nothing"
 
+# --- a Debian package ----------------------------------------------------------------------------
+
+if sanitized || ! command -v dpkg-shlibdeps >/dev/null; then
+    skip "make deb builds a package" "no dpkg-dev, or a build with sanitizers"
+else
+    package=$build/charpipe_$(sed -n 's/^VERSION *= *//p' "$ROOT/Makefile")-1_$(dpkg --print-architecture).deb
+    SOURCE_DATE_EPOCH=1000000000 DEBFULLNAME=Someone DEBEMAIL=someone@debian.org \
+        ok "make deb builds a package" make_in deb
+    dpkg-deb -x "$package" unpacked
+    is "$(unpacked/usr/bin/tokenize --version)" "$(tokenize --version)" "of programs that run"
+    (cd unpacked && md5sum -c --quiet) <<END
+$(dpkg-deb --ctrl-tarfile "$package" | tar -xO ./md5sums)
+END
+    result "$?" "of the files that it lists"
+    like "$(dpkg-deb -f "$package" Depends)" "libopenblas0.*libyaml" "that needs the libraries"
+    cp "$package" again.deb
+    SOURCE_DATE_EPOCH=1000000000 DEBFULLNAME=Someone DEBEMAIL=someone@debian.org \
+        make_in deb >/dev/null 2>&1
+    same again.deb "$package" "built twice, it has the same bytes"
+    if command -v lintian >/dev/null; then
+        is "$(lintian --allow-root "$package" | grep '^E')" "" "and lintian finds no error"
+    else
+        skip "and lintian finds no error" "no lintian"
+    fi
+fi
+
 done_testing
