@@ -25,7 +25,7 @@ endef
 $(foreach t,$(fuzz_targets),$(eval $(call fuzz_rule,$t)))
 .SECONDARY: $(fuzz_plain:%=$(B)/tests/fuzz/fuzz_%.o) $(B)/tests/fuzz/replay.o $(B)/tests/fuzz/no_crc.o
 
-$(corpus): tests/fuzz/seeds.py $(wildcard tests/golden/*/*)
+$(corpus): tests/fuzz/seeds.py tests/tools/lies.py $(wildcard tests/golden/*/*)
 	@rm -rf $@ && $(PYTHON) tests/fuzz/seeds.py $@
 
 .PHONY: fuzz fuzzers

@@ -7,6 +7,9 @@ For the targets that take every CRC to be 0 the files' CRCs are set to 0."""
 import glob, gzip, os, struct, sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "tools"))
+sys.dont_write_bytecode = True
+from lies import lies
 
 
 def golden(pattern):
@@ -53,6 +56,9 @@ def main(to):
     for name, file in list(golden("model/*.safetensors")) + list(golden("model/invalid/*")):
         write(f"{to}/model", name, file)
         write(f"{to}/model-nocrc", name, model_without_crc(file))
+    for i, (kind, _, file) in enumerate(lies()):
+        write(f"{to}/{kind}", f"lie-{i}", file)
+        write(f"{to}/{kind}-nocrc", f"lie-{i}", model_without_crc(file) if kind == "model" else stream_without_crcs(file))
     for name, file in golden("streams/h*.tokens"):
         write(f"{to}/gzip", name, gzip.compress(file, mtime=0))
         write(f"{to}/gzip", "two-" + name, gzip.compress(file[:99], mtime=0) + gzip.compress(file[99:], 0, mtime=0))

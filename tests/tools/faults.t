@@ -1,2 +1,2 @@
 #!/bin/sh
-exec "${PYTHON:-/usr/bin/python3}" tests/tools/faults.py short
+exec "${PYTHON:-/usr/bin/python3}" -B tests/tools/faults.py short

@@ -1,2 +1,2 @@
 #!/bin/sh
-exec "${PYTHON:-/usr/bin/python3}" tests/tools/kills.py short
+exec "${PYTHON:-/usr/bin/python3}" -B tests/tools/kills.py short

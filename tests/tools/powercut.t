@@ -1,2 +1,2 @@
 #!/bin/sh
-exec "${PYTHON:-/usr/bin/python3}" tests/tools/powercut.py short
+exec "${PYTHON:-/usr/bin/python3}" -B tests/tools/powercut.py short
