@@ -12,7 +12,7 @@ int main(int argc, char **argv)
 	struct model model;
 	struct model_state state;
 	struct adam adam;
-	double nats, norm;
+	double nats = 0, norm;
 	struct device *device = argc == 3 ? cpu_open(pool_cores(), &err) : NULL;
 	if (!device || input_open(&in, argv[1], INPUT_GUNZIP, &err) < 0 ||
 		shards_open(&shards, &in, &err) < 0)

@@ -34,7 +34,8 @@ int main(int argc, char **argv)
 		if (model_feed(&model, &state, &id, 1, logits, &err) < 0)
 			goto failed;
 		id = sampler_draw(&sampler, logits, 0, (uint64_t)i);
-		fwrite(text, 1, (size_t)vocab_text(&file.vocab, id, text), stdout);
+		int n = vocab_text(&file.vocab, id, text);
+		fwrite(text, 1, (size_t)n, stdout);
 	}
 	return fflush(stdout) != 0;
 failed:
