@@ -79,7 +79,7 @@ def refuses_damage(kind, name, words):
 
 refuses_damage("tokens", "streams/hello.tokens", READERS["tokens"][0])
 refuses_damage("shards", "streams/wrap.shards", READERS["shards"][0])
-refuses_damage("model", "model/small.safetensors", READERS["model"][0])
+refuses_damage("model", "model/small.safetensors", READERS["model"][1])
 
 
 def refuses_damaged_gzip():

@@ -82,6 +82,13 @@ def lies():
     for what, order in ("reversed", tensors[::-1]), ("twice", tensors + tensors[:1]), ("all at byte 0", [(*t[:3], 0, t[4] - t[3]) for t in tensors]):
         if what != "reversed":  # JSON objects have no order
             yield "model", "tensors " + what, safetensors(order, data=data)
+    for what in '"__metadata__":[]', '"__metadata__":null', '"t":[]', '"t":{}', '"t":{"dtype":1,"shape":[],"data_offsets":[0,4]}', \
+            '"t":{"dtype":"F32","shape":{},"data_offsets":[0,4]}', '"t":{"dtype":"F32","shape":[],"data_offsets":[0]}', \
+            '"t":{"dtype":"F32","shape":[],"data_offsets":4}', '"t":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,4]}':
+        yield "model", what, safetensors([], raw=b"{" + what.encode() + b"}", data=bytes(4))
+    for tokens in "x", "[", "[1", "[1,]", "[1 2]", "[1,2]x", "{}", "[]", '["a",2]', "[1,256]", "[1,-1]", '["a","ab"]', '["a",""]', "[[],[]]":
+        tensors, data = model()
+        yield "model", "tokens " + tokens, safetensors(tensors, {"tokens": tokens}, data)
     yield "model", "metadata twice", safetensors([], raw=b'{"__metadata__":{},"__metadata__":{}}')
     yield "tokens", "a header that ends in the frames", stream(b"tokens", TOKENS, frame(b"TOKN", b"\0"), size=64 * 100)
     yield "tokens", "frames in the wrong order", stream(b"tokens", TOKENS, frame(b"TOKN", b"\0", 1) + frame(b"TOKN", b"\0", 0))
