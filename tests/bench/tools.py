@@ -19,7 +19,8 @@ import time
 BIN, BENCH = (os.path.abspath(path) for path in sys.argv[1:3])
 QUICK = bool(os.environ.get("BENCH_QUICK"))
 ROUNDS = 1 if QUICK else 7
-TEXT_BYTES = 4 << 20 if QUICK else 64 << 20
+WINDOW = 10 if QUICK else 100
+TEXT_BYTES = 1 << 20 if QUICK else 64 << 20
 MODEL = ["-H", "512", "-L", "2"]
 EPOCH = 139  # steps of the notebooks' epoch: Anna Karenina in batches of 128 x 100
 CAT = ["cat"]
@@ -100,9 +101,9 @@ def make_model(folder):
     """A text of 83 characters as in Anna Karenina, shards of it, and a model as large as the
     notebooks'; untrained weights take as long as trained ones."""
     text, shards, model = (f"{folder}/{name}" for name in ("anna", "shards", "model"))
-    write_text(text, ASCII[:81], 300_000)
+    write_text(text, ASCII[:81], 100_000)
     Run(tool("tokenize", "-o", f"{folder}/tokens", text))
-    Run(tool("batchify", "-n", 128, "-m", 100, "-x", "0.5", "-o", shards, f"{folder}/tokens"))
+    Run(tool("batchify", "-n", 128, "-m", WINDOW, "-x", "0.4", "-o", shards, f"{folder}/tokens"))
     Run(tool("train", *MODEL, "--steps", 0, "-o", model, shards))
     return text, shards, model
 
@@ -112,8 +113,8 @@ def estimate(shards):
     page = subprocess.run(tool("train", *MODEL, "--print-config", shards),
                           stdout=subprocess.PIPE,
                           check=True).stdout.decode()
-    found = re.search(r"^# memory: .*?([0-9,]+) bytes", page, re.M)
-    return float(found.group(1).replace(",", "")) if found else None
+    found = re.search(r"^# memory: about ([0-9,]+) bytes", page, re.M)
+    return float(found.group(1).replace(",", ""))
 
 
 def memory_rows(folder, shards, model):
@@ -127,36 +128,39 @@ def memory_rows(folder, shards, model):
 
 
 def sampling_rows(folder, model):
-    start, cat = in_turn(tool("sample", "-n", 1, model), [*CAT, model])
-    row("sample -n 1, 2x512: start to end", 1e3 * start, "ms", "cat of the model", 1e3 * cat)
+    start = tool("sample", "-n", 1, model)
+    mine, cat = in_turn(start, [*CAT, model])
+    row("sample -n 1, 2x512: start to end", 1e3 * mine, "ms", "cat of the model", 1e3 * cat)
     served = Served()
     length = 200 if QUICK else 5000
-    one, inside = in_turn(tool("sample", "-k", 5, "-n", length + 1, model),
-                          lambda: served.seconds("sample"))
-    row("sample, one text, 2x512", length / (one - start), "characters/s",
+    one, none, inside = in_turn(tool("sample", "-k", 5, "-n", length + 1, model), start,
+                                lambda: served.seconds("sample"))
+    one_rate = length / (one - none)
+    row("sample, one text, 2x512", one_rate, "characters/s",
         "the same without printing", 100 / inside)
     served.close()
-    length = 50 if QUICK else 1000
-    many, = in_turn(tool("sample", "-k", 5, "-N", 64, "-n", length + 1, model))
-    row("sample -N 64, 2x512", 64 * length / (many - start), "characters/s", "sample, one text",
-        length / (one - start) * (1 if QUICK else 5))
+    length = 20 if QUICK else 300
+    many, none = in_turn(tool("sample", "-k", 5, "-N", 64, "-n", length + 1, model), start)
+    row("sample -N 64, 2x512", 64 * length / (many - none), "characters/s", "sample, one text",
+        one_rate)
 
 
-def evalloss_rows(text, shards, model):
+def evalloss_rows(folder, text, shards, model):
     """Characters scored in a second, start-up included, beside the forward pass alone."""
     served, forward = Served(), 128 * 100
-    with open(text, "rb") as f:
-        size = len(f.read())
-    parts = re.search(r"^validation", "", re.M)
-    for what, arguments, characters in (
-        ("evalloss of shards", ["--split", "all", model, shards], None),
-        ("evalloss --lines", ["--lines", model, text], size),
-        ("evalloss of text", [model, text], size),
+    part = f"{folder}/part"  # one text is read one character at a time, and takes longer
+    with open(text, "rb") as f, open(part, "wb") as to:
+        to.write(f.read(1000 if QUICK else 20_000))
+    for what, *arguments in (
+        ("evalloss of shards", model, shards),
+        ("evalloss --lines", "--lines", model, text),
+        ("evalloss of text", model, part),
     ):
         words = tool("evalloss", *arguments)
-        if characters is None:
+        characters = os.path.getsize(arguments[-1])
+        if arguments[-1] == shards:
             table = subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode()
-            characters = sum(int(line.split("\t")[2]) for line in table.splitlines()[1:])
+            characters = int(table.splitlines()[1].split("\t")[2])
         mine, inside = in_turn(words, lambda: served.seconds("forward"))
         row(f"{what}, 2x512", characters / mine, "characters/s", "the forward pass of 128x100",
             forward / inside)
@@ -207,7 +211,7 @@ def main():
         text, shards, model = make_model(folder)
         memory_rows(folder, shards, model)
         sampling_rows(folder, model)
-        evalloss_rows(text, shards, model)
+        evalloss_rows(folder, text, shards, model)
         checkpoint_row(folder, text)
         idle_row(shards)
         text_rows(folder)

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
-"""Times PyTorch at the notebooks' own work, to compare with: one training step of 2 x 512 units on
-128 x 100 characters, and one character of sampling (top-k 5), for each number of threads.
+"""Measures charpipe and PyTorch in turn at the notebooks' own work: training steps of 2 x 512 units
+on 128 x 100 characters, and sampling with top-k 5. Prints rows of run.py's table.
 
-    python3 torch_step.py [SECONDS]            (needs torch and numpy; SECONDS to measure each, 20)
+    python3 torch_step.py BENCH     (the program made of bench.c; needs torch and numpy)
 
-Both loops do what the notebooks' do: the one-hot input is made by numpy for each batch and each
-character, training clips and steps Adam, sampling takes its k best to numpy to draw. Prints TSV:
-the best and the median time of a repetition, in milliseconds.
+PyTorch gets the number of threads with which it is fastest. Its loops do what the notebooks' do:
+the one-hot input is made by numpy for each batch and each character, training clips and steps Adam,
+sampling takes its k best to numpy to draw.
 """
 import os
 import statistics
+import subprocess
 import sys
 import time
 
@@ -18,6 +19,10 @@ import torch
 from torch import nn
 
 VOCAB, HIDDEN, LAYERS, ROWS, WINDOW, TOP_K = 83, 512, 2, 128, 100, 5
+QUICK = bool(os.environ.get("BENCH_QUICK"))
+ROUNDS, TRIALS = (1, 1) if QUICK else (7, 3)
+SAMPLED = 100  # characters of one of bench.c's measurements
+PAUSE = 0.2  # seconds: OpenMP's threads spin for a while after their work
 
 
 class CharRNN(nn.Module):
@@ -76,29 +81,66 @@ def sampling(net):
         yield character
 
 
-def measure(work, seconds):
-    times, end = [], time.perf_counter() + seconds
+def timed(work):
+    begin = time.perf_counter()
     next(work)
-    while len(times) < 3 or time.perf_counter() < end:
-        begin = time.perf_counter()
+    return time.perf_counter() - begin
+
+
+def best_threads(work):
+    """The number of threads with which PyTorch is fastest."""
+    medians = {}
+    for threads in range(1, len(os.sched_getaffinity(0)) + 1):
+        torch.set_num_threads(threads)
         next(work)
-        times.append(1000 * (time.perf_counter() - begin))
-    return times
+        medians[threads] = statistics.median(timed(work) for _ in range(TRIALS))
+    return min(medians, key=medians.get)
+
+
+class Charpipe:
+    """Work done by bench.c in a process of its own."""
+
+    def __init__(self, program):
+        self.process = subprocess.Popen([program, "--serve"],
+                                        stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE,
+                                        text=True)
+
+    def seconds(self, work):
+        print(work, file=self.process.stdin, flush=True)
+        return float(self.process.stdout.readline())
+
+
+def compare(charpipe, name, work, count):
+    """Median seconds of charpipe's work and of `count` pieces of PyTorch's, measured in turn."""
+    mine, other = [], []
+    charpipe.seconds(name)
+    for _ in range(ROUNDS):
+        mine.append(charpipe.seconds(name))
+        time.sleep(PAUSE)
+        other.append(sum(timed(work) for _ in range(count)))
+        time.sleep(PAUSE)
+    return statistics.median(mine), statistics.median(other)
+
+
+def row(what, unit, amount, seconds, threads):
+    mine, other = (amount / s for s in seconds)
+    print(what, f"{mine:.5g}", unit, f"PyTorch {torch.__version__}, {threads} threads",
+          f"{other:.5g}", f"{mine / other:.3f}", sep="\t", flush=True)
 
 
 def main():
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 20
     torch.manual_seed(1)
     np.random.seed(1)
-    print("work\tthreads\trepetitions\tbest_ms\tmedian_ms\ttorch")
-    for threads in range(1, len(os.sched_getaffinity(0)) + 1):
+    charpipe = Charpipe(sys.argv[1])
+    for what, unit, name, work, amount, count in (
+        ("training step, 2x512, 128x100", "characters/s", "train", training, ROWS * WINDOW, 1),
+        ("sampling one text, 2x512", "characters/s", "sample", sampling, SAMPLED, SAMPLED),
+    ):
+        loop = work(CharRNN())
+        threads = best_threads(loop)
         torch.set_num_threads(threads)
-        for name, work in ("training step", training), ("sampled character", sampling):
-            times = measure(work(CharRNN()), seconds)
-            print(
-                f"{name}\t{threads}\t{len(times)}\t{min(times):.3f}\t{statistics.median(times):.3f}"
-                f"\t{torch.__version__}",
-                flush=True)
+        row(what, unit, amount, compare(charpipe, name, loop, count), threads)
 
 
 main()
