@@ -238,11 +238,8 @@ static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
 	int status = -1;
 	if (check_options(values, argc, argv, err) < 0)
 		return -1;
-	if (is_stdin(argc ? argv[0] : NULL)) {
-		snprintf(tool->forecast, sizeof tool->forecast,
-			"memory: told when the shards are named behind the options");
+	if (is_stdin(argc ? argv[0] : NULL))
 		return 0;
-	}
 	if ((values->resume || values->init) && read_beginning(tool, &from, err) < 0)
 		goto out;
 	device = device_open(tool, &values->device, err);
