@@ -82,22 +82,27 @@ refuses_damage("shards", "streams/wrap.shards", READERS["shards"][0])
 refuses_damage("model", "model/small.safetensors", READERS["model"][1])
 
 
+def decompressed(file):
+    try:
+        return gzip.decompress(file)
+    except Exception:
+        return None
+
+
 def refuses_damaged_gzip():
-    """A gzip header's name, time and flags may change: zlib's own check is of what is in it."""
-    good = gzip.compress(read_bytes(os.path.join(GOLDEN, "streams", "hello.tokens")), mtime=0)
+    """gzip's name, time and unused bits may change: its own check is of what is in it."""
+    inside = read_bytes(os.path.join(GOLDEN, "streams", "hello.tokens"))
     wrong, count = [], 0
-    for i, (what, bad) in enumerate(damaged(good)):
-        if bad[10:] == good[10:] and len(bad) == len(good):
-            continue
+    for i, (what, bad) in enumerate(damaged(gzip.compress(inside, mtime=0))):
         if not LONG and i % 37 != 0:
             continue
         with open("bad", "wb") as f:
             f.write(bad)
         status, said = run(["tokenize", "-d"], "bad")
         count += 1
-        if not refused(status, said):
+        if not refused(status, said) and not (status == 0 and decompressed(bad) == inside):
             wrong.append("%s: status %d: %r" % (what, status, said))
-    tap.ok(not wrong, "gzip: cut at any byte, any bit turned: %d times refused" % count, *wrong[:5])
+    tap.ok(not wrong, "gzip: cut at any byte, any bit turned: %d times refused, or the same inside" % count, *wrong[:5])
 
 
 refuses_damaged_gzip()
