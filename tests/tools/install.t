@@ -99,6 +99,9 @@ if command -v file >/dev/null; then
         "charpipe model, checksum a807ea7f" "and models"
     like "$(described "$ROOT/tests/golden/model/checkpoint.safetensors")" \
         "^charpipe model and checkpoint" "and checkpoints"
+    tokenize text | batchify -q -n 4 -m 16 | train -q -H 8 -L 1 --steps 1 >model
+    sample -q -n 1 --save-state state model >/dev/null
+    like "$(described state)" "^charpipe state of a model, checksum" "and states"
     is "$(described "$ROOT/README.md" | grep -c charpipe)" 0 "and takes nothing else for one"
 else
     skip "file(1) knows charpipe's files" "no file"
