@@ -263,13 +263,16 @@ static int read_symbols(
 				: json_loadb(at, (size_t)(end - at),
 					  JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL,
 					  &where);
-		uint32_t ignored;
 		if (!entry)
 			return safetensors_json_error("metadata tokens", &where, err);
 		if (count == 0)
 			*unit = json_is_integer(entry) ? VOCAB_BYTE : VOCAB_CODEPOINT;
-		int rc = read_symbol(
-			entry, count, *unit, count < size ? &symbols[count] : &ignored, err);
+		int rc = count < size
+				 ? read_symbol(entry, count, *unit, &symbols[count], err)
+				 : error_set(err, STATUS_DATA,
+					   "metadata tokens: a list of more than %zu; the tensors "
+					   "have %zu symbols",
+					   size, size);
 		json_decref(entry);
 		if (rc < 0)
 			return -1;

@@ -138,5 +138,5 @@ def refuses(files, limit=0.1, what="lies"):
 base = {words[0]: measured([words[0], "--version"], "--version")[2] for all in READERS.values() for words in all}
 tap.ok(True, "without a file: " + ", ".join("%s %.1f MB" % (name, size / 1e6) for name, size in base.items()))
 refuses(lies())
-refuses(bombs(1000000 if LONG else 100000), what="bombs", limit=0.5)
+refuses(bombs(1000000 if LONG else 100000), what="bombs", limit=1.0 if LONG else 0.5)
 tap.done()
