@@ -64,7 +64,7 @@ none "lib/nn includes lib/base only" includes lib/nn 'base|nn'
 none "lib/cpu includes lib/base and lib/nn only" includes lib/cpu 'base|nn|cpu'
 none "formats includes lib only" includes formats 'base|nn|formats'
 none "BLAS is spoken under lib/cpu only" outside lib/cpu 'cblas|openblas|f77blas'
-none "CUDA is spoken under lib/cuda only" outside lib/cuda 'cuda|cublas'
+none "CUDA is spoken under lib/cuda only" outside lib/cuda 'cuda[^/]|cublas'
 none "nothing under lib and formats prints or exits" talk
 
 TREE=$TMP/bad
