@@ -758,6 +758,18 @@ static const struct ops cpu_ops = {
 	.adam = cpu_adam,
 };
 
+/* OpenBLAS starts a thread for each core when it is loaded, and they spin for a tenth of a second
+ * before they sleep. Its own threads aren't needed here. Where it has this function (builds with
+ * threads do; it is what OpenBLAS itself calls before a fork), they end at once. */
+extern int blas_thread_shutdown_(void) __attribute__((weak));
+
+static void stop_openblas_threads(void)
+{
+	openblas_set_num_threads(1);
+	if (blas_thread_shutdown_)
+		blas_thread_shutdown_();
+}
+
 struct device *cpu_open(unsigned threads, struct error *err)
 {
 	struct cpu *cpu = calloc(1, sizeof *cpu);
@@ -765,7 +777,7 @@ struct device *cpu_open(unsigned threads, struct error *err)
 		error_memory(err, sizeof *cpu, "the device");
 		return NULL;
 	}
-	openblas_set_num_threads(1);
+	stop_openblas_threads();
 	cpu->device = (struct device){.ops = &cpu_ops, .row_block = ROW_BLOCK};
 	cpu->kernels = kernels_best();
 	cpu->pool = pool_new(threads, err);
