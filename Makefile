@@ -139,6 +139,8 @@ demo: all
 
 # --- tests --------------------------------------------------------------------------------------
 
+include tests/fuzz/fuzz.mk
+
 unit_programs = $(unit_tests:%=$(B)/tests/unit/test_%)
 test_obj      = $(test_src:%.c=$(B)/%.o)
 scripts       = $(wildcard tests/*.t tests/tools/*.t)
@@ -187,7 +189,6 @@ sanitize-threads:
 		OPENBLAS_NUM_THREADS=1 $(B)/tsan/bin/train -q -j 3 -H 16 --steps 5 -o $(B)/tsan/model \
 		--checkpoint $(B)/tsan/run && echo "train -j 3 is clean under TSan"
 
-include tests/fuzz/fuzz.mk
 include tests/bench/bench.mk
 
 # --- coverage -----------------------------------------------------------------------------------
