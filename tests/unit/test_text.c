@@ -208,8 +208,8 @@ static void a_character_cut_by_files_is_told_where_it_begins(void **state)
 static void a_file_that_changes_under_way_is_told(void **state)
 {
 	static const char *const texts[] = {"abcabc", "abc", "abxabc",
-		"ab\xFF"
-		"abc"};
+		("ab\xFF"
+		 "abc")};
 	(void)state;
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		struct pieces p = {0};
