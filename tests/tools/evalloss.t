@@ -134,6 +134,114 @@ is "$(sed -n '3s/.*\t//p' a | od -An -c | head -n 1)" "$(sed -n 2p invalid | od 
 models random 3 4 1 1 ab >ab
 fails 65 "newline" "a model without newline can't score lines" sh -c 'echo a | evalloss -l ab'
 
+# --- characters ----------------------------------------------------------------------------------
+
+head -c 900 text >a
+evalloss --chars model a >table
+is "$(head -n 2 table)" "$(printf 'bits\tline\tcolumn\tchar\n-\t1\t1\t1')" \
+    "--chars: a table, the first character without a score"
+sed '1,2d' table | cut -f 1 >bits
+models chars model <a >expected
+ok "each other one with the bits that an independent reader computes" sh -c '
+    paste bits expected | awk "(\$1 - \$2) ^ 2 > 1e-8 {exit 1} END {exit NR != 899}"'
+sed 1d table | cut -f 4 | while IFS= read -r c; do printf '%b_' "$c"; done | tr -d _ >b
+same a b "the characters are the text"
+near "$(awk '{s += $1} END {print s / NR}' bits)" "$(evalloss model a | tail -n 1 | cut -f 5)" \
+    "their mean is the text's loss"
+is "$(sed 1d table | awk -F '\t' '$4 == "\\n" {print $2, $3}' | head -n 12 | tail -n 1)" "12 15" \
+    "lines and columns count from 1"
+evalloss --chars --unknown price model unknown >b
+is "$(sed -n '10p' b)" "$(printf '20.087463\t2\t3\tx')" "unknown characters have their price"
+"$PYTHON" -c 'print("1" + "x" * 5000 + "2 is" + "\t" * 1500)' >many
+is "$(evalloss --chars --unknown price model many | cut -f 4 | tr -d '\n')" \
+    "char1$(tr -d '\t\n' <many | cut -c 2-)$(printf '%1500s' '' | sed 's/ /\\t/g')\\n" \
+    "any number of them, in order"
+is "$(evalloss --chars utf8.model utf8 | sed -n '2,5p' | cut -f 4 | tr -d '\n')" \
+    "$(head -c 9 utf8)$(head -c 2 utf8)" "characters of several bytes are whole"
+is "$(evalloss --chars --unknown price model invalid | grep -c "	$(printf '\357\277\275')\$")" 1 \
+    "what is no character is shown as U+FFFD"
+tokenize -b text | batchify -n 4 -m 10 | train -q -H 4 --steps 0 -o byte.model
+is "$(printf '1\303\251' | evalloss --chars byte.model | tail -n 1 | cut -f 4 | od -An -tx1)" " a9 0a" \
+    "bytes are rows of their own"
+is "$(evalloss --chars universal crlf | cksum)" "$(evalloss --chars universal text | cksum)" \
+    "with universal newlines CRLF is one"
+is "$(evalloss --chars -j 1 model text | cksum)" "$(evalloss --chars -j 2 model text | cksum)" "any -j"
+
+# --- heat ----------------------------------------------------------------------------------------
+
+# plain: what is left without the colours.
+plain() {
+    sed "s/$(printf '\033')\[[0-9;]*m//g"
+}
+printf '12 is a number\n\n1x2 <is>&"a\tb\033[2J\n' >odd
+export TERM=xterm-256color
+evalloss --heat --unknown price model odd >heat
+is "$(head -n 2 heat | plain)" "bits:  0  1  2  3  4  5  6  7  8  9+ " "--heat begins with a legend"
+is "$(sed -n '3p;5p' heat | plain | sed 's/ *$//')" "$(printf '12 is a number\n1x2 <is>&"a     b\342\220\233[2J')" \
+    "then comes the text, harmless: tabs as blanks, control characters as pictures"
+evalloss --chars --unknown price model odd | sed 1d >table
+like "$(sed -n 5p heat)" "$(printf '48;5;88m')x" "a surprise is hot"
+ok "each level has its colour" "$PYTHON" -c '
+import re
+colours = dict(zip([230, 229, 222, 215, 208, 202, 196, 160, 88], range(1, 10)))
+text = open("heat").read().split("\n\n", 1)[1]
+level, levels = 0, []
+for c in re.findall(r"\033\[[0-9;]*m|.", text.split("\n")[0]):
+    if c[0] == "\033":
+        level = colours[int(c.split(";")[-1][:-1])] if "48" in c else 0
+    else:
+        levels.append(level)
+bits = [row.split("\t")[0] for row in open("table")][:14]
+assert levels[:14] == [0 if b == "-" else min(9, int(float(b))) for b in bits], (levels, bits)'
+is "$(tail -n 1 heat | tail -c 5 | od -An -c | tr -s ' ')" ' 033 [ 0 m \n' "every line ends without colour"
+for plainly in NO_COLOR=1 TERM=dumb; do
+    env $plainly evalloss --heat --unknown price model odd >b
+    is "$(tr -cd '\033' <b)" "" "$plainly: no escape sequences"
+    is "$(sed -n 3,6p b | cut -c 1-14)" "$(printf '12 is a number\n%s\n\n%s' \
+        "$(cut -f 1 table | head -n 14 | awk '{b = int($1); printf "%d", (b > 9 ? 9 : b)}')" \
+        "$(cut -f 1 table | sed -n 16p | cut -c 1)")" "$plainly: the bits stand below the text"
+done
+is "$(NO_COLOR= evalloss --heat --unknown price model odd | cksum)" "$(cksum <heat)" \
+    "an empty NO_COLOR means nothing"
+like "$(evalloss --heat model a text | plain)" '^==> text <==$' "several files have their names"
+ok "a terminal gets the same" sh -c '. "$1"; on_terminal evalloss --heat --unknown price model odd
+    tr -d "\r" <"$TMP/terminal" | cmp - "$2"' - "$ROOT/tests/tools/lib.sh" "$TMP/heat"
+is "$(evalloss --heat model /dev/null | wc -l | tr -d ' ')" 2 "nothing has a legend only"
+
+# --- html ----------------------------------------------------------------------------------------
+
+cp odd '<odd>&'
+evalloss --html --unknown price model odd '<odd>&' >page
+ok "--html writes a whole page with the text in it, and nothing from elsewhere" "$PYTHON" -c '
+import html.parser, re
+class Page(html.parser.HTMLParser):
+    stack, text, names, titles = [], [], [], []
+    def handle_starttag(self, tag, attributes):
+        if tag not in ("meta", "html"):
+            self.stack.append(tag)
+        self.titles += [value for key, value in attributes if key == "title"]
+        assert not any(key in ("src", "href") for key, _ in attributes)
+    def handle_endtag(self, tag):
+        if tag != "html":
+            assert self.stack.pop() == tag
+    def handle_data(self, data):
+        if "pre" in self.stack and "span" not in self.stack:
+            self.text.append(data)
+        if "h2" in self.stack:
+            self.names.append(data)
+page = Page()
+source = open("page").read()
+assert source.startswith("<!DOCTYPE html>") and "http" not in source
+page.feed(source)
+assert page.stack == []
+assert page.names == ["odd", "<odd>&"], page.names
+text = open("odd").read().replace("\033", "\u241b")
+assert "".join(page.text) == "\n" + text + "\n" + text, page.text
+bits = [row.split("\t")[0] for row in open("table")]
+assert page.titles[:3] == ["%.2f" % float(b) for b in bits[1:4]]
+assert "20.09, unknown" in page.titles'
+ok "-o writes the page to a file" evalloss --html -o page.html model a
+
 # --- what it refuses -----------------------------------------------------------------------------
 
 fails 64 "model" "a model is needed" evalloss
@@ -150,6 +258,12 @@ fi
 fails 66 "absent" "a model that isn't there" evalloss absent shards
 fails 66 "absent" "a text that isn't there" evalloss model absent
 fails 65 "shards" "shards in the place of a model" evalloss shards shards
+for o in chars heat html; do
+    fails 65 "--$o" "--$o of shards" evalloss --$o model shards
+    fails 65 "unknown: line 2, byte 8: 'x'" "--$o: an unknown character" evalloss --$o model unknown
+    status 74 "--$o: a full device" sh -c "evalloss --$o model text >/dev/full"
+    fails 64 "one of them" "--$o and --lines" evalloss --$o -l model text
+done
 fails 65 "model" "a model in the place of a text" evalloss model model
 fails 65 "--lines" "--lines of shards" evalloss -l model shards
 fails 65 "tokens|token stream" "a token stream given as shards" evalloss --input shards model tokens

@@ -6,6 +6,9 @@ has it, and computes their losses straight from the LSTM's equations, in double 
     models.py permute MODEL > model                     the same model, its symbols in reverse order
     models.py loss MODEL < text                         mean nats of every character but the first
     models.py lines MODEL < text                        each line's bits per character, and characters
+    models.py chars MODEL < text                        each character's bits but the first's
+    models.py logprob MODEL PRIME < texts               each line's log-probability after PRIME
+    models.py state STATE MODEL PRIME state.md          checks a state, read as that page reads it
     models.py greedy MODEL PRIME N                      the N likeliest characters after PRIME
     models.py training MODEL                            what the file says about its training
 """
@@ -113,6 +116,28 @@ def main(command, *args):
         for line in sys.stdin.read().split("\n")[:-1]:
             nats = model.nats("\n" + line + "\n")
             print("%.6f\t%d" % (np.mean(nats) / np.log(2), len(nats)))
+    elif command == "chars":
+        for nats in Model(args[0]).nats(sys.stdin.read()):
+            print("%.6f" % (nats / np.log(2)))
+    elif command == "logprob":
+        model, prime = Model(args[0]), args[1]
+        for line in sys.stdin:
+            text = prime + line.rstrip("\n").replace("\\n", "\n")
+            print("%.6f" % -sum(model.nats(text)[len(prime) - 1 :]))
+    elif command == "state":
+        model, prime = Model(args[1]), args[2]
+        with open(args[0], "rb") as f:
+            data = f.read()
+        recipe = open(args[3]).read().split("```python\n")[1].split("```")[0]
+        names = {}
+        exec(recipe.replace("context.state", args[0]), names)
+        for c in prime:
+            scores = model.feed(model.ids[c])
+        state, layers = names["state"], model.layers
+        logits = state["logits"] - np.log(np.exp(state["logits"]).sum())
+        assert state["h"].shape == state["c"].shape == (layers, 1, model.h.shape[1])
+        for got, expected in (state["h"][:, 0], model.h), (state["c"][:, 0], model.c), (logits, scores):
+            assert np.allclose(got, expected, rtol=1e-4, atol=1e-4)
     elif command == "greedy":
         model, text = Model(args[0]), args[1]
         for c in text[:-1]:

@@ -148,9 +148,127 @@ fails 64 "vocabulary of its own" "a model's own vocabulary stands" sample --voca
 models random 3 8 1 1 "$(printf 'ab \n')c" >notebook
 ok "a notebook's model is sampled" sample -s 1 -n 20 notebook
 
+# --- top-p and min-p -----------------------------------------------------------------------------
+
+is "$(sample --top-p 0.000001 -n 60 -p 'is a' model)" "$(sample -k 1 -n 60 -p 'is a' model)" \
+    "the smallest --top-p takes the likeliest"
+is "$(sample --min-p 1 -n 60 -p 'is a' model)" "$(sample -k 1 -n 60 -p 'is a' model)" \
+    "so does the largest --min-p"
+sample -s 3 -n 200 --top-p 1 --min-p 0 model >a
+sample -s 3 -n 200 model >b
+same a b "--top-p 1 and --min-p 0 take all"
+ok "others differ from both" sh -c '
+    sample -s 3 -n 200 --top-p 0.7 model >c; sample -s 3 -n 200 --min-p 0.3 model >d
+    ! cmp -s a c && ! cmp -s a d && ! cmp -s c d'
+
+# --- --logprob -----------------------------------------------------------------------------------
+
+sample -s 5 -n 40 -N 20 -p 'is a' --no-prime --logprob -k 4 -t 0.7 model >table
+is "$(head -n 1 table)" "$(printf 'logprob\tchars\ttext')" "--logprob prints a table"
+is "$(sed 1d table | cut -f 2 | uniq -c | tr -s ' ')" " 20 40" "with a row for each text, and its length"
+sed 1d table | cut -f 3 | models logprob model 'is a' >expected
+ok "its log-probability is the model's own, as an independent reader computes it" sh -c '
+    sed 1d table | cut -f 1 | paste - expected | awk "(\$1 - \$2) ^ 2 > 1e-7 {exit 1}"'
+sample -s 5 -n 40 -N 20 -p 'is a' --no-prime --separator '' -k 4 -t 0.7 model >a
+sed 1d table | cut -f 3 | while IFS= read -r line; do printf '%b' "$line"; done >b
+same a b "printf %b makes of the rows the texts that they stand for"
+is "$(sample -s 5 -n 9 -p 'is a' --logprob model | sed 1d | cut -f 2,3 | cut -c 1-6)" \
+    "$(printf '9\tis a')" "the prime is printed, and not counted"
+sample -s 5 -N 50 --stop '
+' --no-prime --logprob model | sed 1d >table
+cut -f 3 table | sed 's/\\n$//' | evalloss -l model | sed 1d >lines
+ok "lines have the log-probability that evalloss gives them" sh -c '
+    paste table lines | awk -F "\t" "(\$1 + \$4 * \$5 * log(2)) ^ 2 > 1e-7 || \$2 != \$5 {exit 1}"'
+is "$(sample -n 0 -p '12' --logprob model | tail -n 1)" "$(printf '0.000000\t0\t12')" \
+    "nothing drawn is certain"
+printf 'a\\b\tc\r\n\001d' >odd
+"$PYTHON" -c 'print(open("odd", newline="").read() * 30, end="")' | tokenize |
+    batchify -n 2 -m 5 | train -q -H 3 --steps 0 -o odd.model
+is "$(sample -n 0 -P odd --logprob odd.model | tail -n 1 | cut -f 3)" 'a\\b\tc\r\n\0001d' \
+    "what is no plain character is escaped"
+
+# --- states --------------------------------------------------------------------------------------
+
+sample -n 0 -P long --save-state state --no-prime model
+sample -s 3 -n 50 --state state model >a
+sample -s 3 -n 50 -P long --no-prime model >b
+same a b "--state goes on where --save-state was"
+ok "it holds what an independent reader computes, as formats/state.md says" \
+    models state state model "$(cat long)" "$ROOT/formats/state.md"
+sample -s 3 -n 20 --state state -p '7 is' --no-prime model >a
+is "$(cat a)" "$(sample -s 3 -n 20 -p "$(cat long)7 is" --no-prime model)" \
+    "a prime is read after it, however it was divided"
+sample -s 3 -n 20 --state state -p '7' --save-state state2 --no-prime model >/dev/null
+sample -s 3 -n 20 --state state2 -p ' is' --no-prime model >b
+same a b "states can be continued and saved again"
+sample -s 3 -n 9 -N 70 -P long --save-state state3 --no-prime model >a
+same state state3 "the same prime leaves the same state, whatever is drawn then"
+sample -s 3 -n 9 -N 70 --state state model >b
+same a b "many texts go on from one state"
+gzip -c state | sample -s 3 -n 9 -N 70 --state - model >b
+same a b "which may come compressed, from a pipe"
+sample -n 0 --save-state begun model
+sample -s 3 -n 30 --state begun model >a
+sample -s 3 -n 30 model >b
+same a b "without a prime the state is that after the newline"
+fails 65 "ab.*another model|state of another model" "another model's state is refused" \
+    sample --state state ab
+fails 65 "model: is not a state.*but a model" "so is a model" sample --state model model
+fails 65 "state: this is a model's state.*--state" "and a state in the place of a model" sample state
+fails 65 "shards" "and shards" sample --state shards model
+fails 66 "absent" "and what isn't there" sample --state absent model
+fails 73 "nowhere" "a state that can't be created" sample -n 0 --save-state nowhere/state model
+ok "a state that is cut anywhere, or has any byte changed, is refused" "$PYTHON" -c '
+import subprocess
+data = open("state", "rb").read()
+cases = [data[:n] for n in range(0, len(data), 37)] + [data + b"x"]
+for i in range(0, len(data), 23):
+    cases.append(data[:i] + bytes([data[i] ^ 1 << i % 8]) + data[i + 1:])
+for case in cases:
+    open("bad.state", "wb").write(case)
+    run = subprocess.run(["sample", "-n", "1", "--state", "bad.state", "model"], capture_output=True)
+    assert run.returncode == 65 and run.stderr.count(b"\n") == 1 and not run.stdout, run'
+
+# --- prompts -------------------------------------------------------------------------------------
+
+printf '12 is\n\n7\n' | sample -i -s 3 model >a
+is "$(wc -l <a | tr -d ' ')" 3 "-i answers each line with a line"
+is "$(head -n 1 a)" "$(sample -s 3 -p '12 is' --no-prime --stop '
+' model)" "which is what the model would go on with"
+printf '7\n7\n7\n7\n7\n7\n' | sample -i -s 3 -n 3 model >a
+ok "lines are answered by draws of their own" sh -c 'test "$(sort -u a | wc -l)" -gt 1'
+is "$(printf '12 is\n7' | sample -i -s 3 -N 3 model | wc -l | tr -d ' ')" 6 \
+    "-N answers each with so many lines"
+is "$(printf ' is\n' | sample -i -s 3 -p 12 model)" "$(printf '12 is\n' | sample -i -s 3 model)" \
+    "a prime is read before each line"
+is "$(printf ' is\n is\n' | sample -i -k 1 --state state model)" \
+    "$(for i in 1 2; do sample -k 1 --state state -p ' is' --no-prime --stop '
+' model; done)" "so is a state"
+is "$(printf '12 is\n' | sample -i -s 3 --logprob model | cut -f 3)" \
+    "$(printf '12 is\n' | sample -i -s 3 model)" "--logprob puts its figures in front of each"
+is "$(sample -i model </dev/null | bytes)" 0 "no lines, no answers"
+ok "an answer comes before the next line is read" timeout 20 "$PYTHON" -c '
+import subprocess
+run = subprocess.Popen(["sample", "-i", "-n", "9", "model"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+for i in range(5):
+    run.stdin.write(b"12 is\n")
+    run.stdin.flush()
+    assert run.stdout.readline().endswith(b"\n")
+run.stdin.close()
+assert run.stdout.read() == b"" and run.wait() == 0'
+fails 65 "byte 1: 'x'" "a prompt with an unknown character is an error" sh -c 'echo 1x | sample -i model'
+is "$(printf '1x2 is\nx' | sample -q -i -s 3 --unknown skip model | head -n 1)" \
+    "$(echo '12 is' | sample -i -s 3 model)" "--unknown skip does not read it"
+is "$(sample -s 3 -n 20 -p 'x1xx2 is' --unknown skip --no-prime model 2>err)" \
+    "$(sample -s 3 -n 20 -p '12 is' --no-prime model)" "nor in a prime"
+like "$(cat err)" "3 of 8 characters" "and a note says so"
+like "$(sample -q -s 3 -n 2 -p 'x1xx2 is' --unknown skip model)" "^x1xx2 is" \
+    "which is printed as it was given"
+
 # --- what it refuses -----------------------------------------------------------------------------
 
-for o in '-n -1' '-n x' '-k 0' '-k -1' '-t 0' '-t -1' '-t nan' '-t x' '-N 0' '-s -1' \
+for o in '-n -1' '-n x' '-k 0' '-k -1' '--top-p 0' '--top-p 1.1' '--min-p -1' '--min-p 2' \
+    '--unknown x' '-t 0' '-t -1' '-t nan' '-t x' '-N 0' '-s -1' \
     '-s 4294967296' '-j 0' '-n' '--nonsense'; do
     # shellcheck disable=SC2086
     fails 64 "^sample: " "$o is refused" sample $o model
@@ -158,7 +276,14 @@ done
 fails 64 "one model" "a second operand too" sample model model
 fails 64 "inf" "and endless texts, one behind the other" sample -n inf -N 2 model
 fails 64 "prime" "and two primes" sample -p a -P prime model
-fails 64 "standard input" "and two things on standard input" sample -P - -
+fails 64 "inf.*--logprob" "and an endless row of a table" sample -n inf --logprob model
+for o in '-P - -' '-i' '-i -P - model' '--state - -P - model'; do
+    # shellcheck disable=SC2086
+    fails 64 "standard input" "and two things on standard input: $o" sample $o
+done
+fails 64 "separator" "and a --separator of prompts" sample -i --separator x model
+fails 64 "separator" "and of rows" sample --logprob --separator x model
+fails 64 "nothing has been read" "and to save a state of nothing" sample -i --save-state x model
 if [ -e /dev/nvidiactl ]; then
     skip "there is no GPU: status 69" "there is one"
 else

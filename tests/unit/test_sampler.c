@@ -1,4 +1,4 @@
-/* test_sampler.c: draws follow softmax, temperature and top-k, and nothing else.
+/* test_sampler.c: draws follow softmax, temperature, top-k, top-p and min-p, and nothing else.
  *
  * Seeds are fixed, so a chi-square test here passes or fails for good; its threshold is five
  * standard deviations above the mean. */
@@ -100,6 +100,105 @@ static void probabilities_are_the_top_of_softmax_at_the_temperature(void **state
 				free(logits);
 				free(expected);
 			}
+}
+
+/* Takes from p what top_p and min_p don't keep, straight from their definitions. */
+static void expected_kept(const float *logits, size_t V, double top_p, double min_p, double *p)
+{
+	double before[1000] = {0}, largest = 0, sum = 0;
+	for (size_t i = 0; i < V; i++) {
+		largest = fmax(largest, p[i]);
+		for (size_t j = 0; j < V; j++)
+			if (logits[j] > logits[i] || (logits[j] == logits[i] && j < i))
+				before[i] += p[j];
+	}
+	for (size_t i = 0; i < V; i++) {
+		/* The likeliest, before which there is nothing, always stays. */
+		if (before[i] > 0 && (before[i] >= top_p || p[i] < min_p * largest))
+			p[i] = 0;
+		sum += p[i];
+	}
+	for (size_t i = 0; i < V; i++)
+		p[i] /= sum;
+}
+
+static void top_p_and_min_p_keep_what_their_definitions_say(void **state)
+{
+	(void)state;
+	/* Bounds that no sum or ratio of these logits comes near, so that rounding decides nothing.
+	 */
+	static const double top_ps[] = {1e-9, 0.2003, 0.5003, 0.9003, 0.9999, 1};
+	static const double min_ps[] = {0, 1e-4, 0.0503, 0.3003, 0.9003, 1};
+	static const uint32_t vocabularies[] = {1, 2, 17, 83, 300}, ks[] = {0, 1, 5, 40};
+	size_t kept = 0, all = 0;
+	for (size_t i = 0; i < 5 * 6 * 6 * 4; i++) {
+		const uint32_t V = vocabularies[i % 5], k = ks[i / 180];
+		const double top_p = top_ps[i / 5 % 6], min_p = min_ps[i / 30 % 6];
+		struct sampler sampler;
+		float logits[300];
+		double expected[300];
+		numbers_fill(logits, V, (uint32_t)i, 5);
+		expected_probabilities(logits, V, k ? k : V, 0.8, expected);
+		expected_kept(logits, V, top_p, min_p, expected);
+		init(&sampler, V, k, 0.8, 1);
+		sampler.top_p = top_p;
+		sampler.min_p = min_p;
+		const double *p = sampler_probabilities(&sampler, logits);
+		for (size_t v = 0; v < V; v++) {
+			assert_true(fabs(p[v] - expected[v]) <= 1e-12);
+			assert_true((p[v] > 0) == (expected[v] > 0));
+			kept += p[v] > 0;
+		}
+		all += V;
+		sampler_release(&sampler);
+	}
+	print_message("# %zu of %zu kept\n", kept, all);
+	assert_true(kept > all / 20 && kept < all / 2);
+}
+
+static void draws_have_the_frequencies_of_top_p_and_min_p(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t top_k;
+		double top_p, min_p;
+	} settings[] = {{0, 0.9, 0}, {0, 0.3, 0}, {0, 1, 0.1}, {20, 0.95, 0.02}, {3, 0.8, 0.5}};
+	enum { V = 83 };
+	float logits[V];
+	numbers_fill(logits, V, 8, 4);
+	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+		struct sampler sampler;
+		double counts[V] = {0}, p[V];
+		char what[80];
+		init(&sampler, V, settings[i].top_k, 1.2, 1);
+		sampler.top_p = settings[i].top_p;
+		sampler.min_p = settings[i].min_p;
+		expected_probabilities(
+			logits, V, settings[i].top_k ? settings[i].top_k : V, 1.2, p);
+		expected_kept(logits, V, settings[i].top_p, settings[i].min_p, p);
+		for (uint32_t j = 0; j < DRAWS; j++)
+			counts[sampler_draw(&sampler, logits, 0, j)]++;
+		snprintf(what, sizeof what, "top-k %u, top-p %g, min-p %g",
+			(unsigned)settings[i].top_k, settings[i].top_p, settings[i].min_p);
+		assert_fits(what, counts, p, V, DRAWS);
+		sampler_release(&sampler);
+	}
+}
+
+static void nats_are_those_of_the_model_whatever_is_kept(void **state)
+{
+	(void)state;
+	enum { V = 83 };
+	struct sampler sampler;
+	float logits[V];
+	double p[V];
+	numbers_fill(logits, V, 2, 30);
+	expected_probabilities(logits, V, V, 1, p);
+	init(&sampler, V, 3, 0.5, 1);
+	sampler.top_p = 0.1;
+	for (uint32_t v = 0; v < V; v++)
+		assert_true(fabs(sampler_nats(&sampler, logits, v) + log(p[v])) <= 1e-9);
+	sampler_release(&sampler);
 }
 
 static void draws_have_the_frequencies_of_the_probabilities(void **state)
@@ -287,6 +386,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(probabilities_are_the_top_of_softmax_at_the_temperature),
+		cmocka_unit_test(top_p_and_min_p_keep_what_their_definitions_say),
+		cmocka_unit_test(draws_have_the_frequencies_of_top_p_and_min_p),
+		cmocka_unit_test(nats_are_those_of_the_model_whatever_is_kept),
 		cmocka_unit_test(draws_have_the_frequencies_of_the_probabilities),
 		cmocka_unit_test(draws_are_independent_of_each_other),
 		cmocka_unit_test(a_draw_depends_on_seed_text_and_position_alone),
