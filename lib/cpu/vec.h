@@ -137,7 +137,7 @@ static inline vf vexp(vf x)
 	p = vfma(p, r, vset(5.0000001201e-1f));
 	p = vfma(p, r * r, r) + 1.f;
 	/* NaN went through the arithmetic on bits as anything at all. */
-	return vselect(x == x, (vf)((vu)p + ((vu)shifted << 23)), x);
+	return vselect((vi)vabs(x) > 0x7f800000, x, (vf)((vu)p + ((vu)shifted << 23)));
 }
 
 /* 1 / (1 + e^-x), relative error below 3 ulp. */

@@ -3,6 +3,7 @@
 
 #include "base/philox.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -149,7 +150,8 @@ uint32_t sampler_draw(
 
 double sampler_nats(const struct sampler *sampler, const float *logits, uint32_t id)
 {
-	double max = -INFINITY, sum = 0;
+	double max = (double)logits[id], sum = 0;
+	assert(id < sampler->vocab);
 	for (uint32_t i = 0; i < sampler->vocab; i++)
 		max = fmax(max, (double)logits[i]);
 	for (uint32_t i = 0; i < sampler->vocab; i++)

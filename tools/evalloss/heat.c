@@ -28,7 +28,7 @@ static int set_level(struct view *view, int level, struct error *err)
 	if (level == view->level)
 		return 0;
 	view->level = level;
-	if (level <= 0)
+	if (level <= 0 || level >= VIEW_LEVELS)
 		return view_print(view, err, "\033[0m");
 	return view_print(view, err, "\033[38;5;%d;48;5;%dm", colours[level].foreground,
 		colours[level].background);
