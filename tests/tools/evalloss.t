@@ -201,7 +201,7 @@ for plainly in NO_COLOR=1 TERM=dumb; do
         "$(cut -f 1 table | head -n 14 | awk '{b = int($1); printf "%d", (b > 9 ? 9 : b)}')" \
         "$(cut -f 1 table | sed -n 16p | cut -c 1)")" "$plainly: the bits stand below the text"
 done
-is "$(NO_COLOR= evalloss --heat --unknown price model odd | cksum)" "$(cksum <heat)" \
+is "$(NO_COLOR='' evalloss --heat --unknown price model odd | cksum)" "$(cksum <heat)" \
     "an empty NO_COLOR means nothing"
 like "$(evalloss --heat model a text | plain)" '^==> text <==$' "several files have their names"
 ok "a terminal gets the same" sh -c '. "$1"; on_terminal evalloss --heat --unknown price model odd
