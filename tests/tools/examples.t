@@ -135,6 +135,37 @@ like "$(make -s -C nietzsche epochs TEXT="$TMP/text" BATCHIFY_FLAGS='-n 4 -m 20'
     TRAIN_FLAGS='--hidden 8 --steps 3')" "^Epoch  1  Loss: 4\.[0-9]{5}  Time: " \
     "nietzsche tells each epoch's mean loss"
 
+# Those that need no text but the project's own; small ones in their place.
+printf 'a line of prose %s\n' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 >"$TMP/prose.md"
+printf '\tfree(array_of_numbers[%s]);\n' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 >"$TMP/code.c"
+printf '%s\n' anna berta carla doris emma frida greta hanna ida julia kora lena mona nora olga >"$TMP/names"
+for example in logs language names pytorch; do
+    mkdir $example
+    for file in "$ROOT/examples/$example"/*; do
+        case $file in *Makefile | *.awk | *.yaml | *.py) cp "$file" $example ;; esac
+    done
+done
+small='-n 4 -m 5'
+ok "examples/logs finds the lines that don't belong" make -C logs TRAIN_FLAGS='--steps 100' \
+    BATCHIFY_FLAGS='-n 32 -m 32'
+is "$(tail -n 8 "$TMP/out" | head -n 3 | grep -Ec 'kernel|sudo|httpd')" 3 "the oddest first"
+ok "examples/logs reads other logs" make -C logs -B LOG="$TMP/text" \
+    TODAY="$TMP/prose.md" CUT=cat TRAIN_FLAGS='--hidden 8 --steps 3'
+ok "examples/language tells lines of two languages apart" make -s -C language prose="$TMP/prose.md" \
+    code="$TMP/code.c" BATCHIFY_FLAGS="$small" TRAIN_FLAGS='--hidden 16 --steps 60 -d 0'
+is "$(tail -n 2 "$TMP/out")" "$(printf 'C: 2 of 2 right\nEnglish: 2 of 2 right')" "and counts how often"
+ok "examples/names draws from any list" make -C names NAMES="$TMP/names" \
+    BATCHIFY_FLAGS="$small" TRAIN_FLAGS='--hidden 8 --steps 20'
+sed '1,/^sample/d' "$TMP/out" | grep -v '^make' | tr ' ' '\n' >new
+ok "new words only" sh -c 'test -s new && ! grep -qxFf "$TMP/names" new'
+is "$(sort names/words.txt | cksum) $(sort -c names/words.txt 2>/dev/null || echo shuffled)" \
+    "$(cksum <"$TMP/names") shuffled" "of all its words, in an order that means nothing"
+ok "examples/pytorch is Python (make check-torch runs it)" sh -c '
+    cd pytorch && "$PYTHON" -c "
+import sys
+for name in sys.argv[1:]:
+    compile(open(name).read(), name, \"exec\")" *.py'
+
 # The grid is a row of two: a run each.
 mkdir sweep
 cp "$ROOT"/examples/sweep/* sweep 2>/dev/null
