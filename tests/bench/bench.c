@@ -216,6 +216,8 @@ enum {
 	{ \
 		v##width sums[CHAINS] = {{0}}, total = {0}, x = total + 0.5f; \
 		__asm__("" : "+x"(x)); \
+		for (int j = 0; j < CHAINS; j++) /* or they would all be one chain */ \
+			__asm__("" : "+x"(sums[j])); \
 		for (int i = 0; i < CHAIN_LENGTH; i++) { \
 			_Pragma("GCC unroll 12") for (int j = 0; j < CHAINS; j++) sums[j] = \
 				(v##width)(fma); \

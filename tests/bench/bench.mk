@@ -37,9 +37,8 @@ check-torch: all
 $(B)/torch/bin/python:
 	@echo "VENV $(B)/torch"
 	@rm -rf $(B)/torch && mkdir -p $(B) && $(PYTHON) -m venv $(B)/torch && \
-	$(B)/torch/bin/pip install --quiet --disable-pip-version-check numpy safetensors && \
-	$(B)/torch/bin/pip install --quiet --disable-pip-version-check torch \
-		--index-url https://download.pytorch.org/whl/cpu || { rm -rf $(B)/torch; \
+	$(B)/torch/bin/pip install --quiet --disable-pip-version-check torch numpy safetensors || { \
+	rm -rf $(B)/torch; \
 	echo "no PyTorch: TORCH_PYTHON=FILE names a Python that has torch, numpy and safetensors," \
 		"as 'python3 -m venv DIR && DIR/bin/pip install torch numpy safetensors' makes" >&2; \
 	exit 1; }
