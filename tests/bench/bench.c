@@ -12,7 +12,6 @@
  * whether it runs; its numbers then mean nothing. run.py makes the whole table of it. */
 #include "base/pool.h"
 #include "cpu/cpu.h"
-#include "cpu/kernels.h"
 #include "nn/adam.h"
 #include "nn/model.h"
 #include "nn/sampler.h"
@@ -32,10 +31,9 @@ enum {
 	ROUNDS_MIN = 5,  /* measurements of which the median counts */
 	ROUNDS_MAX = 15, /* ... where ROUNDS_SECONDS are enough for so many */
 	ROUNDS_SECONDS = 8,
-	SQUARE = 2048,     /* of OpenBLAS's own best product */
-	PAUSE_MS = 50,     /* OpenBLAS's threads spin that long after a product */
-	CACHED = 12600000, /* bytes: the weights of 2 x 512 that sampling reads for a character */
-	SAMPLED = 100,     /* characters of each text in one measurement */
+	SQUARE = 2048, /* of OpenBLAS's own best product */
+	PAUSE_MS = 50, /* OpenBLAS's threads spin that long after a product */
+	SAMPLED = 100, /* characters of each text in one measurement */
 };
 
 static double seconds(void)
@@ -166,8 +164,6 @@ static void sample_characters(struct work *w)
 
 struct limits {
 	unsigned threads;
-	struct pool *pool;
-	const struct kernels *kernels;
 	float *a, *b, *c; /* (SQUARE,SQUARE) */
 };
 
@@ -175,11 +171,8 @@ static const double square_flop = 2.0 * SQUARE * SQUARE * SQUARE;
 
 static void limits_init(struct limits *l, unsigned threads)
 {
-	struct error err;
 	const size_t n = (size_t)SQUARE * SQUARE;
-	*l = (struct limits){.threads = threads, .pool = pool_new(threads, &err)};
-	check(l->pool ? 0 : -1, &err);
-	l->kernels = kernels_best();
+	*l = (struct limits){.threads = threads};
 	l->a = need(aligned_alloc(64, n * sizeof(float)));
 	l->b = need(aligned_alloc(64, n * sizeof(float)));
 	l->c = need(calloc(n, sizeof(float)));
@@ -189,7 +182,6 @@ static void limits_init(struct limits *l, unsigned threads)
 
 static void limits_release(struct limits *l)
 {
-	pool_free(l->pool);
 	free(l->a);
 	free(l->b);
 	free(l->c);
@@ -203,92 +195,6 @@ static void openblas_square(struct limits *l)
 	openblas_set_num_threads(1);
 }
 
-/* Multiply-adds in registers and nothing else: as many sums, independent of each other, as hide how
- * long one takes. */
-enum {
-	CHAINS = 12,
-	CHAIN_LENGTH = 4000000,
-};
-
-#define CHAIN(width, attribute, fma) \
-	typedef float v##width __attribute__((vector_size(4 * width))); \
-	attribute static float chains_##width(void) \
-	{ \
-		v##width sums[CHAINS] = {{0}}, total = {0}, x = total + 0.5f; \
-		__asm__("" : "+x"(x)); \
-		for (int j = 0; j < CHAINS; j++) /* or they would all be one chain */ \
-			__asm__("" : "+x"(sums[j])); \
-		for (int i = 0; i < CHAIN_LENGTH; i++) { \
-			_Pragma("GCC unroll 12") for (int j = 0; j < CHAINS; j++) sums[j] = \
-				(v##width)(fma); \
-		} \
-		for (int j = 0; j < CHAINS; j++) \
-			total += sums[j]; \
-		return total[0]; \
-	}
-#if defined __x86_64__
-CHAIN(16, __attribute__((target("avx512f"))),
-	_mm512_fmadd_ps((__m512)sums[j], (__m512)x, (__m512)x))
-CHAIN(8, __attribute__((target("avx2,fma"))),
-	_mm256_fmadd_ps((__m256)sums[j], (__m256)x, (__m256)x))
-#endif
-CHAIN(4, , sums[j] * x + x)
-
-struct chains {
-	const char *kernels;
-	float (*run)(void);
-	int width;
-};
-
-static const struct chains all_chains[] = {
-#if defined __x86_64__
-	{"avx512", chains_16, 16},
-	{"avx2", chains_8, 8},
-#endif
-	{"generic", chains_4, 4},
-};
-
-/* Those as wide as the kernels' vectors. */
-static const struct chains *chains_of(const struct kernels *kernels)
-{
-	const struct chains *chains = all_chains;
-	while (strcmp(chains->kernels, kernels->name) != 0)
-		chains++;
-	return chains;
-}
-
-static void chains_task(void *arg, size_t i)
-{
-	const struct limits *l = arg;
-	volatile float result = chains_of(l->kernels)->run();
-	(void)result, (void)i;
-}
-
-static void multiply_adds(struct limits *l)
-{
-	pool_run(l->pool, l->threads, chains_task, l);
-}
-
-static double multiply_adds_flop(const struct limits *l)
-{
-	return 2.0 * CHAINS * CHAIN_LENGTH * chains_of(l->kernels)->width * l->threads;
-}
-
-/* Reads as many bytes as the weights have, SAMPLED times, each thread its share. */
-static void read_task(void *arg, size_t i)
-{
-	const struct limits *l = arg;
-	const size_t n = CACHED / sizeof(float) / l->threads;
-	volatile double sum = 0;
-	for (int pass = 0; pass < SAMPLED; pass++)
-		sum += l->kernels->sum_squares(n, l->a + i * n);
-}
-
-static void read_weights(struct limits *l)
-{
-	pool_run(l->pool, l->threads, read_task, l);
-}
-
 /* --- the table
  * ------------------------------------------------------------------------------------ */
 
@@ -300,7 +206,7 @@ static void row(const char *what, double value, const char *unit, const char *ri
 
 /* Median seconds of a piece of work and of what the machine does, measured in turn. */
 struct times {
-	double work, square, peak, read;
+	double work, square;
 };
 
 static double time_work(struct work *w, void (*act)(struct work *))
@@ -322,52 +228,42 @@ static double time_limit(struct limits *l, void (*act)(struct limits *))
 
 static struct times measure(struct limits *l, struct work *w, void (*act)(struct work *))
 {
-	double t[4][ROUNDS_MAX], end = seconds() + ROUNDS_SECONDS;
+	double t[2][ROUNDS_MAX], end = seconds() + ROUNDS_SECONDS;
 	const bool quick = getenv("BENCH_QUICK") != NULL;
 	size_t n = 0;
 	if (!quick)
 		act(w);
 	do {
 		t[1][n] = time_limit(l, openblas_square);
-		t[2][n] = time_limit(l, multiply_adds);
-		t[3][n] = time_limit(l, read_weights);
 		t[0][n++] = time_work(w, act);
 	} while (!quick && (n < ROUNDS_MIN || (n < ROUNDS_MAX && seconds() < end)));
-	return (struct times){median(t[0], n), median(t[1], n), median(t[2], n), median(t[3], n)};
+	return (struct times){median(t[0], n), median(t[1], n)};
 }
 
-/* Two rows: the rate of some work beside OpenBLAS's, and beside the processor's peak. */
-static void rate_rows(const struct limits *l, const char *what, double flop, struct times t)
+/* The rate of some work beside OpenBLAS's. */
+static void rate_row(const char *what, double flop, struct times t)
 {
-	const double rate = flop / t.work / 1e9;
-	row(what, rate, "GFLOP/s", "OpenBLAS sgemm 2048^3", square_flop / t.square / 1e9);
-	row(what, rate, "GFLOP/s", "multiply-adds in registers",
-		multiply_adds_flop(l) / t.peak / 1e9);
+	row(what, flop / t.work / 1e9, "GFLOP/s", "OpenBLAS sgemm 2048^3",
+		square_flop / t.square / 1e9);
 }
 
-static void step_rows(struct limits *l, const char *what, struct shape shape, enum model_use use)
+static void step_row(struct limits *l, const char *what, struct shape shape, enum model_use use)
 {
 	struct work w;
 	const bool training = use == MODEL_TRAINING;
 	work_init(&w, shape, use, l->threads);
-	rate_rows(l, what, (training ? 3 : 1) * forward_flop(&shape),
+	rate_row(what, (training ? 3 : 1) * forward_flop(&shape),
 		measure(l, &w, training ? training_step : forward_pass));
 	work_release(&w);
 }
 
-static void sampling_rows(struct limits *l)
+static void sampling_row(struct limits *l)
 {
-	static const struct shape one = {2, 512, 83, 1, 1}, many = {2, 512, 83, 64, 1};
+	static const struct shape many = {2, 512, 83, 64, 1};
 	struct work w;
-	struct times t;
-	work_init(&w, one, MODEL_INFERENCE, l->threads);
-	t = measure(l, &w, sample_characters);
-	row("sampling one text, 2x512", SAMPLED / t.work, "characters/s",
-		"reading 12.6 MB per character", SAMPLED / t.read);
-	work_release(&w);
 	work_init(&w, many, MODEL_INFERENCE, l->threads);
-	t = measure(l, &w, sample_characters);
-	rate_rows(l, "sampling 64 texts, 2x512", SAMPLED * forward_flop(&many), t);
+	rate_row("sampling 64 texts, 2x512", SAMPLED * forward_flop(&many),
+		measure(l, &w, sample_characters));
 	work_release(&w);
 }
 
@@ -396,17 +292,17 @@ static void table(unsigned threads)
 {
 	struct limits l;
 	limits_init(&l, threads);
-	step_rows(&l, "training step, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
+	step_row(&l, "training step, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
 		MODEL_TRAINING);
-	step_rows(&l, "training step, 1x128, 128x100", (struct shape){1, 128, 83, 128, 100},
+	step_row(&l, "training step, 1x128, 128x100", (struct shape){1, 128, 83, 128, 100},
 		MODEL_TRAINING);
-	step_rows(&l, "training step, 3x512, 128x100", (struct shape){3, 512, 83, 128, 100},
+	step_row(&l, "training step, 3x512, 128x100", (struct shape){3, 512, 83, 128, 100},
 		MODEL_TRAINING);
-	step_rows(&l, "training step, 2x1024, 128x100", (struct shape){2, 1024, 83, 128, 100},
+	step_row(&l, "training step, 2x1024, 128x100", (struct shape){2, 1024, 83, 128, 100},
 		MODEL_TRAINING);
-	step_rows(&l, "forward only, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
+	step_row(&l, "forward only, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
 		MODEL_INFERENCE);
-	sampling_rows(&l);
+	sampling_row(&l);
 	limits_release(&l);
 	if (threads > 1)
 		threads_row(threads);
