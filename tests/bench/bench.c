@@ -1,12 +1,12 @@
 /* bench: times the CPU device beside what the machine can do, in one run and on the same cores.
  *
- *     bench [THREADS]              rates of steps beside OpenBLAS's and the processor's own
+ *     bench [THREADS]              rates of steps beside OpenBLAS's own
  *     bench --scaling [THREADS]    time and work of a step for other H, L, T, N, V and threads
  *     bench --serve [THREADS]      for each line on stdin, "train", "forward" or "sample", does one
  *                                  such piece of work at 2 x 512 and prints its seconds
  *     bench --describe [THREADS]   what it computes with
  *
- * What is compared is measured in turn, A B C A B C ..., and medians are printed: these machines
+ * What is compared is measured in turn, A B A B ..., and medians are printed: these machines
  * have neighbours. Output is TSV: what was measured, its value and unit, its rival, the rival's
  * value in the same unit, and the ratio. BENCH_QUICK in the environment makes it short, to try
  * whether it runs; its numbers then mean nothing. run.py makes the whole table of it. */
