@@ -80,13 +80,13 @@ static size_t elements(const struct safetensors_tensor *t)
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-/* Checks that this is a state, and of that model; gives its CRC. */
+/* Checks that this is a state; gives its CRC and its model's. */
 static int check_metadata(
-	struct safetensors *st, uint32_t model_crc, uint32_t *crc, struct error *err)
+	struct safetensors *st, uint32_t *model_crc, uint32_t *crc, struct error *err)
 {
 	const char *version = json_string_value(json_object_get(st->metadata, "charpipe_state"));
 	const char *model = json_string_value(json_object_get(st->metadata, "model_crc32"));
-	char expected[16];
+	char digits[16];
 	bool has_crc;
 	if (!version)
 		return error_set(err, STATUS_DATA,
@@ -100,12 +100,26 @@ static int check_metadata(
 	if (!has_crc || !model)
 		return error_set(err, STATUS_DATA, "metadata without %s: damaged",
 			has_crc ? "model_crc32" : "crc32");
-	snprintf(expected, sizeof expected, "%08x", (unsigned)model_crc);
-	if (strcmp(model, expected) != 0)
-		return error_set(err, STATUS_DATA,
-			"a state of another model: its weights' CRC-32 is %s, this model's %s",
-			model, expected);
+	*model_crc = (uint32_t)strtoul(model, NULL, 16);
+	snprintf(digits, sizeof digits, "%08x", (unsigned)*model_crc);
+	if (strcmp(model, digits) != 0)
+		return error_set(
+			err, STATUS_DATA, "metadata model_crc32: expected eight hex digits");
 	return 0;
+}
+
+/* Makes room for a state of the sizes that the tensors have. */
+static int init_as_found(struct state_file *state, const struct safetensors *st, struct error *err)
+{
+	const struct safetensors_tensor *h = safetensors_find(st, "h");
+	const struct safetensors_tensor *logits = safetensors_find(st, "logits");
+	if (!h || !logits || h->dims != 3 || logits->dims != 1 || h->shape[0] > PARAMS_LAYERS_MAX ||
+		h->shape[2] > PARAMS_HIDDEN_MAX || logits->shape[0] > PARAMS_VOCAB_MAX)
+		return error_set(err, STATUS_DATA, "expected tensors h, c (L,1,H), logits (V)");
+	const struct params params = {.layers = (uint32_t)h->shape[0],
+		.hidden = (uint32_t)h->shape[2],
+		.vocab = (uint32_t)logits->shape[0]};
+	return state_file_init(state, &params, err);
 }
 
 static int check_shapes(const struct safetensors *st,
@@ -129,40 +143,76 @@ static int check_shapes(const struct safetensors *st,
 	return 0;
 }
 
-int state_file_read(
-	struct state_file *state, uint32_t model_crc, struct input *in, struct error *err)
+/* Reads the data section. */
+static int read_data(struct safetensors *st, const struct safetensors_tensor tensors[TENSORS],
+	float *const data[TENSORS], uint32_t crc, struct error *err)
+{
+	bool finite = true;
+	for (size_t i = 0; i < TENSORS; i++) {
+		size_t n = elements(&tensors[i]);
+		if (safetensors_read(st, data[i], n * sizeof *data[i], err) < 0)
+			return -1;
+		for (size_t k = 0; k < n; k++)
+			finite &= isfinite(data[i][k]) != 0;
+	}
+	if (safetensors_end(st, err) < 0)
+		return -1;
+	if (st->crc != crc)
+		return error_set(err, STATUS_DATA, "%s: damaged: its CRC-32 is %08x; expected %08x",
+			st->in->name, (unsigned)st->crc, (unsigned)crc);
+	if (!finite)
+		return error_set(err, STATUS_DATA, "%s: not all numbers are finite", st->in->name);
+	return 0;
+}
+
+/* Reads a state, of the model with CRC *expected, or of any where that is NULL, with sizes as
+ * `state` has them, or as they are. */
+static int read_state(struct state_file *state, const uint32_t *expected, uint32_t *model_crc,
+	struct input *in, struct error *err)
 {
 	struct safetensors st = {0};
 	struct safetensors_tensor tensors[TENSORS];
 	float *data[TENSORS];
 	uint32_t crc = 0;
 	int status = -1;
-	bool finite = true;
-	list_tensors(state, tensors, data);
 	if (safetensors_open(&st, in, err) < 0)
 		goto out;
-	if (check_metadata(&st, model_crc, &crc, err) < 0 || check_shapes(&st, tensors, err) < 0) {
+	if (check_metadata(&st, model_crc, &crc, err) < 0 ||
+		(!expected && init_as_found(state, &st, err) < 0)) {
 		error_prefix(err, "%s: ", in->name);
 		goto out;
 	}
-	for (size_t i = 0; i < TENSORS; i++) {
-		size_t n = elements(&tensors[i]);
-		if (safetensors_read(&st, data[i], n * sizeof *data[i], err) < 0)
-			goto out;
-		for (size_t k = 0; k < n; k++)
-			finite &= isfinite(data[i][k]) != 0;
-	}
-	if (safetensors_end(&st, err) < 0)
+	if (expected && *model_crc != *expected) {
+		error_set(err, STATUS_DATA,
+			"%s: a state of another model: its weights' CRC-32 is %08x, this model's "
+			"%08x",
+			in->name, (unsigned)*model_crc, (unsigned)*expected);
 		goto out;
-	if (st.crc != crc)
-		error_set(err, STATUS_DATA, "%s: damaged: its CRC-32 is %08x; expected %08x",
-			in->name, (unsigned)st.crc, (unsigned)crc);
-	else if (!finite)
-		error_set(err, STATUS_DATA, "%s: not all numbers are finite", in->name);
+	}
+	list_tensors(state, tensors, data);
+	if (check_shapes(&st, tensors, err) < 0)
+		error_prefix(err, "%s: ", in->name);
 	else
-		status = 0;
+		status = read_data(&st, tensors, data, crc, err);
 out:
 	safetensors_close(&st);
+	return status;
+}
+
+int state_file_read(
+	struct state_file *state, uint32_t model_crc, struct input *in, struct error *err)
+{
+	uint32_t found;
+	return read_state(state, &model_crc, &found, in, err);
+}
+
+int state_file_read_any(
+	struct state_file *state, uint32_t *model_crc, struct input *in, struct error *err)
+{
+	*state = (struct state_file){0};
+	int status = read_state(state, NULL, model_crc, in, err);
+	if (status < 0)
+		state_file_release(state);
 	return status;
 }
 

@@ -28,6 +28,11 @@ int state_file_model_crc(const struct model_file *model, uint32_t *crc, struct e
 int state_file_read(
 	struct state_file *state, uint32_t model_crc, struct input *in, struct error *err);
 
+/* Reads a state of whatever model into a `state` that is not initialised; the caller releases it
+ * unless this fails. The model's CRC goes to *model_crc. */
+int state_file_read_any(
+	struct state_file *state, uint32_t *model_crc, struct input *in, struct error *err);
+
 /* Writes it; does not commit `out`. Errors 71, 74. */
 int state_file_write(
 	const struct state_file *state, uint32_t model_crc, struct output *out, struct error *err);

@@ -202,6 +202,8 @@ static int read_all(struct stream_reader *r, void *buf, size_t n, struct error *
 enum stream_kind stream_identify(const void *first, size_t n)
 {
 	static const unsigned char top[4];
+	static const char state[] =
+		"\",\"format\":\"pt\",\"charp"; /* of state.md's keys in their order */
 	const unsigned char *p = first;
 	if (n >= 17 && memcmp(p, "#charpipe tokens ", 17) == 0)
 		return STREAM_TOKENS;
@@ -209,7 +211,7 @@ enum stream_kind stream_identify(const void *first, size_t n)
 		return STREAM_SHARDS;
 	/* safetensors: the length of its JSON in eight bytes, then the JSON, which is an object. */
 	if (n >= 9 && memcmp(p + 4, top, sizeof top) == 0 && p[8] == '{')
-		return STREAM_MODEL;
+		return n >= 64 && memcmp(p + 42, state, 64 - 42) == 0 ? STREAM_STATE : STREAM_MODEL;
 	return STREAM_UNKNOWN;
 }
 
@@ -227,6 +229,8 @@ static int wrong_kind(const struct stream_reader *r, const char *kind, const cha
 			r, err, "these are shards, the output of batchify; expected %s", expected);
 	case STREAM_MODEL:
 		return bad(r, err, "this is a model (safetensors); expected %s", expected);
+	case STREAM_STATE:
+		return bad(r, err, "this is the state of a model; expected %s", expected);
 	default:
 		if (n == 0)
 			return bad(r, err, "is empty; expected %s", expected);

@@ -94,6 +94,7 @@ enum stream_kind {
 	STREAM_TOKENS,
 	STREAM_SHARDS,
 	STREAM_MODEL,   /* safetensors */
+	STREAM_STATE,   /* the same, of sample --save-state */
 	STREAM_UNKNOWN, /* text, or anything else */
 };
 

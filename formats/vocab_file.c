@@ -58,6 +58,7 @@ int vocab_file_read(struct vocab *vocab, const char *path, struct error *err)
 		rc = from_shards(vocab, &in, err);
 		break;
 	case STREAM_MODEL:
+	case STREAM_STATE: /* which is refused for what it is */
 		rc = from_model(vocab, &in, err);
 		break;
 	case STREAM_UNKNOWN:

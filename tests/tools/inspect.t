@@ -77,6 +77,13 @@ like "$(cat out)" '^  train.h: \[2, 3, 1\]$' "and its own tensors"
 inspect "$models/state_dict.safetensors" >out
 is "$(key kind) $(key symbols)" "state_dict 3" "a bare state_dict shows its sizes"
 
+sample -q -n 0 -p aa --no-prime --save-state state "$models/small.safetensors"
+inspect state >out
+is "$(key kind) $(key layers) $(key hidden) $(key symbols) $(key verified)" "state 1 2 3 true" \
+    "a state shows its sizes, and was checked"
+printf '\377' | dd of=state bs=1 seek=$(($(wc -c <state) - 5)) conv=notrunc 2>/dev/null
+fails 65 "state: damaged" "so a damaged one is refused" inspect state
+
 # --- damage --------------------------------------------------------------------------------------
 
 for file in "$streams"/*.tokens "$streams"/*.shards; do
@@ -103,7 +110,7 @@ is "$(ls saved 2>/dev/null)" "" "but no file is made of it"
 fails 65 'CRC|checksum' "--verify finds a flipped bit in a payload" \
     inspect --verify "$streams/flipped-payload.tokens"
 ok "which the header and the end don't show" inspect "$streams/flipped-payload.tokens"
-fails 65 'not a charpipe file' "a text is no charpipe file" inspect "$ROOT/README.md"
+fails 65 'not a charpipe file.*--print-config' "a text is no charpipe file" inspect "$ROOT/README.md"
 fails 65 'not a charpipe file' "nor is nothing" inspect /dev/null
 fails 66 'nowhere' "a file that isn't there" inspect nowhere
 

@@ -11,6 +11,10 @@ static void first_bytes_tell_what_a_file_is(void **state)
 	assert_int_equal(stream_identify("#charpipe tokens 1 header=", 26), STREAM_TOKENS);
 	assert_int_equal(stream_identify("#charpipe shards 9 header=", 26), STREAM_SHARDS);
 	assert_int_equal(stream_identify("\x40\1\0\0\0\0\0\0{\"a\":", 13), STREAM_MODEL);
+	static const char saved[] = "\x40\1\0\0\0\0\0\0{\"__metadata__\":{\"crc32\":\"00000000\","
+				    "\"format\":\"pt\",\"charpipe_state";
+	assert_int_equal(stream_identify(saved, 64), STREAM_STATE);
+	assert_int_equal(stream_identify(saved, 63), STREAM_MODEL);
 	assert_int_equal(stream_identify("\x40\1\0\0\0\0\0\0[\"a\":", 13), STREAM_UNKNOWN);
 	assert_int_equal(stream_identify("#charpipe tokens", 16), STREAM_UNKNOWN);
 	assert_int_equal(stream_identify("#charpipe corpus 1", 18), STREAM_UNKNOWN);

@@ -268,7 +268,8 @@ static int identify(const struct evalloss *e, struct input *in, enum kind *kind,
 	ssize_t n = input_peek(in, first, sizeof first, err);
 	if (n < 0)
 		return -1;
-	switch (stream_identify(first, (size_t)n)) {
+	enum stream_kind found = stream_identify(first, (size_t)n);
+	switch (found) {
 	case STREAM_TOKENS:
 		*kind = KIND_TOKENS;
 		break;
@@ -276,9 +277,10 @@ static int identify(const struct evalloss *e, struct input *in, enum kind *kind,
 		*kind = KIND_SHARDS;
 		break;
 	case STREAM_MODEL:
+	case STREAM_STATE:
 		return error_set(err, STATUS_DATA,
-			"%s: is a model; expected shards, a token stream or text to score",
-			in->name);
+			"%s: is a model%s; expected shards, a token stream or text to score",
+			in->name, found == STREAM_STATE ? "'s state" : "");
 	case STREAM_UNKNOWN:
 		*kind = KIND_TEXT;
 		if (in->gzip)

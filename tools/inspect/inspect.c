@@ -3,6 +3,7 @@
 #include "base/input.h"
 #include "formats/model.h"
 #include "formats/shards.h"
+#include "formats/state.h"
 #include "formats/tokens.h"
 #include "formats/yaml.h"
 #include "tools/tool.h"
@@ -401,6 +402,21 @@ static int inspect_model(struct input *in, FILE *f, struct error *err)
 	return 0;
 }
 
+/* What sample --save-state wrote; checked as a whole, as a model is. */
+static int inspect_state(struct input *in, FILE *f, struct error *err)
+{
+	struct state_file state;
+	uint32_t model_crc;
+	if (state_file_read_any(&state, &model_crc, in, err) < 0)
+		return -1;
+	fprintf(f, "kind: state\nmodel_crc32: \"%08" PRIx32 "\"\n", model_crc);
+	fprintf(f, "layers: %" PRIu32 "\nhidden: %" PRIu32 "\nsymbols: %" PRIu32 "\n", state.layers,
+		state.hidden, state.vocab);
+	fputs("verified: true\n", f);
+	state_file_release(&state);
+	return 0;
+}
+
 /* --- the program --------------------------------------------------------------------------- */
 
 static int inspect(const struct tool *tool, struct input *in, FILE *f, struct error *err)
@@ -411,20 +427,28 @@ static int inspect(const struct tool *tool, struct input *in, FILE *f, struct er
 	if (n < 0)
 		return -1;
 	enum stream_kind kind = stream_identify(first, (size_t)n);
-	if (kind == STREAM_SHARDS)
-		return inspect_shards(tool, in, f, err);
 	if (v->tsv && kind == STREAM_TOKENS)
 		return error_set(err, STATUS_DATA,
 			"%s: a token stream has no windows; run batchify, or tokenize -d",
 			in->name);
-	if (v->tsv && kind == STREAM_MODEL)
-		return error_set(err, STATUS_DATA, "%s: a model has no windows", in->name);
-	if (kind == STREAM_TOKENS)
+	if (v->tsv && (kind == STREAM_MODEL || kind == STREAM_STATE))
+		return error_set(err, STATUS_DATA, "%s: a model%s has no windows", in->name,
+			kind == STREAM_STATE ? "'s state" : "");
+	switch (kind) {
+	case STREAM_TOKENS:
 		return inspect_tokens(tool, in, f, err);
-	if (kind == STREAM_MODEL)
+	case STREAM_SHARDS:
+		return inspect_shards(tool, in, f, err);
+	case STREAM_MODEL:
 		return inspect_model(in, f, err);
+	case STREAM_STATE:
+		return inspect_state(in, f, err);
+	case STREAM_UNKNOWN:
+		break;
+	}
 	return error_set(err, STATUS_DATA,
-		"%s: not a charpipe file: neither a token stream, nor shards, nor a model",
+		"%s: not a charpipe file: no token stream, shards, model or state; what a "
+		"configuration sets, train -c FILE --print-config tells",
 		in->name);
 }
 
@@ -475,8 +499,8 @@ int main(int argc, char **argv)
 	struct tool tool = {
 		.name = "inspect",
 		.synopsis = "[OPTION...] [FILE]",
-		.summary = "Prints what a token stream, shards, a model or a checkpoint says of "
-			   "itself, as YAML; or the windows of a batch, as TSV.",
+		.summary = "Prints what a token stream, shards, a model, a checkpoint or a state "
+			   "says of itself, as YAML; or the windows of a batch, as TSV.",
 		.table = table,
 		.values = &values,
 		.run = run,
