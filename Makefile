@@ -329,15 +329,15 @@ strict = $(MAKE) --no-print-directory CC=$1 CFLAGS='-O2 -g -Werror' B=$(B)/$1 bi
 
 .PHONY: lint lint-gcc lint-clang lint-format lint-tidy lint-cppcheck lint-shell lint-man \
         lint-analyzer objects
-lint: ## both compilers' warnings as errors, gcc's analyzer, clang-format, clang-tidy, cppcheck, shellcheck, mandoc
+lint: ## gcc, clang, gcc's analyzer, clang-format, clang-tidy, cppcheck, shellcheck, mandoc
 lint: lint-gcc lint-clang lint-analyzer lint-format lint-tidy lint-cppcheck lint-shell lint-man
 
 objects: all $(unit_programs)
 
 lint-gcc:
-	$(call with,gcc,$(call strict,gcc))
+	+$(call with,gcc,$(call strict,gcc))
 lint-clang:
-	$(call with,clang,$(call strict,clang))
+	+$(call with,clang,$(call strict,clang))
 lint-format:
 	$(call with,clang-format,clang-format --dry-run -Werror $(sources) $(headers))
 lint-tidy: $(if $(shell command -v clang-tidy),$(tidied))
@@ -379,4 +379,4 @@ clean: ## removes what was built
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | \
-		awk -F '\t' '{printf "%-12s%s\n", $$1, $$2}'
+		awk -F '\t' '{printf "%-14s%s\n", $$1, $$2}'

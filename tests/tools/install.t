@@ -152,7 +152,7 @@ if sanitized || ! command -v dpkg-shlibdeps >/dev/null; then
     skip "make deb builds a package" "no dpkg-dev, or a build with sanitizers"
 else
     package=$build/charpipe_$(sed -n 's/^VERSION *= *//p' "$ROOT/Makefile")-1_$(dpkg --print-architecture).deb
-    SOURCE_DATE_EPOCH=1000000000 DEBFULLNAME=Someone DEBEMAIL=someone@debian.org \
+    SOURCE_DATE_EPOCH=1000000000 DEBFULLNAME=Someone DEBEMAIL=someone@example.org \
         ok "make deb builds a package" make_in deb
     dpkg-deb -x "$package" unpacked
     is "$(unpacked/usr/bin/tokenize --version)" "$(tokenize --version)" "of programs that run"
@@ -162,7 +162,7 @@ END
     result "$?" "of the files that it lists"
     like "$(dpkg-deb -f "$package" Depends)" "libopenblas0.*libyaml" "that needs the libraries"
     cp "$package" again.deb
-    SOURCE_DATE_EPOCH=1000000000 DEBFULLNAME=Someone DEBEMAIL=someone@debian.org \
+    SOURCE_DATE_EPOCH=1000000000 DEBFULLNAME=Someone DEBEMAIL=someone@example.org \
         make_in deb >/dev/null 2>&1
     same again.deb "$package" "built twice, it has the same bytes"
     if command -v lintian >/dev/null; then

@@ -116,6 +116,8 @@ fails 64 'unknown.*"x"' "CHAR itself must be known" \
 fails 64 'unknown.*"no"' "a word of two characters is neither" \
     tokenize --vocab "$TMP/lines.tokens" --unknown no "$TMP/bad"
 fails 64 'unknown.*"no"' "also without --vocab" tokenize --unknown no "$TMP/bad"
+fails 64 'without --vocab every character is known' "where nothing can be unknown, it is refused" \
+    tokenize --unknown skip "$TMP/bad"
 fails 65 "no character" "a text of which nothing is known is an error" \
     sh -c 'printf XYZ | tokenize --vocab "$TMP/lines.tokens" --unknown skip'
 

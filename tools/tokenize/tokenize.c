@@ -157,7 +157,10 @@ static int settle(const struct values *v, struct text *text, struct vocab *vocab
 	}
 	if (parse_unknown(v->unknown, text->unit, &unknown, err) < 0)
 		return -1;
-	if (v->vocab == NULL) /* every character is known */
+	if (v->vocab == NULL && unknown != TEXT_UNKNOWN_ERROR)
+		return error_set(err, STATUS_USAGE,
+			"--unknown %s: without --vocab every character is known", v->unknown);
+	if (v->vocab == NULL)
 		return 0;
 	if (unknown != TEXT_UNKNOWN_ERROR && unknown != TEXT_UNKNOWN_SKIP) {
 		unknown = vocab_find(vocab, unknown);
