@@ -3,7 +3,10 @@
  * declares.
  *
  * Functions return 0 or a count, or -1 (NULL) after they have filled in a struct error; they never
- * print and never end the process. The library is version 0: what it declares may yet change. */
+ * print and never end the process. Names begin with that of their header (model_, error_, STATUS_),
+ * without a prefix in front; where that won't do, `ld -r` and `objcopy --keep-global-symbol=YOURS`
+ * make one object of your functions and the library that shows no name but yours. The library is
+ * version 0: what it declares may yet change. */
 #ifndef CHARPIPE_H
 #define CHARPIPE_H
 

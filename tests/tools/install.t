@@ -74,6 +74,21 @@ else
     is "$(tokenize -t embed/text.sample | wc -l)" 500 "trains and writes"
     inspect embed/text.model >out
     like "$(cat out)" "^hidden: 128$" "and its model is a model like others"
+    nm -g --defined-only tree/usr/lib/libcharpipe.a | awk 'NF == 3 { print $3 }' | sort -u >names
+    cat $(find tree/usr/include/charpipe -name '*.h') | tr -cs 'a-z0-9_' '\n' | sort -u >declared
+    is "$(comm -23 names declared | grep -v '^kernels_')" "" \
+        "the library has no names but those in its headers, and kernels_"
+    printf '%s\n' '#include <charpipe.h>' 'int mine(void);' \
+        'int mine(void) { struct error e; return error_set(&e, 7, "mine"); }' >mine.c
+    printf '%s\n' 'int mine(void);' 'int error_set(void);' 'int error_set(void) { return 1; }' \
+        'int main(void) { return mine() + error_set(); }' >main.c
+    # shellcheck disable=SC2046 # flags are words
+    ok "which a program can have for itself, as charpipe.h says" sh -ec '
+        cc -c $(pkg-config --cflags charpipe) mine.c
+        ld -r -o ours.o mine.o tree/usr/lib/libcharpipe.a
+        objcopy --keep-global-symbol=mine ours.o
+        cc -o main main.c ours.o $(pkg-config --libs charpipe)
+        ./main'
 fi
 is "$(pkg-config --modversion charpipe)" "$(sed -n 's/^VERSION *= *//p' "$ROOT/Makefile")" \
     "pkg-config tells the version"
