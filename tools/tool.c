@@ -49,8 +49,7 @@ static int columns_of(int fd)
 	return size.ws_col < COLUMNS_MAX ? size.ws_col : COLUMNS_MAX;
 }
 
-/* --- stderr -------------------------------------------------------------------------------------
- */
+/* --- stderr ----------------------------------------------------------------------------------- */
 
 /* A failure is not reported: there is nowhere left to report it to. */
 static void write_stderr(const char *s, size_t n)
@@ -128,8 +127,7 @@ void tool_line(const struct tool *tool, const char *format, ...)
 	va_end(args);
 }
 
-/* --- progress -----------------------------------------------------------------------------------
- */
+/* --- progress --------------------------------------------------------------------------------- */
 
 bool tool_shows_progress(const struct tool *tool)
 {
@@ -196,8 +194,7 @@ void tool_progress_end(const struct tool *tool)
 	terminal->drawn_at = 0; /* the next one is drawn at once */
 }
 
-/* --- start and end ------------------------------------------------------------------------------
- */
+/* --- start and end ---------------------------------------------------------------------------- */
 
 /* A descriptor of 0..2 that is closed would become the first file we open. Its stand-in refuses
  * what the descriptor is for, so that a closed input is no empty one and a closed output an error;

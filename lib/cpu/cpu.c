@@ -49,8 +49,7 @@ static size_t quotient_up(size_t a, size_t b)
 	return (a + b - 1) / b;
 }
 
-/* --- memory
- * --------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 /* Asks for the whole large pages in a block: with small ones most of the time that sample takes to
  * start would go into page faults. A system that has none leaves it as it is. */
@@ -125,21 +124,25 @@ static void cpu_end(struct device *device)
 	(void)device;
 }
 
-/* --- products with weights
- * ------------------------------------------------------------------------ */
+/* --- products with weights -------------------------------------------------------------------- */
 
 static size_t panels(const struct cpu *cpu, size_t n)
 {
 	return quotient_up(n, cpu->kernels->panel);
 }
 
-static int cpu_operand_init(struct device *device, struct operand *b, size_t k, size_t n,
-	bool transposed, const float *w, struct error *err)
+/* A packed operand begins with the sum of its biases, zero where there is none; its panels follow.
+ */
+static float *packed_panels(const struct cpu *cpu, const struct operand *b)
+{
+	return b->packed + panels(cpu, b->n) * cpu->kernels->panel;
+}
+
+static int cpu_operand_init(struct device *device, struct operand *b, struct error *err)
 {
 	const struct cpu *cpu = cpu_of(device);
-	*b = (struct operand){.k = k, .n = n, .transposed = transposed, .w = w};
-	b->packed =
-		cpu_alloc(device, k * panels(cpu, n) * cpu->kernels->panel * sizeof(float), err);
+	const size_t columns = panels(cpu, b->n) * cpu->kernels->panel;
+	b->packed = cpu_alloc(device, (b->k + 1) * columns * sizeof(float), err);
 	return b->packed ? 0 : -1;
 }
 
@@ -151,20 +154,25 @@ static void cpu_operand_release(struct device *device, struct operand *b)
 
 struct pack_job {
 	const struct kernels *kernels;
-	struct operand *b;
+	const struct operand *b;
+	float *panels;
 };
 
 static void pack_task(void *arg, size_t i)
 {
 	const struct pack_job *job = arg;
-	job->kernels->pack(
-		job->b->k, job->b->n, job->b->transposed, job->b->w, i, i + 1, job->b->packed);
+	const struct operand *b = job->b;
+	job->kernels->pack(b->k, b->n, b->transposed, b->w, i, i + 1, job->panels);
 }
 
 static void cpu_operand_update(struct device *device, struct operand *b)
 {
 	struct cpu *cpu = cpu_of(device);
-	struct pack_job job = {cpu->kernels, b};
+	struct pack_job job = {cpu->kernels, b, packed_panels(cpu, b)};
+	if (b->bias1)
+		memcpy(b->packed, b->bias1, b->n * sizeof *b->packed);
+	if (b->bias2)
+		cpu->kernels->add(b->n, b->bias2, b->packed);
 	pool_run(cpu->pool, panels(cpu, b->n), pack_task, &job);
 }
 
@@ -224,7 +232,7 @@ struct product_job {
 	const struct kernels *kernels;
 	struct tiles tiles;
 	const struct operand *b;
-	const float *x;
+	const float *panels, *x;
 	float *y;
 };
 
@@ -233,21 +241,24 @@ static void product_task(void *arg, size_t i)
 	const struct product_job *job = arg;
 	const struct tile tile = tile_of(&job->tiles, i);
 	const struct operand *b = job->b;
-	job->kernels->product(tile.r1 - tile.r0, b->k, b->n, job->x + tile.r0 * b->k, b->packed,
-		tile.p0, tile.p1, job->y + tile.r0 * b->n);
+	job->kernels->product(tile.r1 - tile.r0, b->k, b->n, job->x + tile.r0 * b->k, job->panels,
+		b->packed, 0, tile.p0, tile.p1, job->y + tile.r0 * b->n);
 }
 
 static void cpu_product(
 	struct device *device, size_t rows, const float *x, const struct operand *b, float *y)
 {
 	struct cpu *cpu = cpu_of(device);
-	struct product_job job = {
-		cpu->kernels, cut(cpu, rows, panels(cpu, b->n), product_flop(rows, b)), b, x, y};
+	struct product_job job = {.kernels = cpu->kernels,
+		.tiles = cut(cpu, rows, panels(cpu, b->n), product_flop(rows, b)),
+		.b = b,
+		.panels = packed_panels(cpu, b),
+		.x = x,
+		.y = y};
 	pool_run(cpu->pool, job.tiles.count, product_task, &job);
 }
 
-/* --- weight gradients
- * ----------------------------------------------------------------------------- */
+/* --- weight gradients ------------------------------------------------------------------------- */
 
 struct product_tn_job {
 	size_t rows, m, n;
@@ -271,11 +282,9 @@ static void cpu_product_tn(struct device *device, size_t rows, size_t m, size_t 
 	pool_run(cpu_of(device)->pool, quotient_up(m, TILE_GRADIENT), product_tn_task, &job);
 }
 
-/* --- rows and columns
- * ----------------------------------------------------------------------------- */
+/* --- rows and columns ------------------------------------------------------------------------- */
 
-/* bias and gather are cut by rows, column_sums and scatter_add by columns: each sum then has one
- * owner. */
+/* gather is cut by rows, column_sums and scatter_add by columns: each sum then has one owner. */
 struct rows_job {
 	const struct kernels *kernels;
 	size_t rows, n, tile, vocab;
@@ -290,42 +299,26 @@ static void gather_task(void *arg, size_t i)
 	const size_t n = job->n, last = smaller((i + 1) * job->tile, job->rows);
 	for (size_t r = i * job->tile; r < last; r++) {
 		float *y = job->y + r * n;
-		if (job->table) {
-			memcpy(y, job->table + job->ids[r] * n, n * sizeof *y);
-			job->kernels->add(n, job->bias1, y);
-		} else {
-			memcpy(y, job->bias1, n * sizeof *y);
-		}
-		if (job->bias2)
-			job->kernels->add(n, job->bias2, y);
+		memcpy(y, job->table + job->ids[r] * n, n * sizeof *y);
+		job->kernels->add(n, job->bias1, y);
+		job->kernels->add(n, job->bias2, y);
 	}
-}
-
-static void run_by_rows(struct device *device, struct rows_job *job)
-{
-	struct cpu *cpu = cpu_of(device);
-	job->kernels = cpu->kernels;
-	job->tile = quotient_up(TILE_FLOATS, job->n);
-	pool_run(cpu->pool, quotient_up(job->rows, job->tile), gather_task, job);
-}
-
-static void cpu_bias(struct device *device, size_t rows, size_t n, const float *bias1,
-	const float *bias2, float *y)
-{
-	run_by_rows(device,
-		&(struct rows_job){.rows = rows, .n = n, .bias1 = bias1, .bias2 = bias2, .y = y});
 }
 
 static void cpu_gather(struct device *device, size_t rows, size_t n, const float *table,
 	const uint32_t *ids, const float *bias1, const float *bias2, float *y)
 {
-	run_by_rows(device, &(struct rows_job){.rows = rows,
-				    .n = n,
-				    .table = table,
-				    .ids = ids,
-				    .bias1 = bias1,
-				    .bias2 = bias2,
-				    .y = y});
+	struct cpu *cpu = cpu_of(device);
+	struct rows_job job = {.kernels = cpu->kernels,
+		.rows = rows,
+		.n = n,
+		.tile = quotient_up(TILE_FLOATS, n),
+		.table = table,
+		.ids = ids,
+		.bias1 = bias1,
+		.bias2 = bias2,
+		.y = y};
+	pool_run(cpu->pool, quotient_up(rows, job.tile), gather_task, &job);
 }
 
 static void scatter_task(void *arg, size_t i)
@@ -359,8 +352,7 @@ static void cpu_scatter_add(struct device *device, size_t rows, size_t n, size_t
 		device, &(struct rows_job){.rows = rows, .n = n, .x = x, .ids = ids, .y = table});
 }
 
-/* --- the scan
- * ------------------------------------------------------------------------------------- */
+/* --- the scan --------------------------------------------------------------------------------- */
 
 /* With enough rows for all threads a task takes a group of rows through all time steps, and nobody
  * waits for anybody. With fewer, every time step is a run of its own, cut by units too: forward one
@@ -369,9 +361,10 @@ struct scan_job {
 	const struct kernels *kernels;
 	size_t T, N, H;
 	const struct operand *w;
+	const float *panels; /* of w */
 	float *gates, *h, *c;
 	const float *cells; /* backward: c, which is then only read */
-	float *dh, *dc, *dh_next;
+	float *dh, *dc;
 	size_t t;           /* of a run that is one time step */
 	struct tiles tiles; /* of that run; columns in panels of H */
 	size_t tile_rows;   /* of a task that takes all time steps */
@@ -387,12 +380,12 @@ static void scan_forward_tile(const struct scan_job *job, size_t t, const struct
 	float *gates = job->gates + 4 * old;
 	size_t first = 0, last = H;
 	if (tile->p1 - tile->p0 == job->tiles.columns || H % k->panel != 0) {
-		k->product(rows, H, 4 * H, job->h + old, job->w->packed, 0,
+		k->product(rows, H, 4 * H, job->h + old, job->panels, gates, 4 * H, 0,
 			quotient_up(4 * H, k->panel), gates);
 	} else {
 		const size_t per_gate = H / k->panel;
 		for (size_t gate = 0; gate < 4; gate++)
-			k->product(rows, H, 4 * H, job->h + old, job->w->packed,
+			k->product(rows, H, 4 * H, job->h + old, job->panels, gates, 4 * H,
 				gate * per_gate + tile->p0, gate * per_gate + tile->p1, gates);
 		first = tile->p0 * k->panel;
 		last = tile->p1 * k->panel;
@@ -444,6 +437,7 @@ static void cpu_scan_forward(struct device *device, size_t T, size_t N, size_t H
 		.N = N,
 		.H = H,
 		.w = w_hh,
+		.panels = packed_panels(cpu, w_hh),
 		.gates = gates,
 		.h = h,
 		.c = c};
@@ -456,25 +450,21 @@ static void cpu_scan_forward(struct device *device, size_t T, size_t N, size_t H
 	}
 }
 
-/* Step t backward, the gates of a tile's rows (all units): dh becomes whole by adding what step t +
- * 1 sent. */
+/* Step t backward, the gates of a tile's rows (all units). */
 static void scan_backward_gates(const struct scan_job *job, size_t t, size_t r0, size_t r1)
 {
-	const struct kernels *k = job->kernels;
-	const size_t N = job->N, H = job->H, at = (t * N + r0) * H, n = (r1 - r0) * H;
-	float *dh_next = job->dh_next + r0 * H;
-	k->add(n, dh_next, job->dh + at);
-	memset(dh_next, 0, n * sizeof *dh_next);
-	k->lstm_backward(r1 - r0, H, 0, H, job->gates + 4 * at, job->cells + at,
+	const size_t N = job->N, H = job->H, at = (t * N + r0) * H;
+	job->kernels->lstm_backward(r1 - r0, H, 0, H, job->gates + 4 * at, job->cells + at,
 		job->cells + at + N * H, job->dh + at, job->dc + r0 * H);
 }
 
-/* ... and what it sends to step t - 1 through the recurrence: dz W_hh. */
+/* ... and what it sends through the recurrence, dz W_hh, which makes dh of step t - 1 whole. */
 static void scan_backward_product(const struct scan_job *job, size_t t, const struct tile *tile)
 {
-	const size_t at = (t * job->N + tile->r0) * job->H;
-	job->kernels->product(tile->r1 - tile->r0, 4 * job->H, job->H, job->gates + 4 * at,
-		job->w->packed, tile->p0, tile->p1, job->dh_next + tile->r0 * job->H);
+	const size_t H = job->H, at = (t * job->N + tile->r0) * H;
+	float *dh = job->dh + at - job->N * H;
+	job->kernels->product(tile->r1 - tile->r0, 4 * H, H, job->gates + 4 * at, job->panels, dh,
+		H, tile->p0, tile->p1, dh);
 }
 
 static void scan_backward_rows_task(void *arg, size_t i)
@@ -503,7 +493,7 @@ static void scan_backward_product_task(void *arg, size_t i)
 }
 
 static void cpu_scan_backward(struct device *device, size_t T, size_t N, size_t H,
-	const struct operand *w_hh, float *gates, const float *c, float *dh, float *carry)
+	const struct operand *w_hh, float *gates, const float *c, float *dh, float *dc)
 {
 	struct cpu *cpu = cpu_of(device);
 	struct scan_job job = {.kernels = cpu->kernels,
@@ -511,12 +501,12 @@ static void cpu_scan_backward(struct device *device, size_t T, size_t N, size_t 
 		.N = N,
 		.H = H,
 		.w = w_hh,
+		.panels = packed_panels(cpu, w_hh),
 		.gates = gates,
 		.cells = c,
 		.dh = dh,
-		.dc = carry,
-		.dh_next = carry + N * H};
-	memset(carry, 0, 2 * N * H * sizeof *carry);
+		.dc = dc};
+	memset(dc, 0, N * H * sizeof *dc);
 	cut_scan(cpu, &job);
 	job.tiles = cut(cpu, N, panels(cpu, H), product_flop(N, w_hh));
 	if (N >= cpu->kernels->rows * pool_threads(cpu->pool) || job.tiles.count == 1) {
@@ -531,8 +521,7 @@ static void cpu_scan_backward(struct device *device, size_t T, size_t N, size_t 
 	}
 }
 
-/* --- elementwise
- * ---------------------------------------------------------------------------------- */
+/* --- elementwise ------------------------------------------------------------------------------ */
 
 struct dropout_job {
 	const struct kernels *kernels;
@@ -671,8 +660,7 @@ static void cpu_adam(struct device *device, size_t n, const struct adam_update *
 	pool_run(cpu->pool, quotient_up(n, TILE_FLOATS), adam_task, &job);
 }
 
-/* --- the device
- * ----------------------------------------------------------------------------------- */
+/* --- the device ------------------------------------------------------------------------------- */
 
 #define KERNELS_ENTRY(name) extern const struct kernels kernels_##name;
 #ifdef KERNELS_avx512
@@ -745,7 +733,6 @@ static const struct ops cpu_ops = {
 	.operand_release = cpu_operand_release,
 	.product = cpu_product,
 	.product_tn = cpu_product_tn,
-	.bias = cpu_bias,
 	.column_sums = cpu_column_sums,
 	.gather = cpu_gather,
 	.scatter_add = cpu_scatter_add,

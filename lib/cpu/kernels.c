@@ -47,11 +47,11 @@ static void pack(size_t k, size_t n, bool transposed, const float *w, size_t fir
 	}
 }
 
-/* The micro-kernel: y += x B for `rows` <= ROWS rows and one panel, all sums in registers. `rows`
- * is a constant where this is inlined, or the sums would not stay there. */
+/* The micro-kernel: y = base + x B for `rows` <= ROWS rows and one panel, all sums in registers.
+ * `rows` is a constant where this is inlined, or the sums would not stay there. */
 static inline __attribute__((always_inline)) void panel_rows(size_t rows, size_t depth,
-	const float *x, size_t x_stride, const float *panel, float *y, size_t y_stride,
-	size_t columns)
+	const float *x, size_t x_stride, const float *panel, const float *base, size_t base_stride,
+	float *y, size_t y_stride, size_t columns)
 {
 	vf sum[ROWS][2] = {{{0}}};
 	for (size_t i = 0; i < depth; i++) {
@@ -66,21 +66,23 @@ static inline __attribute__((always_inline)) void panel_rows(size_t rows, size_t
 	if (columns == PANEL) {
 #pragma GCC unroll 8
 		for (size_t r = 0; r < rows; r++) {
+			const float *from = base + r * base_stride;
 			float *to = y + r * y_stride;
-			vstore(to, vload(to) + sum[r][0]);
-			vstore(to + VL, vload(to + VL) + sum[r][1]);
+			vstore(to, vload(from) + sum[r][0]);
+			vstore(to + VL, vload(from + VL) + sum[r][1]);
 		}
 	} else {
 		for (size_t r = 0; r < rows; r++)
 			for (size_t j = 0; j < columns; j++)
-				y[r * y_stride + j] += sum[r][j / VL][j % VL];
+				y[r * y_stride + j] =
+					base[r * base_stride + j] + sum[r][j / VL][j % VL];
 	}
 }
 
 static void product(size_t rows, size_t k, size_t n, const float *x, const float *packed,
-	size_t first, size_t last, float *y)
+	const float *base, size_t base_stride, size_t first, size_t last, float *y)
 {
-	for (size_t k0 = 0; k0 < k; k0 += DEPTH) {
+	for (size_t k0 = 0; k0 < k; k0 += DEPTH, base = y, base_stride = n) {
 		size_t depth = smaller(DEPTH, k - k0);
 		for (size_t p = first; p < last; p++) {
 			const float *panel = packed + (p * k + k0) * PANEL;
@@ -88,10 +90,12 @@ static void product(size_t rows, size_t k, size_t n, const float *x, const float
 			size_t r = 0;
 			for (; r + ROWS <= rows; r += ROWS)
 				panel_rows(ROWS, depth, x + r * k + k0, k, panel,
+					base + r * base_stride + p * PANEL, base_stride,
 					y + r * n + p * PANEL, n, columns);
 #define REST(count) \
 	case count: \
-		panel_rows(count, depth, x + r * k + k0, k, panel, y + r * n + p * PANEL, n, \
+		panel_rows(count, depth, x + r * k + k0, k, panel, \
+			base + r * base_stride + p * PANEL, base_stride, y + r * n + p * PANEL, n, \
 			columns); \
 		break
 			switch (rows - r) {

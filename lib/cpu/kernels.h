@@ -21,9 +21,10 @@ struct kernels {
 	void (*pack)(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
 		float *packed);
 
-	/* y (rows,n) += x (rows,k) B (k,n), in the columns of panels first..last-1 alone. */
+	/* y (rows,n) = x (rows,k) B (k,n) + what row r finds at base + r base_stride, in the
+	 * columns of panels first..last-1 alone. base may be y. */
 	void (*product)(size_t rows, size_t k, size_t n, const float *x, const float *packed,
-		size_t first, size_t last, float *y);
+		const float *base, size_t base_stride, size_t first, size_t last, float *y);
 
 	/* One time step of `rows` rows, units first..last-1 of H: gates (rows,4H) z in, i f g o
 	 * out; c_old to c and h, all (rows,H). */

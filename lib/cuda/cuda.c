@@ -54,8 +54,7 @@ static struct cuda *cuda_of(struct device *device)
 	return (struct cuda *)device;
 }
 
-/* --- failures
- * ------------------------------------------------------------------------------------- */
+/* --- failures --------------------------------------------------------------------------------- */
 
 static int cuda_error(struct error *err, cudaError_t error, const char *what)
 {
@@ -99,8 +98,7 @@ static int finish(struct cuda *cuda, struct error *err)
 	return -1;
 }
 
-/* --- memory
- * --------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static void *cuda_alloc(struct device *device, size_t bytes, struct error *err)
 {
@@ -174,8 +172,7 @@ static void cuda_zero(struct device *device, float *x, size_t n)
 	QUEUE(cuda, cudaMemsetAsync(x, 0, n * sizeof *x, cuda->stream), "zeroing");
 }
 
-/* --- sequences
- * ------------------------------------------------------------------------------------ */
+/* --- sequences -------------------------------------------------------------------------------- */
 
 /* Sends the numbers that vary to the device: those of a whole sequence in front of it, others
  * before each use. `update` may be NULL; its numbers are computed as for the CPU. */
@@ -250,14 +247,11 @@ static void cuda_end(struct device *device)
 	QUEUE(cuda, cudaGraphLaunch(recording->graph, cuda->stream), "replaying");
 }
 
-/* --- products
- * ------------------------------------------------------------------------------------- */
+/* --- products --------------------------------------------------------------------------------- */
 
-static int cuda_operand_init(struct device *device, struct operand *b, size_t k, size_t n,
-	bool transposed, const float *w, struct error *err)
+static int cuda_operand_init(struct device *device, struct operand *b, struct error *err)
 {
-	(void)device, (void)err;
-	*b = (struct operand){.k = k, .n = n, .transposed = transposed, .w = w};
+	(void)device, (void)b, (void)err;
 	return 0;
 }
 
@@ -308,7 +302,12 @@ static void multiply_operand(struct cuda *cuda, size_t rows, const float *x,
 static void cuda_product(
 	struct device *device, size_t rows, const float *x, const struct operand *b, float *y)
 {
-	multiply_operand(cuda_of(device), rows, x, b, 1, y);
+	struct cuda *cuda = cuda_of(device);
+	if (b->bias1)
+		QUEUE(cuda,
+			launch_gather(cuda->stream, rows, b->n, NULL, NULL, b->bias1, b->bias2, y),
+			"biases");
+	multiply_operand(cuda, rows, x, b, b->bias1 ? 1 : 0, y);
 }
 
 static void cuda_product_tn(struct device *device, size_t rows, size_t m, size_t n, const float *a,
@@ -318,15 +317,7 @@ static void cuda_product_tn(struct device *device, size_t rows, size_t m, size_t
 		(struct factor){b, n, false}, 1, c);
 }
 
-/* --- rows and columns
- * ----------------------------------------------------------------------------- */
-
-static void cuda_bias(struct device *device, size_t rows, size_t n, const float *bias1,
-	const float *bias2, float *y)
-{
-	struct cuda *cuda = cuda_of(device);
-	QUEUE(cuda, launch_gather(cuda->stream, rows, n, NULL, NULL, bias1, bias2, y), "bias");
-}
+/* --- rows and columns ------------------------------------------------------------------------- */
 
 static void cuda_column_sums(
 	struct device *device, size_t rows, size_t n, const float *x, float *sum)
@@ -349,8 +340,7 @@ static void cuda_scatter_add(struct device *device, size_t rows, size_t n, size_
 	QUEUE(cuda, launch_scatter_add(cuda->stream, rows, n, vocab, x, ids, table), "scatter_add");
 }
 
-/* --- the scan
- * ------------------------------------------------------------------------------------- */
+/* --- the scan --------------------------------------------------------------------------------- */
 
 static void cuda_scan_forward(struct device *device, size_t T, size_t N, size_t H,
 	const struct operand *w_hh, float *gates, float *h, float *c)
@@ -367,23 +357,21 @@ static void cuda_scan_forward(struct device *device, size_t T, size_t N, size_t 
 }
 
 static void cuda_scan_backward(struct device *device, size_t T, size_t N, size_t H,
-	const struct operand *w_hh, float *gates, const float *c, float *dh, float *carry)
+	const struct operand *w_hh, float *gates, const float *c, float *dh, float *dc)
 {
 	struct cuda *cuda = cuda_of(device);
-	float *const dc = carry, *const dh_next = carry + N * H;
 	for (size_t t = T; t-- > 0;) {
 		const size_t at = t * N * H;
 		QUEUE(cuda,
 			launch_lstm_backward(cuda->stream, N, H, t == T - 1, gates + 4 * at, c + at,
-				c + at + N * H, dh + at, dh_next, dc),
+				c + at + N * H, dh + at, dc),
 			"lstm_backward");
 		if (t > 0)
-			multiply_operand(cuda, N, gates + 4 * at, w_hh, 0, dh_next);
+			multiply_operand(cuda, N, gates + 4 * at, w_hh, 1, dh + at - N * H);
 	}
 }
 
-/* --- elementwise
- * ---------------------------------------------------------------------------------- */
+/* --- elementwise ------------------------------------------------------------------------------ */
 
 static void cuda_dropout(struct device *device, size_t T, size_t N, size_t H, size_t first_row,
 	const struct dropout *dropout, const float *x, float *y)
@@ -440,8 +428,7 @@ static void cuda_adam(struct device *device, size_t n, const struct adam_update 
 		"adam");
 }
 
-/* --- the device
- * ----------------------------------------------------------------------------------- */
+/* --- the device ------------------------------------------------------------------------------- */
 
 static void cuda_describe(struct device *device, char *buf, size_t n)
 {
@@ -492,7 +479,6 @@ static const struct ops cuda_ops = {
 	.operand_release = cuda_operand_release,
 	.product = cuda_product,
 	.product_tn = cuda_product_tn,
-	.bias = cuda_bias,
 	.column_sums = cuda_column_sums,
 	.gather = cuda_gather,
 	.scatter_add = cuda_scatter_add,

@@ -208,7 +208,7 @@ cudaError_t launch_lstm_forward(cudaStream_t stream, size_t N, size_t H, float *
 }
 
 static __global__ void lstm_backward(size_t N, size_t H, bool last, float *gates,
-	const float *c_old, const float *c, const float *dh, const float *dh_next, float *dc)
+	const float *c_old, const float *c, const float *dh, float *dc)
 {
 	const size_t at = element();
 	if (at >= N * H)
@@ -216,7 +216,7 @@ static __global__ void lstm_backward(size_t N, size_t H, bool last, float *gates
 	float *const z = gates + at / H * 4 * H + at % H;
 	const float i = z[0], f = z[H], g = z[2 * H], o = z[3 * H];
 	const float tanh_c = tanhf(c[at]);
-	const float d_h = last ? dh[at] : dh[at] + dh_next[at];
+	const float d_h = dh[at];
 	const float d_c = fmaf(d_h * o, 1.f - tanh_c * tanh_c, last ? 0.f : dc[at]);
 	z[0] = d_c * g * i * (1.f - i);
 	z[H] = d_c * c_old[at] * f * (1.f - f);
@@ -226,10 +226,10 @@ static __global__ void lstm_backward(size_t N, size_t H, bool last, float *gates
 }
 
 cudaError_t launch_lstm_backward(cudaStream_t stream, size_t N, size_t H, bool last, float *gates,
-	const float *c_old, const float *c, const float *dh, const float *dh_next, float *dc)
+	const float *c_old, const float *c, const float *dh, float *dc)
 {
 	return launch(stream, lstm_backward, blocks_of(quotient_up(N * H, THREADS)), dim3(THREADS),
-		N, H, last, gates, c_old, c, dh, dh_next, dc);
+		N, H, last, gates, c_old, c, dh, dc);
 }
 
 /* --- dropout ---------------------------------------------------------------------------------- */

@@ -36,11 +36,10 @@ cudaError_t launch_column_sums(
 /* One time step of N rows: gates (N,4H) z in, i f g o out; c_old to c and h, all (N,H). */
 cudaError_t launch_lstm_forward(cudaStream_t stream, size_t N, size_t H, float *gates,
 	const float *c_old, float *c, float *h);
-/* Backward: gates i f g o in, gradient of z out. dh (N,H): gradient of h from above; dh_next and
- * dc (N,H): of h and c from the step after, dc that of c_old out. `last`: there is no step after,
- * dh_next and dc are not read. */
+/* Backward: gates i f g o in, gradient of z out. dh (N,H): whole gradient of h; dc (N,H): gradient
+ * of c from the step after in, of c_old out. `last`: there is no step after, dc is not read. */
 cudaError_t launch_lstm_backward(cudaStream_t stream, size_t N, size_t H, bool last, float *gates,
-	const float *c_old, const float *c, const float *dh, const float *dh_next, float *dc);
+	const float *c_old, const float *c, const float *dh, float *dc);
 
 /* Units whose word is at least `threshold` are kept and scaled. y may be x. */
 cudaError_t launch_dropout(cudaStream_t stream, size_t T, size_t N, size_t H, size_t first_row,

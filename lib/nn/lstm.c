@@ -18,21 +18,26 @@ int lstm_init(struct lstm *lstm, struct device *device, const struct params *par
 		.w_ih = weights + w_ih->offset,
 		.b_ih = weights + b_ih->offset,
 		.b_hh = weights + b_hh->offset};
-	if (!lstm->one_hot &&
-		ops->operand_init(device, &lstm->ih, H, 4 * H, true, lstm->w_ih, err) < 0)
-		return -1;
-	if (ops->operand_init(device, &lstm->hh, H, 4 * H, true, weights + w_hh->offset, err) < 0)
+	lstm->ih = (struct operand){.k = H,
+		.n = 4 * H,
+		.transposed = true,
+		.w = lstm->w_ih,
+		.bias1 = lstm->b_ih,
+		.bias2 = lstm->b_hh};
+	lstm->hh = (struct operand){
+		.k = H, .n = 4 * H, .transposed = true, .w = weights + w_hh->offset};
+	if ((!lstm->one_hot && ops->operand_init(device, &lstm->ih, err) < 0) ||
+		ops->operand_init(device, &lstm->hh, err) < 0)
 		return -1;
 	if (gradients) {
 		lstm->dw_ih = gradients + w_ih->offset;
 		lstm->dw_hh = gradients + w_hh->offset;
 		lstm->db_ih = gradients + b_ih->offset;
 		lstm->db_hh = gradients + b_hh->offset;
-		if (!lstm->one_hot && ops->operand_init(device, &lstm->ih_backward, 4 * H, H, false,
-					      lstm->w_ih, err) < 0)
-			return -1;
-		if (ops->operand_init(device, &lstm->hh_backward, 4 * H, H, false,
-			    weights + w_hh->offset, err) < 0)
+		lstm->ih_backward = (struct operand){.k = 4 * H, .n = H, .w = lstm->ih.w};
+		lstm->hh_backward = (struct operand){.k = 4 * H, .n = H, .w = lstm->hh.w};
+		if ((!lstm->one_hot && ops->operand_init(device, &lstm->ih_backward, err) < 0) ||
+			ops->operand_init(device, &lstm->hh_backward, err) < 0)
 			return -1;
 	}
 	if (!(lstm->gates = ops->alloc(device, T * rows * 4 * H * sizeof(float), err)) ||
@@ -85,32 +90,37 @@ void lstm_forward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, co
 	struct device *device = lstm->device;
 	const struct ops *ops = device->ops;
 	const size_t rows = T * N, H = lstm->H;
-	if (lstm->one_hot) {
+	if (lstm->one_hot)
 		ops->gather(
 			device, rows, 4 * H, lstm->w_ih, ids, lstm->b_ih, lstm->b_hh, lstm->gates);
-	} else {
-		ops->bias(device, rows, 4 * H, lstm->b_ih, lstm->b_hh, lstm->gates);
+	else
 		ops->product(device, rows, x, &lstm->ih, lstm->gates);
-	}
 	ops->scan_forward(device, T, N, H, &lstm->hh, lstm->gates, lstm->h, lstm->c);
 }
 
 void lstm_backward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, const float *x,
-	float *dh, float *carry)
+	float *dh, float *dc)
 {
 	struct device *device = lstm->device;
 	const struct ops *ops = device->ops;
 	const size_t rows = T * N, H = lstm->H;
 	float *const dz = lstm->gates;
-	ops->scan_backward(device, T, N, H, &lstm->hh_backward, dz, lstm->c, dh, carry);
+	ops->scan_backward(device, T, N, H, &lstm->hh_backward, dz, lstm->c, dh, dc);
 	ops->product_tn(device, rows, 4 * H, H, dz, lstm->h, lstm->dw_hh);
-	ops->column_sums(device, rows, 4 * H, dz, lstm->db_ih);
-	ops->copy(device, lstm->db_hh, lstm->db_ih, 4 * H);
 	if (lstm->one_hot) {
 		ops->scatter_add(device, rows, 4 * H, lstm->inputs, dz, ids, lstm->dw_ih);
 	} else {
+		ops->column_sums(device, rows, 4 * H, dz, lstm->db_ih);
 		ops->product_tn(device, rows, 4 * H, H, dz, x, lstm->dw_ih);
-		ops->zero(device, dh, rows * H);
 		ops->product(device, rows, dz, &lstm->ih_backward, dh);
 	}
+}
+
+void lstm_finish_gradients(struct lstm *lstm)
+{
+	struct device *device = lstm->device;
+	const struct ops *ops = device->ops;
+	if (lstm->one_hot)
+		ops->column_sums(device, lstm->inputs, 4 * lstm->H, lstm->dw_ih, lstm->db_ih);
+	ops->copy(device, lstm->db_hh, lstm->db_ih, 4 * lstm->H);
 }

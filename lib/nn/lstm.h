@@ -46,8 +46,12 @@ static inline float *lstm_outputs(const struct lstm *lstm, size_t N)
 
 /* Adds to the gradients what dh (T,N,H), the gradient of the outputs, implies, and overwrites dh
  * with the gradient of x (for one-hot inputs with nothing of use). Input as in the forward pass.
- * carry (2,N,H): scratch. */
+ * dc (N,H): scratch. */
 void lstm_backward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, const float *x,
-	float *dh, float *carry);
+	float *dh, float *dc);
+
+/* After the backward passes over all rows: the gradients of the biases that follow from others.
+ * Each time step shows one symbol, so that a sum over the symbols is the sum over the steps. */
+void lstm_finish_gradients(struct lstm *lstm);
 
 #endif

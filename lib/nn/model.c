@@ -55,15 +55,19 @@ int model_init(struct model *model, struct device *device, uint64_t vocab, uint6
 		if (lstm_init(&model->layers[l], device, p, l, model->weights, model->gradients,
 			    window, model->block, err) < 0)
 			goto fail;
-	const float *fc = model->weights + params_fc_weight(p)->offset;
-	if (ops->operand_init(device, &model->fc, H, V, true, fc, err) < 0)
+	model->fc = (struct operand){.k = H,
+		.n = V,
+		.transposed = true,
+		.w = model->weights + params_fc_weight(p)->offset,
+		.bias1 = model->weights + params_fc_bias(p)->offset};
+	model->fc_backward = (struct operand){.k = V, .n = H, .w = model->fc.w};
+	if (ops->operand_init(device, &model->fc, err) < 0)
 		goto fail;
 	if (use == MODEL_TRAINING &&
-		(ops->operand_init(device, &model->fc_backward, V, H, false, fc, err) < 0 ||
+		(ops->operand_init(device, &model->fc_backward, err) < 0 ||
 			!(model->x = ops->alloc(device, steps * H * sizeof(float), err)) ||
 			!(model->dh = ops->alloc(device, steps * H * sizeof(float), err)) ||
-			!(model->carry = ops->alloc(
-				  device, 2 * model->block * H * sizeof(float), err))))
+			!(model->dc = ops->alloc(device, model->block * H * sizeof(float), err))))
 		goto fail;
 	const size_t batch = batch_bytes(rows, window), scored = rows * window * sizeof(float);
 	if (!(model->logits = ops->alloc(
@@ -98,7 +102,7 @@ void model_release(struct model *model)
 	ops->free(device, model->gradients);
 	ops->free(device, model->x);
 	ops->free(device, model->dh);
-	ops->free(device, model->carry);
+	ops->free(device, model->dc);
 	ops->free(device, model->logits);
 	ops->free(device, model->nats);
 	ops->free(device, model->batch);
@@ -117,7 +121,7 @@ uint64_t model_bytes(const struct device *device, const struct params *p, enum m
 	uint64_t floats = p->total * (training ? 2 : 1);                /* weights, gradients */
 	floats += H * V * (training ? 2 : 1);                           /* operands of fc */
 	floats += logits_rows(block, rows, window) * V + rows * window; /* logits, nats */
-	floats += training ? 2 * steps * H + 2 * block * H : 0;         /* x, dh, carry */
+	floats += training ? 2 * steps * H + block * H : 0;             /* x, dh, dc */
 	uint64_t bytes = floats * sizeof(float) + batch_bytes(rows, window);
 	for (uint32_t l = 0; l < p->layers; l++)
 		bytes += lstm_bytes(p, l, training, window, block);
@@ -149,8 +153,7 @@ int model_get_weights(struct model *model, float *arena, struct error *err)
 		model->device, arena, model->weights, model->params.total * sizeof *arena, err);
 }
 
-/* --- state
- * ---------------------------------------------------------------------------------------- */
+/* --- state ------------------------------------------------------------------------------------ */
 
 int model_state_init(
 	struct model_state *state, const struct model *model, size_t rows, struct error *err)
@@ -197,8 +200,7 @@ int model_state_get(const struct model_state *state, float *h, float *c, struct 
 	return ops->get(state->device, c, state->c, state->size * sizeof *c, err);
 }
 
-/* --- a block of rows
- * ------------------------------------------------------------------------------ */
+/* --- a block of rows -------------------------------------------------------------------------- */
 
 /* Rows first..first+N-1 of a batch over T steps. */
 struct block {
@@ -279,14 +281,6 @@ static const float *forward(struct model *model, struct model_state *state, cons
 	return x;
 }
 
-static void output(struct model *model, size_t rows, const float *x, float *logits)
-{
-	struct device *device = model->device;
-	const float *bias = model->weights + params_fc_bias(&model->params)->offset;
-	device->ops->bias(device, rows, model->params.vocab, bias, NULL, logits);
-	device->ops->product(device, rows, x, &model->fc, logits);
-}
-
 /* From the gradient of the logits to all gradients; x: what the output layer saw. */
 static void backward(struct model *model, const struct block *b, const float *x)
 {
@@ -298,19 +292,17 @@ static void backward(struct model *model, const struct block *b, const float *x)
 		model->gradients + params_fc_weight(p)->offset);
 	ops->column_sums(
 		device, rows, V, model->logits, model->gradients + params_fc_bias(p)->offset);
-	ops->zero(device, model->dh, rows * H);
 	ops->product(device, rows, model->logits, &model->fc_backward, model->dh);
 	for (uint32_t l = p->layers; l-- > 0;) {
 		const struct dropout mask = mask_of(model, b, l);
 		ops->dropout(device, b->T, b->N, H, b->first, &mask, model->dh, model->dh);
 		x = l > 0 ? seen_above(model, b, l - 1) : NULL;
 		lstm_backward(&model->layers[l], b->T, b->N, ids_of(model->batch, b), x, model->dh,
-			model->carry);
+			model->dc);
 	}
 }
 
-/* --- batches
- * -------------------------------------------------------------------------------------- */
+/* --- batches ---------------------------------------------------------------------------------- */
 
 /* Rows of `from`, each `stride` ids long, T of which are wanted, in time-major order; `none` stands
  * for TARGET_NONE. */
@@ -373,12 +365,14 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 		const size_t steps = T * b.N;
 		float *nats = model->nats + T * first;
 		const float *x = forward(model, state, &b);
-		output(model, steps, x, model->logits);
+		ops->product(device, steps, x, &model->fc, model->logits);
 		ops->cross_entropy(device, steps, p->vocab, model->logits,
 			ids_of(model->batch, &b) + steps, scale, nats);
 		ops->sum(device, steps, nats, &model->batch->nats);
 		backward(model, &b, x);
 	}
+	for (uint32_t l = 0; l < p->layers; l++)
+		lstm_finish_gradients(&model->layers[l]);
 	ops->sum_squares(device, p->total, model->gradients, &model->batch->squares);
 }
 
@@ -417,7 +411,8 @@ static void queue_score(struct model *model, struct model_state *state, size_t T
 		b = block_at(model, first, state->rows, T);
 		const size_t steps = T * b.N;
 		float *nats = model->nats + T * first;
-		output(model, steps, forward(model, state, &b), model->logits);
+		const float *x = forward(model, state, &b);
+		ops->product(device, steps, x, &model->fc, model->logits);
 		ops->cross_entropy(device, steps, model->params.vocab, model->logits,
 			ids_of(model->batch, &b) + steps, 0, nats);
 		ops->sum(device, steps, nats, &model->batch->nats);
@@ -459,12 +454,15 @@ int model_score(struct model *model, struct model_state *state, const uint32_t *
 
 static void queue_feed(struct model *model, struct model_state *state, size_t T)
 {
+	struct device *device = model->device;
+	const struct ops *ops = device->ops;
 	const size_t V = model->params.vocab, H = model->params.hidden;
 	struct block b;
 	for (size_t first = 0; first < state->rows; first += b.N) {
 		b = block_at(model, first, state->rows, T);
 		const float *x = forward(model, state, &b);
-		output(model, b.N, x + (T - 1) * b.N * H, model->logits + first * V);
+		ops->product(
+			device, b.N, x + (T - 1) * b.N * H, &model->fc, model->logits + first * V);
 	}
 }
 

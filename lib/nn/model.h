@@ -39,7 +39,7 @@ struct model {
 	/* Workspace of one block of rows n <= block, all on the device: */
 	float *x;      /* (T,n,H): a layer's outputs with dropout; NULL for inference */
 	float *dh;     /* (T,n,H); NULL for inference */
-	float *carry;  /* (2,n,H); NULL for inference */
+	float *dc;     /* (n,H); NULL for inference */
 	float *logits; /* (T,n,V), then their gradient; what model_feed() gives: (N,V) */
 	/* Copies on the host: */
 	struct batch *sent;

@@ -30,14 +30,14 @@ struct device {
 	size_t row_block; /* the most rows to have in flight in one training step; 0: all */
 };
 
-/* The right-hand side B (K,N) of products x B: a weight matrix, or its transpose, in the form in
- * which the device multiplies fastest. */
+/* What rows x are mapped by, x B + bias1 + bias2: a weight matrix, or its transpose, in the form in
+ * which the device multiplies fastest. The maker sets all but `packed`. */
 struct operand {
-	size_t k, n;
-	bool transposed; /* B = w transposed, w being (n,k); else B = w, w being (k,n) */
-	const float *w;  /* device; not owned */
-	float *packed;   /* device; NULL where the device takes w as it is; owned by
-			    operand_init/release */
+	size_t k, n;                /* B is (k,n) */
+	bool transposed;            /* B = w transposed, w being (n,k); else B = w */
+	const float *w;             /* device; not owned */
+	const float *bias1, *bias2; /* device, (n) each; not owned; NULL: none */
+	float *packed;              /* the device's own; NULL where it takes w as it is */
 };
 
 /* A dropout mask. Units are numbered off in groups of 64: unit u of row r at time t is kept if word
@@ -96,16 +96,16 @@ struct ops {
 	bool (*begin)(struct device *device, const struct sequence *sequence);
 	void (*end)(struct device *device);
 
-	/* Products. operand_update must be called after w changed and before the operand is used.
-	 */
-	int (*operand_init)(struct device *device, struct operand *b, size_t k, size_t n,
-		bool transposed, const float *w, struct error *err);
+	/* Products. operand_update must be called after the weights or biases changed and before
+	 * the operand is used. */
+	int (*operand_init)(struct device *device, struct operand *b, struct error *err);
 	void (*operand_update)(struct device *device, struct operand *b);
 	void (*operand_release)(struct device *device, struct operand *b);
 
-	/* y (rows,n) += x (rows,k) B (k,n). Row r of y depends on row r of x alone: not on `rows`,
-	 * so that a text is sampled and scored the same by itself and in a batch. (cuBLAS may round
-	 * differently for another number of rows: there the same holds to rounding only.) */
+	/* y (rows,n) = x (rows,k) B (k,n) + bias1 + bias2. Row r of y depends on row r of x alone:
+	 * not on `rows`, so that a text is sampled and scored the same by itself and in a batch.
+	 * (cuBLAS may round differently for another number of rows: there the same holds to
+	 * rounding only.) */
 	void (*product)(struct device *device, size_t rows, const float *x, const struct operand *b,
 		float *y);
 
@@ -113,9 +113,6 @@ struct ops {
 	void (*product_tn)(struct device *device, size_t rows, size_t m, size_t n, const float *a,
 		const float *b, float *c);
 
-	/* y (rows,n): every row becomes bias1 (n) + bias2 (n); bias2 may be NULL. */
-	void (*bias)(struct device *device, size_t rows, size_t n, const float *bias1,
-		const float *bias2, float *y);
 	/* sum (n) += the sum of the rows of x (rows,n). */
 	void (*column_sums)(
 		struct device *device, size_t rows, size_t n, const float *x, float *sum);
@@ -135,15 +132,15 @@ struct ops {
 	 * + i g;       h[t+1] = o tanh(c[t+1]) gates (T,N,4H) holds the input's share of z, both
 	 * biases included, and is overwritten with i, f, g, o (in this order). h and c are
 	 * (T+1,N,H); [0] is given, [1..T] are written. w_hh: the operand of W_hh transposed,
-	 * (H,4H). */
+	 * (H,4H), without biases. */
 	void (*scan_forward)(struct device *device, size_t T, size_t N, size_t H,
 		const struct operand *w_hh, float *gates, float *h, float *c);
 
-	/* The same backward. dh (T,N,H): gradient of h[1..T] from above; overwritten. gates: i, f,
-	 * g, o in, gradient of z out. Nothing is propagated into h[0] and c[0]. w_hh: the operand
-	 * of W_hh, (4H,H). `carry` (2,N,H): scratch. */
+	/* The same backward. dh (T,N,H): gradient of h[1..T] from above in, whole gradient out.
+	 * gates: i, f, g, o in, gradient of z out. Nothing is propagated into h[0] and c[0]. w_hh:
+	 * the operand of W_hh, (4H,H), without biases. dc (N,H): scratch. */
 	void (*scan_backward)(struct device *device, size_t T, size_t N, size_t H,
-		const struct operand *w_hh, float *gates, const float *c, float *dh, float *carry);
+		const struct operand *w_hh, float *gates, const float *c, float *dh, float *dc);
 
 	/* y (T,N,H) = x (T,N,H) times the mask of rows first_row .. first_row + N - 1. y may be x.
 	 */

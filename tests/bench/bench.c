@@ -72,8 +72,7 @@ static double median(double *x, size_t n)
 	return x[n / 2];
 }
 
-/* --- charpipe's work -----------------------------------------------------------------------------
- */
+/* --- charpipe's work -------------------------------------------------------------------------- */
 
 struct shape {
 	size_t L, H, V, N, T;
@@ -159,8 +158,7 @@ static void sample_characters(struct work *w)
 	}
 }
 
-/* --- what the machine can do
- * ---------------------------------------------------------------------- */
+/* --- what the machine can do ------------------------------------------------------------------ */
 
 struct limits {
 	unsigned threads;
@@ -195,8 +193,7 @@ static void openblas_square(struct limits *l)
 	openblas_set_num_threads(1);
 }
 
-/* --- the table
- * ------------------------------------------------------------------------------------ */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static void row(const char *what, double value, const char *unit, const char *rival, double other)
 {
@@ -308,8 +305,7 @@ static void table(unsigned threads)
 		threads_row(threads);
 }
 
-/* --- scaling
- * -------------------------------------------------------------------------------------- */
+/* --- scaling ---------------------------------------------------------------------------------- */
 
 static void scaling_row(const char *varied, struct shape s, unsigned threads)
 {
@@ -347,8 +343,7 @@ static void scaling(unsigned threads)
 		scaling_row("threads", base, t);
 }
 
-/* --- for other programs
- * --------------------------------------------------------------------------- */
+/* --- for other programs ----------------------------------------------------------------------- */
 
 static void serve(unsigned threads)
 {

@@ -204,14 +204,15 @@ static void check_product(
 		}
 	for (size_t p = panels; p-- > 0;)
 		kernels->pack(k, n, transposed, w, p, p + 1, packed);
-	kernels->product(rows, k, n, x, packed, 0, panels, whole);
+	kernels->product(rows, k, n, x, packed, whole, n, 0, panels, whole);
 	assert_near("product", kernels, whole, expected, rows * n, 4e-6);
 
 	/* Any cut into rows and panels gives the same bits. */
 	for (size_t p = 0; p < panels; p++)
 		for (size_t r = 0, step; r < rows; r += step) {
 			step = (r + p) % 3 + 1 < rows - r ? (r + p) % 3 + 1 : rows - r;
-			kernels->product(step, k, n, x + r * k, packed, p, p + 1, parts + r * n);
+			kernels->product(step, k, n, x + r * k, packed, parts + r * n, n, p, p + 1,
+				parts + r * n);
 		}
 	assert_memory_equal(whole, parts, rows * n * sizeof *whole);
 	free(x);

@@ -222,7 +222,7 @@ static void a_device_describes_itself_in_one_line(void **state)
 	}
 }
 
-/* --- products: d = rows, k, n, transposed --- */
+/* --- products: d = rows, k, n, transposed, biases --- */
 
 static size_t product_size(const size_t *d)
 {
@@ -233,11 +233,15 @@ static void product_run(struct work *w, const size_t *d, float *out)
 {
 	size_t rows = d[0], k = d[1], n = d[2];
 	const struct ops *ops = w->device->ops;
-	struct operand b;
+	struct operand b = {.k = k,
+		.n = n,
+		.transposed = d[3],
+		.w = upload_numbers(w, 2, k * n, 1),
+		.bias1 = d[4] > 0 ? upload_numbers(w, 4, n, 1) : NULL,
+		.bias2 = d[4] > 1 ? upload_numbers(w, 5, n, 1) : NULL};
 	struct error err;
-	float *weights = upload_numbers(w, 2, k * n, 1), *x = upload_numbers(w, 1, rows * k, 1);
-	float *y = upload_numbers(w, 3, rows * n, 1);
-	assert_int_equal(ops->operand_init(w->device, &b, k, n, d[3], weights, &err), 0);
+	float *x = upload_numbers(w, 1, rows * k, 1), *y = upload_numbers(w, 3, rows * n, 1);
+	assert_int_equal(ops->operand_init(w->device, &b, &err), 0);
 	ops->operand_update(w->device, &b);
 	ops->product(w->device, rows, x, &b, y);
 	download(w, out, y, rows * n * sizeof *y);
@@ -248,10 +252,11 @@ static void product_twin(struct work *w, const size_t *d, double *out)
 {
 	size_t rows = d[0], k = d[1], n = d[2];
 	const float *x = random_numbers(w, 1, rows * k, 1), *b = random_numbers(w, 2, k * n, 1);
-	const float *y = random_numbers(w, 3, rows * n, 1);
+	const float *bias1 = random_numbers(w, 4, n, 1), *bias2 = random_numbers(w, 5, n, 1);
 	for (size_t r = 0; r < rows; r++)
 		for (size_t j = 0; j < n; j++) {
-			double sum = (double)y[r * n + j];
+			double sum = d[4] > 0 ? (double)bias1[j] : 0;
+			sum += d[4] > 1 ? (double)bias2[j] : 0;
 			for (size_t i = 0; i < k; i++)
 				sum += (double)x[r * k + i] *
 				       (double)b[d[3] ? j * k + i : i * n + j];
@@ -261,7 +266,7 @@ static void product_twin(struct work *w, const size_t *d, double *out)
 
 static const struct op product = {"product", product_size, product_run, product_twin, 1, 4e-6};
 
-static void product_adds_the_naive_sums(void **state)
+static void product_is_the_naive_sums_and_the_biases(void **state)
 {
 	static const size_t row_counts[] = {1, 2, 5, 8, 15, 17, 33};
 	for (size_t r = 0; r < sizeof row_counts / sizeof *row_counts; r++)
@@ -269,19 +274,19 @@ static void product_adds_the_naive_sums(void **state)
 			for (size_t j = 0; j < SIZES; j++)
 				check_shape(*state, &product,
 					(size_t[]){row_counts[r], sizes[i], sizes[j],
-						(i + j + r) % 2, 0});
+						(i + j + r) % 2, (i + 2 * j + r) % 3});
 }
 
-static void product_adds_the_naive_sums_of_large_matrices(void **state)
+static void product_is_the_naive_sums_of_large_matrices(void **state)
 {
 	static const size_t shapes[][DIMENSIONS] = {
-		{130, 512, 100, true},
-		{257, 100, 512, false},
-		{64, 513, 83, true},
-		{33, 1025, 33, false},
-		{3, 512, 2048, true},
-		{1, 2048, 512, false},
-		{1300, 20, 30, true},
+		{130, 512, 100, true, 1},
+		{257, 100, 512, false, 0},
+		{64, 513, 83, true, 2},
+		{33, 1025, 33, false, 1},
+		{3, 512, 2048, true, 2},
+		{1, 2048, 512, false, 0},
+		{1300, 20, 30, true, 1},
 	};
 	CHECK(state, &product, shapes);
 }
@@ -298,11 +303,11 @@ static void a_row_of_a_product_is_the_same_bits_among_any_rows(void **state)
 		float *all = calloc(ROWS * n, sizeof *all), *some = calloc(ROWS * n, sizeof *some);
 		struct work w = {.device = devices[0]};
 		assert_true(all && some);
-		product_run(&w, (size_t[]){ROWS, k, n, s % 2}, all);
+		product_run(&w, (size_t[]){ROWS, k, n, s % 2, 2}, all);
 		release(&w);
 		for (size_t rows = 1; rows < ROWS; rows++) {
 			w.device = devices[rows % DEVICES];
-			product_run(&w, (size_t[]){rows, k, n, s % 2}, some);
+			product_run(&w, (size_t[]){rows, k, n, s % 2, 2}, some);
 			release(&w);
 			assert_memory_equal(all, some, rows * n * sizeof *all);
 		}
@@ -317,19 +322,18 @@ static void a_row_of_a_product_keeps_its_nan_to_itself(void **state)
 	enum { ROWS = 19, K = 21, N = 35, BAD = 9 };
 	struct work w = {.device = devices[1]};
 	const struct ops *ops = w.device->ops;
-	struct operand b;
+	struct operand b = {
+		.k = K, .n = N, .transposed = true, .w = upload_numbers(&w, 2, K * N, 1)};
 	struct error err;
 	float *x = random_numbers(&w, 1, ROWS * K, 1), *y = host_memory(&w, ROWS * N * sizeof *y);
 	float *clean = host_memory(&w, ROWS * N * sizeof *clean);
-	float *weights = upload_numbers(&w, 2, K * N, 1);
 	float *to = upload(&w, NULL, ROWS * N * sizeof *y);
 
-	assert_int_equal(ops->operand_init(w.device, &b, K, N, true, weights, &err), 0);
+	assert_int_equal(ops->operand_init(w.device, &b, &err), 0);
 	ops->operand_update(w.device, &b);
 	ops->product(w.device, ROWS, upload(&w, x, ROWS * K * sizeof *x), &b, to);
 	download(&w, clean, to, ROWS * N * sizeof *y);
 	x[BAD * K + K - 1] = NAN;
-	ops->zero(w.device, to, ROWS * N);
 	ops->product(w.device, ROWS, upload(&w, x, ROWS * K * sizeof *x), &b, to);
 	download(&w, y, to, ROWS * N * sizeof *y);
 	for (size_t r = 0; r < ROWS; r++)
@@ -340,28 +344,27 @@ static void a_row_of_a_product_keeps_its_nan_to_itself(void **state)
 	release(&w);
 }
 
-static void an_operand_follows_its_weights_when_updated(void **state)
+static void an_operand_follows_its_weights_and_biases_when_updated(void **state)
 {
 	struct device **devices = *state;
 	enum { K = 9, N = 20 };
 	struct work w = {.device = devices[0]};
 	const struct ops *ops = w.device->ops;
-	struct operand b;
 	struct error err;
-	const float one = 1;
-	float got[N], row[K] = {0};
-	float *weights = upload_numbers(&w, 1, K * N, 1), *y = upload(&w, NULL, sizeof got);
-	assert_int_equal(ops->operand_init(w.device, &b, K, N, false, weights, &err), 0);
+	float got[N], row[K] = {[3] = 1};
+	/* The weights, then the bias. */
+	float *weights = upload_numbers(&w, 1, (K + 1) * N, 1), *y = upload(&w, NULL, sizeof got);
+	struct operand b = {.k = K, .n = N, .w = weights, .bias1 = weights + (size_t)K * N};
+	assert_int_equal(ops->operand_init(w.device, &b, &err), 0);
 	for (uint32_t stream = 2; stream < 4; stream++) {
-		const float *expected = random_numbers(&w, stream, K * N, 1);
+		const float *now = random_numbers(&w, stream, (K + 1) * N, 1);
 		assert_int_equal(
-			ops->put(w.device, weights, expected, K * N * sizeof *expected, &err), 0);
+			ops->put(w.device, weights, now, (K + 1) * N * sizeof *now, &err), 0);
 		ops->operand_update(w.device, &b);
-		row[3] = one;
-		ops->zero(w.device, y, N);
 		ops->product(w.device, 1, upload(&w, row, sizeof row), &b, y);
 		download(&w, got, y, sizeof got);
-		assert_memory_equal(got, expected + (size_t)3 * N, sizeof got);
+		for (size_t j = 0; j < N; j++)
+			assert_true(got[j] == now[3 * N + j] + now[K * N + j]);
 	}
 	ops->operand_release(w.device, &b);
 	release(&w);
@@ -410,35 +413,11 @@ static void product_tn_adds_the_naive_sums(void **state)
 	CHECK(state, &op, shapes);
 }
 
-/* --- rows and biases: d = rows, n, two biases? --- */
+/* --- rows: d = rows, n --- */
 
 static size_t rows_size(const size_t *d)
 {
 	return d[0] * d[1];
-}
-
-static void bias_run(struct work *w, const size_t *d, float *out)
-{
-	float *y = upload_numbers(w, 3, d[0] * d[1], 1), *bias1 = upload_numbers(w, 1, d[1], 1);
-	float *bias2 = d[2] ? upload_numbers(w, 2, d[1], 1) : NULL;
-	w->device->ops->bias(w->device, d[0], d[1], bias1, bias2, y);
-	download(w, out, y, d[0] * d[1] * sizeof *y);
-}
-
-static void bias_twin(struct work *w, const size_t *d, double *out)
-{
-	const float *bias1 = random_numbers(w, 1, d[1], 1), *bias2 = random_numbers(w, 2, d[1], 1);
-	for (size_t i = 0; i < d[0] * d[1]; i++)
-		out[i] = (double)(bias1[i % d[1]] + (d[2] ? bias2[i % d[1]] : 0));
-}
-
-static void bias_sets_every_row(void **state)
-{
-	static const struct op op = {"bias", rows_size, bias_run, bias_twin, 1, 0};
-	for (size_t i = 0; i < SIZES; i++)
-		for (size_t j = 0; j < SIZES; j++)
-			check_shape(
-				*state, &op, (size_t[DIMENSIONS]){sizes[i], sizes[j], (i + j) % 2});
 }
 
 static size_t column_sums_size(const size_t *d)
@@ -568,12 +547,14 @@ static void scan_forward_run(struct work *w, const size_t *d, float *out)
 {
 	size_t T = d[0], N = d[1], H = d[2], gates_n = T * N * 4 * H, state_n = (T + 1) * N * H;
 	const struct ops *ops = w->device->ops;
-	struct operand b;
+	struct operand b = {.k = H,
+		.n = 4 * H,
+		.transposed = true,
+		.w = upload_numbers(w, 1, 4 * H * H, weight_scale(H))};
 	struct error err;
-	float *w_hh = upload_numbers(w, 1, 4 * H * H, weight_scale(H));
 	float *gates = upload_numbers(w, 2, gates_n, 3);
 	float *h = upload_numbers(w, 3, state_n, 1), *c = upload_numbers(w, 4, state_n, 2);
-	assert_int_equal(ops->operand_init(w->device, &b, H, 4 * H, true, w_hh, &err), 0);
+	assert_int_equal(ops->operand_init(w->device, &b, &err), 0);
 	ops->operand_update(w->device, &b);
 	ops->scan_forward(w->device, T, N, H, &b, gates, h, c);
 	download(w, out, gates, gates_n * sizeof *out);
@@ -653,16 +634,16 @@ static void scan_backward_run(struct work *w, const size_t *d, float *out)
 {
 	size_t T = d[0], N = d[1], H = d[2], gates_n = T * N * 4 * H;
 	const struct ops *ops = w->device->ops;
-	struct operand b;
+	struct operand b = {
+		.k = 4 * H, .n = H, .w = upload_numbers(w, 1, 4 * H * H, weight_scale(H))};
 	struct error err;
-	float *w_hh = upload_numbers(w, 1, 4 * H * H, weight_scale(H));
 	float *gates = upload(w, random_gates(w, T, N, H), gates_n * sizeof *gates);
 	float *c = upload_numbers(w, 3, (T + 1) * N * H, 2),
 	      *dh = upload_numbers(w, 4, T * N * H, 1);
-	float *carry = upload_numbers(w, 5, 2 * N * H, 1);
-	assert_int_equal(ops->operand_init(w->device, &b, 4 * H, H, false, w_hh, &err), 0);
+	float *dc = upload_numbers(w, 5, N * H, 1);
+	assert_int_equal(ops->operand_init(w->device, &b, &err), 0);
 	ops->operand_update(w->device, &b);
-	ops->scan_backward(w->device, T, N, H, &b, gates, c, dh, carry);
+	ops->scan_backward(w->device, T, N, H, &b, gates, c, dh, dc);
 	download(w, out, gates, gates_n * sizeof *out);
 	ops->operand_release(w->device, &b);
 }
@@ -1272,13 +1253,12 @@ int main(void)
 		cmocka_unit_test(memory_is_zero_aligned_and_keeps_what_is_put),
 		cmocka_unit_test(memory_that_is_not_there_is_an_error),
 		cmocka_unit_test(a_device_describes_itself_in_one_line),
-		cmocka_unit_test(product_adds_the_naive_sums),
-		cmocka_unit_test(product_adds_the_naive_sums_of_large_matrices),
+		cmocka_unit_test(product_is_the_naive_sums_and_the_biases),
+		cmocka_unit_test(product_is_the_naive_sums_of_large_matrices),
 		cmocka_unit_test(a_row_of_a_product_is_the_same_bits_among_any_rows),
 		cmocka_unit_test(a_row_of_a_product_keeps_its_nan_to_itself),
-		cmocka_unit_test(an_operand_follows_its_weights_when_updated),
+		cmocka_unit_test(an_operand_follows_its_weights_and_biases_when_updated),
 		cmocka_unit_test(product_tn_adds_the_naive_sums),
-		cmocka_unit_test(bias_sets_every_row),
 		cmocka_unit_test(column_sums_adds_every_row),
 		cmocka_unit_test(gather_takes_rows_and_adds_both_biases),
 		cmocka_unit_test(scatter_add_adds_rows_in_their_order),
