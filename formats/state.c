@@ -108,13 +108,21 @@ static int check_metadata(
 	return 0;
 }
 
-/* Makes room for a state of the sizes that the tensors have. */
+static bool within(uint64_t size, uint64_t max)
+{
+	return size >= 1 && size <= max;
+}
+
+/* Makes room for a state of the sizes that the tensors have, which the file's size bounds only
+ * where none of them is 0. */
 static int init_as_found(struct state_file *state, const struct safetensors *st, struct error *err)
 {
 	const struct safetensors_tensor *h = safetensors_find(st, "h");
 	const struct safetensors_tensor *logits = safetensors_find(st, "logits");
-	if (!h || !logits || h->dims != 3 || logits->dims != 1 || h->shape[0] > PARAMS_LAYERS_MAX ||
-		h->shape[2] > PARAMS_HIDDEN_MAX || logits->shape[0] > PARAMS_VOCAB_MAX)
+	if (!h || !logits || h->dims != 3 || logits->dims != 1 || h->shape[1] != 1 ||
+		!within(h->shape[0], PARAMS_LAYERS_MAX) ||
+		!within(h->shape[2], PARAMS_HIDDEN_MAX) ||
+		!within(logits->shape[0], PARAMS_VOCAB_MAX))
 		return error_set(err, STATUS_DATA, "expected tensors h, c (L,1,H), logits (V)");
 	const struct params params = {.layers = (uint32_t)h->shape[0],
 		.hidden = (uint32_t)h->shape[2],

@@ -3,8 +3,8 @@
 # compiler. What a run finds goes to $(B)/fuzz/found/; a crasher belongs into crashers/ once it is mended.
 
 FUZZ_SECONDS = 60
-fuzz_plain   = tokens shards model config text gzip
-fuzz_nocrc   = tokens-nocrc shards-nocrc model-nocrc
+fuzz_plain   = tokens shards model state config text gzip
+fuzz_nocrc   = tokens-nocrc shards-nocrc model-nocrc state-nocrc
 fuzz_targets = $(fuzz_plain) $(fuzz_nocrc)
 replays      = $(fuzz_targets:%=$(B)/tests/fuzz/replay_%)
 corpus       = $(B)/fuzz/seeds

@@ -4,7 +4,7 @@
     tests/fuzz/seeds.py FOLDER
 
 For the targets that take every CRC to be 0 the files' CRCs are set to 0."""
-import glob, gzip, os, struct, sys
+import glob, gzip, json, os, struct, sys, zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "tools"))
@@ -42,6 +42,41 @@ def model_without_crc(file):
     return file[:34] + b"0" * 8 + file[42:] if file[8:34] == key else file
 
 
+def state(h=(2, 1, 3), logits=(4,), names=("h", "c", "logits"), dtype="F32", first=None, **metadata):
+    """A state of fuzz_state.c's model by formats/state.md, or something like one."""
+    data = struct.pack("<16f", *(first if first is not None else k / 7 - 1 for k in range(16)))
+    tensors, at = {}, 0
+    for name, shape in zip(names, (h, h, logits)):
+        size = 4
+        for d in shape:
+            size *= d
+        tensors[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    metadata = {"crc32": "0" * 8, "format": "pt", "charpipe_state": "1", "model_crc32": "01234567", **metadata}
+    head = json.dumps({"__metadata__": metadata, **tensors}, separators=(",", ":")).encode()
+    head += b" " * (-(8 + len(head)) % 64)
+    file = struct.pack("<Q", len(head)) + head + data
+    return file[:34] + b"%08x" % zlib.crc32(file) + file[42:]
+
+
+def states():
+    yield "valid", state()
+    yield "compressed", gzip.compress(state(), mtime=0)
+    yield "cut", state()[:-5]
+    yield "longer", state() + b"x"
+    yield "newer", state(charpipe_state="2")
+    yield "of-another-model", state(model_crc32="76543210")
+    yield "other-shape", state(h=(1, 2, 3))
+    yield "another-model's", state(h=(1, 1, 4), logits=(8,), model_crc32="76543210")
+    yield "no-rows", state(h=(256, 0, 65536), logits=(16,))
+    yield "fewer-symbols", state(logits=(2, 2))
+    yield "other-names", state(names=("c", "h", "logits"))
+    yield "two-tensors", state(names=("h", "c"))
+    yield "integers", state(dtype="I32")
+    for name, x in ("nan", float("nan")), ("infinity", float("inf")):
+        yield name, state(first=x)
+
+
 def write(folder, name, data):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, name), "wb") as f:
@@ -59,6 +94,9 @@ def main(to):
     for i, (kind, _, file) in enumerate(lies()):
         write(f"{to}/{kind}", f"lie-{i}", file)
         write(f"{to}/{kind}-nocrc", f"lie-{i}", model_without_crc(file) if kind == "model" else stream_without_crcs(file))
+    for name, file in states():
+        write(f"{to}/state", name, file)
+        write(f"{to}/state-nocrc", name, model_without_crc(file))
     for name, file in golden("streams/h*.tokens"):
         write(f"{to}/gzip", name, gzip.compress(file, mtime=0))
         write(f"{to}/gzip", "two-" + name, gzip.compress(file[:99], mtime=0) + gzip.compress(file[99:], 0, mtime=0))
