@@ -75,7 +75,7 @@ else
     inspect embed/text.model >out
     like "$(cat out)" "^hidden: 128$" "and its model is a model like others"
     nm -g --defined-only tree/usr/lib/libcharpipe.a | awk 'NF == 3 { print $3 }' | sort -u >names
-    cat $(find tree/usr/include/charpipe -name '*.h') | tr -cs 'a-z0-9_' '\n' | sort -u >declared
+    find tree/usr/include/charpipe -name "*.h" -exec cat {} + | tr -cs 'a-z0-9_' '\n' | sort -u >declared
     is "$(comm -23 names declared | grep -v '^kernels_')" "" \
         "the library has no names but those in its headers, and kernels_"
     printf '%s\n' '#include <charpipe.h>' 'int mine(void);' \
