@@ -1,6 +1,8 @@
 """train killed again and again at random moments, by SIGKILL or by signals that it obeys, and resumed each
 time: with other threads, from a file or from a pipe. In the end the model and the log are those of the
-run that nobody disturbed. Then: stopped by a signal at every single step."""
+run that nobody disturbed. Then: stopped by a signal at every single step.
+
+So many SIGKILLs; the other signals come on top."""
 import random, time
 from durable import *
 
@@ -44,25 +46,36 @@ os.rename("model", "straight.model")
 os.rename("log", "straight.log")
 model, rows = read_bytes("straight.model"), facts("straight.log")
 
-kills, runs, problems = 0, 0, []
-while kills < KILLS and not problems:
+kills, runs, problems = dict.fromkeys(SIGNALS, 0), 0, []
+steps = set()  # that a killed run went on after
+
+
+def look(number, status, said):
+    """What a run leaves that was killed."""
+    if number != signal.SIGKILL and status not in (0, -number, 128 + number):
+        problems.append("%s: status %d: %s" % (number.name, status, said.decode()))
+    for name in "run", "run~":
+        try:
+            steps.add(state_of(name)[0])
+        except FileNotFoundError:
+            pass
+        except Exception as e:
+            problems.append("%s: %s is damaged: %r" % (number.name, name, e))
+
+
+while kills[signal.SIGKILL] < KILLS and not problems:
     clean()
-    for way in range(10000):
+    # The longer a run takes, the longer it is left alone: a machine that has become slow gets there too.
+    for way in range(1000):
         run = begin(rng.randrange(4))
         number = rng.choice(SIGNALS)
         try:
-            said = run.communicate(timeout=rng.uniform(0, 0.6) * length)[1]
+            said = run.communicate(timeout=rng.uniform(0, 0.6) * length * (1 + way / 8))[1]
         except subprocess.TimeoutExpired:
             os.killpg(run.pid, number)
             said = run.communicate()[1]
-            kills += 1
-            if number != signal.SIGKILL and run.returncode not in (0, -number, 128 + number):
-                problems.append("%s: status %d: %s" % (number.name, run.returncode, said.decode()))
-            if os.path.exists("run"):
-                try:
-                    state_of("run")
-                except Exception as e:
-                    problems.append("the checkpoint is damaged: %r" % e)
+            kills[number] += 1
+            look(number, run.returncode, said)
             continue
         if run.returncode != 0:
             problems.append("status %d: %s" % (run.returncode, said.decode()))
@@ -72,7 +85,9 @@ while kills < KILLS and not problems:
         problems.append("run %d: the model is another" % runs)
     if not problems and facts("log") != rows:
         problems.append("run %d: the log is another" % runs)
-tap.ok(not problems, "%d kills of %d runs of %.1f s: same model, same log" % (kills, runs, length), *problems)
+tap.ok(not problems and len(steps) > KILLS // 10, "%s of %d runs of %.1f s, which went on from %d different steps: "
+       "same model, same log" % (", ".join("%d %s" % (n, number.name) for number, n in kills.items()), runs, length,
+                                 len(steps)), *problems)
 
 # A row of the log is one write: strace sends a signal with the write of row n, so that the run stops
 # after step n. One more write, the header, comes before.
@@ -98,6 +113,15 @@ if strace_works():
         if read_bytes("model") != model or facts("log") != rows:
             wrong.append("step %d: resumed, model or log are others" % n)
     tap.ok(not wrong, "stopped by SIGTERM after each of %d steps and resumed: same model, same log" % steps, *wrong)
+    # SIGUSR1 after step 9, between two checkpoints that are due, and none of them is missing.
+    clean()
+    done = subprocess.run(["strace", "-qq", "-o", "trace", "-P", os.path.join(tap.folder, "log"), "-e", "trace=write",
+                           "-e", "inject=write:signal=USR1:when=10", os.path.join(BIN, "train"), "-q", "-j", "1", *OPTIONS,
+                           "--steps", "10", "-l", "log", "-o", "model", "--checkpoint", "run", "shards"],
+                          env=ENV, stderr=subprocess.PIPE)
+    saved = [state_of(name)[0] for name in ("run", "run~")] if done.returncode == 0 else done.stderr.decode()
+    tap.ok(saved == [10, 9], "SIGUSR1 saves after the step that it came in, and the run goes on", saved)
 else:
     tap.skip("stopped by a signal after each step", "no strace here, or it may not trace")
+    tap.skip("SIGUSR1 saves after the step that it came in", "no strace here, or it may not trace")
 tap.done()

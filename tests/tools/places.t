@@ -46,22 +46,25 @@ fi
 # A save that failed is tried again when the next one is due.
 mkdir gone
 ok "a folder that is locked for a while costs the checkpoints of that while alone" "$PYTHON" -c '
-import os, subprocess, time
-run = subprocess.Popen(["train", "-q", "-H", "64", "-L", "2", "-j", "1", "--steps", "400", "--checkpoint-every", "5",
+import os, signal, subprocess, time
+run = subprocess.Popen(["train", "-q", "-H", "64", "-L", "2", "-j", "1", "--steps", "4000000000", "--checkpoint-every", "5",
                         "--checkpoint", "gone/run", "-l", "gone.log", "-o", "gone.model", "shards"],
                        stderr=open("gone.err", "w"))
 def rows():
     return open("gone.log").read().count("\n") if os.path.exists("gone.log") else 0
-def wait(n):
-    while rows() < n and run.poll() is None:
+def until(done):
+    while not done() and run.poll() is None:
         time.sleep(0.001)
-wait(20)
+until(lambda: rows() > 20)
 os.rename("gone", "away")
-wait(rows() + 30)
+until(lambda: "the run goes on" in open("gone.err").read())
 os.rename("away", "gone")
-assert run.wait() == 0, run.returncode
-assert "the run goes on" in open("gone.err").read()'
-same gone/run gone/run "and the last one is there"
+last = rows() + 30
+until(lambda: rows() > last)
+run.terminate()
+assert run.wait() == -signal.SIGTERM, run.returncode'
+is "$(inspect gone/run | sed -n 's/^  step: //p')" "$(tail -n 1 gone.log | cut -f 2)" \
+    "and the last one is there"
 ok "whole" evalloss -q gone/run shards
 
 # --- folders that may not be written to ----------------------------------------------------------

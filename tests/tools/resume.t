@@ -113,8 +113,25 @@ small --steps "$steps" --checkpoint-every 5 -l straight.log -o straight shards
 same resumed straight "and the last checkpoint goes on exactly"
 is "$(facts run.log | cut -f 2-4,7)" "$(facts straight.log | cut -f 2-4,7)" "as does the log"
 rm -f run*
-is "$(signalled USR1 20 run.log train -q -H 128 -L 3 --steps 100 --checkpoint run -l run.log \
-    -o model shards)" 0 "after SIGUSR1 the run goes on"
+# An epoch of so many steps that no other save comes in the way.
+seq 1 30000 | sed 's/$/ is a number/' | tokenize | batchify -n 1 -m 4 >many.shards
+ok "after SIGUSR1 the run goes on" "$PYTHON" -c '
+import os, signal, subprocess, time
+run = subprocess.Popen(["train", "-q", "-H", "8", "--steps", "4000000000", "--checkpoint", "run", "-l", "run.log",
+                        "-o", "model", "many.shards"])
+def rows():
+    return open("run.log").read().count("\n") if os.path.exists("run.log") else 0
+def until(done):
+    while not done() and run.poll() is None:
+        time.sleep(0.001)
+until(lambda: rows() > 20)
+assert not os.path.exists("run")
+run.send_signal(signal.SIGUSR1)
+until(lambda: os.path.exists("run"))
+last = rows() + 20
+until(lambda: rows() > last)
+run.terminate()
+assert run.wait() == -signal.SIGTERM, run.returncode'
 ok "having saved a checkpoint before that of its end" test -s run~
 
 # --- what it refuses -----------------------------------------------------------------------------
