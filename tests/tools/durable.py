@@ -92,3 +92,9 @@ def state_of(path):
     counters.pop("log"), counters.pop("options")
     return counters["step"], metadata["training"], json.dumps(counters, sort_keys=True), {
         name: t.tobytes() for name, t in tensors.items()}
+
+
+def saved_before(log, every):
+    """The step that a run has saved for certain: it did so before it wrote the log's last row."""
+    rows = len(facts(log)) - 1 if os.path.exists(log) else 0
+    return max(0, rows - 1) // every * every

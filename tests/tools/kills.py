@@ -14,7 +14,9 @@ os.chdir(tap.folder)
 print("# seed", seed)
 make_shards("shards", lines=300)
 STEPS = 300
-OPTIONS = ["-q", "-H", "24", "-L", "2", "-r", "0.01", "--eval-every", "11", "--checkpoint-every", "7"]
+EVERY = 7
+# At this rate the best model comes half-way, so that it must be kept and found again.
+OPTIONS = ["-q", "-H", "24", "-L", "2", "-r", "0.1", "--eval-every", "11", "--checkpoint-every", str(EVERY)]
 LIMIT = ["--steps", str(STEPS), "-l", "log", "-o", "model"]
 SIGNALS = [signal.SIGKILL] * 7 + [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
@@ -54,13 +56,17 @@ def look(number, status, said):
     """What a run leaves that was killed."""
     if number != signal.SIGKILL and status not in (0, -number, 128 + number):
         problems.append("%s: status %d: %s" % (number.name, status, said.decode()))
-    for name in "run", "run~":
+    found = {"run": 0, "run~": 0}
+    for name in found:
         try:
-            steps.add(state_of(name)[0])
+            found[name] = state_of(name)[0]
         except FileNotFoundError:
             pass
         except Exception as e:
             problems.append("%s: %s is damaged: %r" % (number.name, name, e))
+    steps.add(found["run"])
+    if found["run"] < max(saved_before("log", EVERY), found["run~"]):
+        problems.append("%s: found are steps %s, though %d was saved" % (number.name, found, saved_before("log", EVERY)))
 
 
 while kills[signal.SIGKILL] < KILLS and not problems:
