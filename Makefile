@@ -170,9 +170,10 @@ check-unit: ## the unit tests alone
 check-unit: $(unit_programs)
 	@$(test_env) $(PROVE) -e '' $(unit_programs)
 
-check-long: ## the long tests too
+check-long: ## the long tests too, and FUZZ_SECONDS (60) of each fuzz target: some half an hour
 check-long: all $(unit_programs) $(replays) $(corpus)
 	@$(test_env) $(PROVE) -e '' $(unit_programs) $(emulated) $(scripts) $(long_scripts)
+	@$(MAKE) --no-print-directory fuzz
 
 # A build of its own for each sanitizer; threads only where there are any.
 threaded_tests = pool ops model
