@@ -27,7 +27,7 @@ LIBS     = openblas zlib yaml-0.1 jansson
 base_src    = error input output spool option utf8 pool
 nn_src      = params model lstm adam sampler
 cpu_src     = cpu
-formats_src = yaml vocab vocab_file text stream tokens shards safetensors model state config
+formats_src = symbols yaml vocab vocab_file text stream tokens shards safetensors model state config
 lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/cpu/%.c) \
               $(formats_src:%=formats/%.c)
 tool_src    = tools/tool.c tools/device.c tools/network.c tools/encode.c tools/reader.c \
@@ -51,7 +51,7 @@ kernel_flags_generic =
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
 unit_tests = error input output spool option utf8 pool philox params kernels ops model adam sampler \
-             yaml vocab text stream tokens shards safetensors model_file config faults
+             symbols yaml vocab text stream tokens shards safetensors model_file config faults
 
 # --- flags --------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "formats/safetensors.h"
 #include "formats/stream.h"
+#include "formats/symbols.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -52,12 +53,6 @@ static int identify(struct input *in, struct error *err)
 	return what ? error_set(err, STATUS_DATA, "%s: %s", in->name, what) : 0;
 }
 
-/* The text of a metadata key, or NULL. */
-static const char *metadata(const struct safetensors *st, const char *key)
-{
-	return json_string_value(json_object_get(st->metadata, key));
-}
-
 /* Finds the file's CRC. A file without one has nothing of charpipe's own in it. */
 static int begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, struct error *err)
 {
@@ -65,7 +60,7 @@ static int begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, struc
 	if (safetensors_begin_crc(st, has_crc, crc, err) < 0)
 		return -1;
 	for (size_t i = 0; !*has_crc && i < sizeof own / sizeof *own; i++)
-		if (metadata(st, own[i]))
+		if (safetensors_metadata(st, own[i]))
 			return error_set(err, STATUS_DATA,
 				"metadata %s without crc32: damaged, or written by another "
 				"program, which must leave %s out",
@@ -87,7 +82,7 @@ static int infer_params(struct params *params, const struct safetensors *st, str
 {
 	const struct safetensors_tensor *w = safetensors_find(st, "lstm.weight_ih_l0");
 	char text[96], name[40];
-	if (!w && metadata(st, "charpipe_state"))
+	if (!w && safetensors_metadata(st, "charpipe_state"))
 		return error_set(err, STATUS_DATA,
 			"this is a model's state, not a model; sample --state FILE goes on from "
 			"it");
@@ -176,7 +171,7 @@ static int match_tensors(struct model_file *model, const struct safetensors *st,
 static int check_dimension(
 	const struct safetensors *st, const char *key, uint32_t expected, struct error *err)
 {
-	const char *text = metadata(st, key);
+	const char *text = safetensors_metadata(st, key);
 	char digits[16];
 	snprintf(digits, sizeof digits, "%u", (unsigned)expected);
 	if (text && strcmp(text, digits) != 0)
@@ -187,7 +182,7 @@ static int check_dimension(
 
 static int read_dropout(const struct safetensors *st, double *dropout, struct error *err)
 {
-	const char *text = metadata(st, "drop_prob");
+	const char *text = safetensors_metadata(st, "drop_prob");
 	*dropout = 0;
 	if (!text)
 		return 0;
@@ -204,7 +199,7 @@ static int read_dropout(const struct safetensors *st, double *dropout, struct er
 static int read_object(
 	const struct safetensors *st, const char *key, json_t **object, struct error *err)
 {
-	const char *text = metadata(st, key);
+	const char *text = safetensors_metadata(st, key);
 	json_error_t where;
 	if (!text)
 		return 0;
@@ -219,34 +214,26 @@ static int read_object(
 	return 0;
 }
 
-/* Entry i of the list of tokens: a string of one character, or a byte's number. */
-static int read_symbol(
-	const json_t *entry, size_t i, enum vocab_unit unit, uint32_t *symbol, struct error *err)
-{
-	if (unit == VOCAB_BYTE) {
-		if (!json_is_integer(entry) || json_integer_value(entry) < 0 ||
-			json_integer_value(entry) > 255)
-			return error_set(err, STATUS_DATA,
-				"metadata tokens: entry %zu: expected a byte, 0 to 255", i);
-		*symbol = (uint32_t)json_integer_value(entry);
-		return 0;
-	}
-	size_t n = json_string_length(entry);
-	if (n == 0 ||
-		utf8_decode((const unsigned char *)json_string_value(entry), n, symbol) != (int)n)
-		return error_set(err, STATUS_DATA,
-			"metadata tokens: entry %zu: expected a string of one character", i);
-	return 0;
-}
-
 static const char *skip_space(const char *at)
 {
-	return at + strspn(at, " \t\n\r");
+	while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
+		at++;
+	return at;
 }
 
-/* Turns the list of tokens into symbols (size). *unit follows from the first. The entries are
- * parsed one at a time, as no container can be among them: a tree of them takes twenty times the
- * text. */
+/* Reads a number of at most 255 and moves *at behind it; false if something else stands there. */
+static bool read_byte(const char **at, uint32_t *byte)
+{
+	const char *s = *at;
+	for (*byte = 0; *s >= '0' && *s <= '9' && s < *at + 3; s++)
+		*byte = *byte * 10 + (uint32_t)(*s - '0');
+	bool valid = s > *at && *byte <= 255 && (**at != '0' || s == *at + 1);
+	*at = s;
+	return valid;
+}
+
+/* Turns the list of tokens, which is JSON, into symbols (size): strings of one character, or bytes'
+ * numbers. *unit follows from the first. */
 static int read_symbols(
 	const char *text, size_t size, enum vocab_unit *unit, uint32_t *symbols, struct error *err)
 {
@@ -255,29 +242,22 @@ static int read_symbols(
 	if (*at != '[')
 		return error_set(err, STATUS_DATA, "metadata tokens: expected a JSON list");
 	at = skip_space(at + 1);
+	*unit = *at >= '0' && *at <= '9' ? VOCAB_BYTE : VOCAB_CODEPOINT;
 	while (*at != ']' || count > 0) {
-		json_error_t where = {.position = 0};
-		json_t *entry =
-			*at == '[' || *at == '{'
-				? json_null()
-				: json_loadb(at, (size_t)(end - at),
-					  JSON_DECODE_ANY | JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL,
-					  &where);
-		if (!entry)
-			return safetensors_json_error("metadata tokens", &where, err);
-		if (count == 0)
-			*unit = json_is_integer(entry) ? VOCAB_BYTE : VOCAB_CODEPOINT;
-		int rc = count < size
-				 ? read_symbol(entry, count, *unit, &symbols[count], err)
-				 : error_set(err, STATUS_DATA,
-					   "metadata tokens: a list of more than %zu; the tensors "
-					   "have %zu symbols",
-					   size, size);
-		json_decref(entry);
-		if (rc < 0)
-			return -1;
-		count++;
-		at = skip_space(at + where.position);
+		uint32_t symbol;
+		if (*unit == VOCAB_BYTE ? !read_byte(&at, &symbol)
+					: !symbols_entry(symbols_json, &at, end, &symbol))
+			return error_set(err, STATUS_DATA,
+				"metadata tokens: entry %zu: expected %s", count,
+				*unit == VOCAB_BYTE ? "a byte, 0 to 255"
+						    : "a string of one character");
+		if (count == size)
+			return error_set(err, STATUS_DATA,
+				"metadata tokens: a list of more than %zu; the tensors have %zu "
+				"symbols",
+				size, size);
+		symbols[count++] = symbol;
+		at = skip_space(at);
 		if (*at != ',')
 			break;
 		at = skip_space(at + 1);
@@ -297,7 +277,8 @@ static int read_symbols(
 static int read_newlines(const struct safetensors *st, enum vocab_unit unit,
 	const uint32_t *symbols, size_t size, enum vocab_newlines *newlines, struct error *err)
 {
-	const char *unit_name = metadata(st, "unit"), *name = metadata(st, "newlines");
+	const char *unit_name = safetensors_metadata(st, "unit"),
+		   *name = safetensors_metadata(st, "newlines");
 	*newlines = VOCAB_KEEP;
 	if (!name) {
 		size_t i = 0;
@@ -320,8 +301,9 @@ static int read_newlines(const struct safetensors *st, enum vocab_unit unit,
 
 static int read_vocab(struct model_file *model, const struct safetensors *st, struct error *err)
 {
-	const char *text = metadata(st, "tokens");
-	bool has_unit = metadata(st, "unit"), has_newlines = metadata(st, "newlines");
+	const char *text = safetensors_metadata(st, "tokens");
+	bool has_unit = safetensors_metadata(st, "unit"),
+	     has_newlines = safetensors_metadata(st, "newlines");
 	if (has_unit != has_newlines || (has_unit && !text))
 		return error_set(
 			err, STATUS_DATA, "metadata: tokens, unit and newlines are not all there");

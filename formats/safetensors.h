@@ -23,13 +23,17 @@
 #include <stdint.h>
 
 enum {
-	SAFETENSORS_LENGTH_BYTES = 8,               /* the header's length, u64, stands first */
-	SAFETENSORS_HEADER_MAX = 100 * 1000 * 1000, /* of the JSON, as in the reference reader */
-	SAFETENSORS_VALUES_MAX = 1 << 16, /* JSON values, punctuation counted: 12 a tensor */
+	SAFETENSORS_LENGTH_BYTES = 8,      /* the header's length, u64, stands first */
+	SAFETENSORS_HEADER_MAX = 24 << 20, /* all of Unicode, escaped twice, takes 22 MB */
+	SAFETENSORS_JSON_MAX = 1 << 20,    /* of it without the text of SAFETENSORS_LONG_KEY */
+	SAFETENSORS_VALUES_MAX = 1 << 16,  /* JSON values, punctuation counted: 12 a tensor */
 	SAFETENSORS_DIMS_MAX = 8,
 	SAFETENSORS_CRC_OFFSET = 34, /* of charpipe's CRC in the file (model.md) */
 	SAFETENSORS_CRC_DIGITS = 8,
 };
+
+/* The metadata key whose text grows with the vocabulary; everything else in a header is small. */
+#define SAFETENSORS_LONG_KEY "tokens"
 
 struct safetensors_tensor {
 	const char *name;  /* not owned: the header's, or the writer's */
@@ -46,6 +50,7 @@ struct safetensors {
 	size_t head_bytes;      /* ... its bytes */
 	json_t *header;         /* owned */
 	const json_t *metadata; /* in `header`: an object of strings; NULL where there is none */
+	char *long_text;        /* of SAFETENSORS_LONG_KEY, which is "" in `metadata`; owned */
 	struct safetensors_tensor *tensors; /* (count), in the order of their data; owned */
 	size_t count;
 	uint64_t data_bytes; /* of the data section */
@@ -73,6 +78,9 @@ int safetensors_end(struct safetensors *st, struct error *err);
 
 /* Releases everything; harmless after a failed open and when called twice. */
 void safetensors_close(struct safetensors *st);
+
+/* The text of a metadata key, or NULL. */
+const char *safetensors_metadata(const struct safetensors *st, const char *key);
 
 /* The tensor of that name, or NULL. */
 const struct safetensors_tensor *safetensors_find(const struct safetensors *st, const char *name);

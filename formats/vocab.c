@@ -310,46 +310,58 @@ static int read_symbol(const struct yaml *y, const struct yaml_node *node, enum 
 	/* The parser has decoded the escapes, so one character is one UTF-8 sequence. */
 	if (node->kind != YAML_SCALAR || node->plain || node->count == 0 ||
 		utf8_decode((const unsigned char *)yaml_text(y, node), node->count, symbol) !=
-			(int)node->count) {
-		yaml_error(y, node, err, "vocab: expected one quoted character an entry");
-		return -1;
+			(int)node->count)
+		return yaml_error(y, node, err, "vocab: expected one quoted character an entry");
+	return 0;
+}
+
+/* The list's symbols into *symbols, which the caller frees. */
+static int read_list(const struct yaml *y, const struct yaml_node *list, enum vocab_unit unit,
+	uint32_t **symbols, size_t *size, struct error *err)
+{
+	if (!list || list->kind != YAML_SEQUENCE)
+		return yaml_error(y, list, err, "vocab: expected a list");
+	bool taken = list->count == 0 && y->symbol_count > 0; /* out, before the tree was made */
+	*size = taken ? y->symbol_count : list->count;
+	if (taken && unit == VOCAB_BYTE)
+		return yaml_error(y, list, err, "vocab: expected numbers from 0 to 255");
+	if (*size == 0 || *size > unit_limit(unit))
+		return yaml_error(y, list, err,
+			"vocab: expected 1 to %" PRIu32 " symbols, found %zu", unit_limit(unit),
+			*size);
+	*symbols = malloc(*size * sizeof **symbols);
+	if (!*symbols)
+		return error_memory(err, *size * sizeof **symbols, "a vocabulary");
+	if (taken) {
+		memcpy(*symbols, y->symbols, *size * sizeof **symbols);
+		return 0;
 	}
+	uint32_t *to = *symbols;
+	for (const struct yaml_node *node = yaml_first(y, list); node; node = yaml_next(y, node))
+		if (read_symbol(y, node, unit, to++, err) < 0)
+			return -1;
 	return 0;
 }
 
 int vocab_read(struct vocab *vocab, const struct yaml *y, struct error *err)
 {
 	const struct yaml_node *root = yaml_root(y);
-	const struct yaml_node *list = root ? yaml_get(y, root, "vocab") : NULL;
+	const struct yaml_node *dtype_node = yaml_get(y, root, "dtype");
 	unsigned unit, newlines, dtype;
 	uint32_t *symbols = NULL;
+	size_t size = 0;
 	int result = -1;
 
 	*vocab = (struct vocab){0};
-	if (!root)
-		return error_set(err, y->status, "the header is empty");
 	if (yaml_choice(y, yaml_get(y, root, "unit"), "unit", unit_names, &unit, err) < 0 ||
 		yaml_choice(y, yaml_get(y, root, "newlines"), "newlines", newlines_names, &newlines,
 			err) < 0 ||
-		yaml_choice(y, yaml_get(y, root, "dtype"), "dtype", dtypes, &dtype, err) < 0)
-		return -1;
-	if (!list || list->kind != YAML_SEQUENCE)
-		return yaml_error(y, list, err, "vocab: expected a list");
-	if (list->count == 0 || list->count > unit_limit(unit))
-		return yaml_error(y, list, err,
-			"vocab: expected 1 to %" PRIu32 " symbols, found %" PRIu32,
-			unit_limit(unit), list->count);
-	symbols = malloc(list->count * sizeof *symbols);
-	if (!symbols)
-		return error_memory(err, list->count * sizeof *symbols, "a vocabulary");
-	size_t size = 0;
-	for (const struct yaml_node *node = yaml_first(y, list); node; node = yaml_next(y, node))
-		if (read_symbol(y, node, unit, &symbols[size++], err) < 0)
-			goto out;
-	if (vocab_init(vocab, unit, newlines, symbols, size, err) < 0)
+		yaml_choice(y, dtype_node, "dtype", dtypes, &dtype, err) < 0 ||
+		read_list(y, yaml_get(y, root, "vocab"), unit, &symbols, &size, err) < 0 ||
+		vocab_init(vocab, unit, newlines, symbols, size, err) < 0)
 		goto out;
 	if (dtype != dtype_of(vocab)) {
-		yaml_error(y, yaml_get(y, root, "dtype"), err,
+		yaml_error(y, dtype_node, err,
 			"dtype: expected \"%s\" for %" PRIu32 " symbols, found \"%s\"",
 			vocab_dtype(vocab), vocab->size, dtypes[dtype]);
 		vocab_release(vocab);

@@ -1,7 +1,9 @@
 /* yaml.c: libyaml's events to a flat tree. One array holds the nodes and one the texts, both
- * indexed by 32 bits, so that a vocabulary of a million entries costs two allocations that grow. */
+ * indexed by 32 bits, so that a list of many entries costs two allocations that grow. */
 #include "formats/yaml.h"
+
 #include "base/utf8.h"
+#include "formats/symbols.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -164,21 +166,86 @@ static int take(struct builder *b, const yaml_event_t *event, struct error *err)
 	}
 }
 
+/* Spaces, and a line feed with those behind it. */
+static const char *skip_space(const char *at, const char *end, size_t *lines)
+{
+	while (at < end && *at == ' ')
+		at++;
+	if (at < end && *at == '\n') {
+		++*lines;
+		at++;
+		while (at < end && *at == ' ')
+			at++;
+	}
+	return at;
+}
+
+/* Takes the list behind "long_key: [" out of the text: what is left is in *rest. A list with
+ * anything in it that charpipe wouldn't write stays there. */
+static int take_list(
+	struct yaml *y, struct symbols_rest *rest, const char *long_key, struct error *err)
+{
+	char start[32];
+	int n = snprintf(start, sizeof start, "\n%s: [", long_key);
+	const char *end = rest->text + rest->bytes;
+	const char *begin = memmem(rest->text, rest->bytes, start, (size_t)n);
+	size_t room = 0, count = 0, lines = 0;
+	if (!begin)
+		return 0;
+	begin += n;
+	for (const char *at = begin; count < UTF8_CODEPOINTS; at++) {
+		uint32_t symbol;
+		at = skip_space(at, end, &lines);
+		if (!symbols_entry(symbols_yaml, &at, end, &symbol) || at == end)
+			return 0;
+		uint32_t *larger = grow(y->symbols, &room, count + 1, sizeof *larger, err);
+		if (!larger)
+			return -1;
+		y->symbols = larger;
+		y->symbols[count++] = symbol;
+		if (*at == ']') {
+			y->symbol_count = count;
+			rest->begin = (size_t)(begin - rest->text);
+			rest->end = (size_t)(at - rest->text);
+			rest->lines = lines;
+			return 0;
+		}
+		if (*at != ',')
+			return 0;
+	}
+	return 0;
+}
+
+static int read_rest(void *rest, unsigned char *to, size_t n, size_t *done)
+{
+	*done = symbols_rest_read(rest, to, n);
+	return 1;
+}
+
 int yaml_parse(struct yaml *y, const char *text, size_t bytes, unsigned first_line,
-	enum status status, struct error *err)
+	const char *long_key, enum status status, struct error *err)
 {
 	struct builder b = {.y = y, .first_line = first_line};
+	struct symbols_rest rest = {.text = text, .bytes = bytes};
 	yaml_parser_t parser;
 	int more;
 
 	*y = (struct yaml){.status = status};
-	if (bytes > YAML_BYTES_MAX)
-		return error_set(err, status, "%zu bytes of YAML, at most %d are accepted", bytes,
+	if (long_key && take_list(y, &rest, long_key, err) < 0)
+		return -1;
+	if (bytes - (rest.end - rest.begin) > YAML_BYTES_MAX) {
+		yaml_release(y);
+		return error_set(err, status, "%zu bytes of YAML%s, at most %d are accepted",
+			bytes - (rest.end - rest.begin),
+			long_key ? " beside a list of symbols as charpipe writes it" : "",
 			YAML_BYTES_MAX);
-	if (!yaml_parser_initialize(&parser))
+	}
+	if (!yaml_parser_initialize(&parser)) {
+		yaml_release(y);
 		return error_memory(err, sizeof parser, "the YAML parser");
+	}
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, bytes);
+	yaml_parser_set_input(&parser, read_rest, &rest);
 	do {
 		yaml_event_t event;
 		if (yaml_parser_parse(&parser, &event)) {
@@ -203,9 +270,8 @@ void yaml_release(struct yaml *y)
 {
 	free(y->nodes);
 	free(y->text);
-	y->nodes = NULL;
-	y->text = NULL;
-	y->count = 0;
+	free(y->symbols);
+	*y = (struct yaml){.status = y->status};
 }
 
 const struct yaml_node *yaml_root(const struct yaml *y)

@@ -4,7 +4,8 @@
  * scalars, anchors, aliases, tags, directives, a second document, deep nesting.
  * Nothing is converted while parsing: a scalar is its text, and whether it was quoted, so that 1
  * and "1" stay apart. The parser is libyaml's, driven event by event: stack and memory don't depend
- * on how the input nests, and a vocabulary of all of Unicode takes 20 bytes an entry and its text.
+ * on how the input nests. What libyaml is given is bounded, as it takes its time; the symbols of a
+ * vocabulary, which may be many, are taken out before.
  *
  * Errors start with "line N: ". */
 #ifndef FORMATS_YAML_H
@@ -18,10 +19,10 @@
 #include <stdio.h>
 
 enum {
-	YAML_BYTES_MAX = 64 << 20, /* of a document */
-	YAML_NODES_MAX = 1200000,  /* all of Unicode, and a little more */
-	YAML_DEPTH_MAX = 8,        /* containers within containers */
-	YAML_KEYS_MAX = 256,       /* of one mapping: finding duplicates takes quadratic time */
+	YAML_BYTES_MAX = 1 << 20, /* of a document without the list of symbols */
+	YAML_NODES_MAX = 1 << 16,
+	YAML_DEPTH_MAX = 8,  /* containers within containers */
+	YAML_KEYS_MAX = 256, /* of one mapping: finding duplicates takes quadratic time */
 };
 
 enum yaml_kind {
@@ -32,8 +33,8 @@ enum yaml_kind {
 
 struct yaml_node {
 	uint32_t next;  /* index of the next child of the same container; 0: it is the last */
-	uint32_t first; /* a container: index of its first child, 0: none; a scalar: place of its
-			   text */
+	uint32_t first; /* a container: index of its first child, 0: none; a scalar: where its text
+			   is */
 	uint32_t count; /* a container: children; a scalar: bytes */
 	uint32_t line;  /* from 1 */
 	unsigned char kind; /* enum yaml_kind */
@@ -44,13 +45,17 @@ struct yaml {
 	struct yaml_node *nodes; /* (count); the root is the first; owned */
 	size_t count;            /* 0: the document is empty */
 	char *text;              /* the scalars' texts, each with a NUL behind it; owned */
-	enum status status;      /* of errors in what is read: STATUS_DATA or STATUS_CONFIG */
+	uint32_t *symbols;       /* (symbol_count): of the list that was taken out; owned */
+	size_t symbol_count;
+	enum status status; /* of errors in what is read: STATUS_DATA or STATUS_CONFIG */
 };
 
 /* Parses text[0..bytes), whose first line is line `first_line` of the file that messages speak of.
- * Fails with `status`, or 71. yaml_release() is harmless after a failure and when called twice. */
+ * `long_key` is a key of the root, or NULL: a list of characters that begins on its line and is
+ * spelled as charpipe writes it (stream.md) goes to y->symbols, and is empty in the tree. Fails
+ * with `status`, or 71. yaml_release() is harmless after a failure and when called twice. */
 int yaml_parse(struct yaml *y, const char *text, size_t bytes, unsigned first_line,
-	enum status status, struct error *err);
+	const char *long_key, enum status status, struct error *err);
 void yaml_release(struct yaml *y);
 
 /* The document's root, and a container's first child and its followers; NULL where there is none.

@@ -114,3 +114,32 @@ def bombs(n):
     yield "tokens", "a long scalar", stream(b"tokens", b'kind: "' + b"a" * n + b'"\n')
     yield "tokens", "a gzip bomb", gzip.compress(bytes(100 * n), 9, mtime=0)
     yield "model", "a gzip bomb of a header", gzip.compress(safetensors([], raw=b"{" + b" " * 50 * n), 9, mtime=0)
+
+
+def largest():
+    """Headers at their limits, in what takes the reader longest."""
+    unicode = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    keys = TOKENS[:TOKENS.index(b"dtype")] + b'dtype: "<u4"\n'
+    shards = SHARDS[:SHARDS.index(b"vocab")] % (1, 1, 1, 1)
+    all_symbols = b"vocab: [" + b",\n  ".join(b'"\\U%08x"' % ord(c) for c in unicode[1:]) + b', "b"]\n'
+    yield "tokens", "all of Unicode, a character twice", stream(b"tokens", keys + all_symbols)
+    yield "shards", "all of Unicode in two bytes", stream(b"shards", shards.replace(b"|u1", b"<u2") + all_symbols)
+    mib = 1 << 20
+    for what, yaml in ("symbols, too many", b"vocab: [" + b",".join([b'"a"'] * (4 * mib - 1000)) + b"]"), \
+            ("symbols, not quoted", b"vocab: [" + b"a," * (mib // 2 - 500) + b"]"), \
+            ("symbols, one a line", b"vocab:\n" + b"- a\n" * (mib // 4 - 500)), \
+            ("symbols, the last broken", b"vocab: [" + b'"a",' * 1000000 + b'"aa"]'), \
+            ("escapes", b'vocab: "' + b"\\n" * (mib // 2 - 500) + b'"'), \
+            ("comments", b"#\n" * (mib // 2 - 500)), \
+            ("spaces", b"vocab: " + b" " * (16 * mib - 1000)):
+        yield "tokens", what, stream(b"tokens", keys + yaml + b"\n")
+    tensors, data = model()
+    for what, tokens in ("all of Unicode, escaped twice", json.dumps(unicode)), ("a long string", '["' + "a" * (22 * mib)), \
+            ("escapes", "\n" * (11 * mib)), ("numbers", "[" + "1," * (11 * mib)):
+        yield "model", "tokens: " + what, safetensors(tensors, {"tokens": tokens}, data)
+    yield "model", "metadata", safetensors(tensors, {"other": "a" * (22 * mib)}, data)
+    yield "model", "values", safetensors([], raw=b'{"a":[' + b"[]," * 32000 + b"[]]}")
+    for name in "t%d", "lstm.weight_ih_l%d":
+        yield "model", "tensors " + name, safetensors([(name % i, "F32", [1], 4 * i, 4 * i + 4) for i in range(5400)], data=bytes(21600))
+    yield "model", "a gzip bomb of tokens", gzip.compress(safetensors(tensors, {"tokens": " " * (24 * mib - 1000)}, data), 9, mtime=0)
+    yield "tokens", "a gzip bomb of YAML", gzip.compress(stream(b"tokens", keys + b"#" * (16 * mib - 1000) + b"\n"), 9, mtime=0)

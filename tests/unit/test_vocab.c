@@ -1,6 +1,8 @@
 /* Vocabularies: both directions, names, what is refused, one mapped onto another. */
 #include "formats/vocab.h"
 
+#include "base/utf8.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -201,7 +203,7 @@ static void a_header_s_keys_bring_the_vocabulary_back(void **state)
 		vocab_write_keys(&vocab, f);
 		vocab_write_symbols(&vocab, f);
 		fclose(f);
-		assert_int_equal(yaml_parse(&y, text, bytes, 1, STATUS_DATA, &err), 0);
+		assert_int_equal(yaml_parse(&y, text, bytes, 1, "vocab", STATUS_DATA, &err), 0);
 		if (vocab_read(&again, &y, &err) < 0)
 			fail_msg("%s", err.text);
 		assert_true(vocab_equal(&again, &vocab));
@@ -216,6 +218,70 @@ static void a_header_s_keys_bring_the_vocabulary_back(void **state)
 	}
 }
 
+static void a_header_can_hold_all_of_unicode(void **state)
+{
+	uint32_t *symbols = malloc(UTF8_CODEPOINTS * sizeof *symbols), size = 0;
+	struct vocab vocab, again;
+	struct yaml y;
+	struct error err;
+	char *text;
+	size_t bytes;
+	(void)state;
+	for (uint32_t c = UTF8_CODEPOINTS; c-- > 0;)
+		if (c < 0xD800 || c > 0xDFFF)
+			symbols[size++] = c;
+	vocab = make(VOCAB_CODEPOINT, symbols, size);
+	FILE *f = open_memstream(&text, &bytes);
+	vocab_write_keys(&vocab, f);
+	vocab_write_symbols(&vocab, f);
+	fclose(f);
+	assert_in_range(bytes, 9 << 20, 12 << 20); /* stream.md says 10 MB, 16 MiB may be */
+	assert_int_equal(yaml_parse(&y, text, bytes, 1, "vocab", STATUS_DATA, &err), 0);
+	assert_int_equal(vocab_read(&again, &y, &err), 0);
+	assert_true(vocab_equal(&again, &vocab));
+	yaml_release(&y);
+	free(text);
+	vocab_release(&vocab);
+	vocab_release(&again);
+	free(symbols);
+}
+
+/* Parses keys and expects this in what vocab_read() says. */
+static void refused(const char *text, const char *message)
+{
+	struct vocab vocab;
+	struct yaml y;
+	struct error err;
+	assert_int_equal(yaml_parse(&y, text, strlen(text), 1, "vocab", STATUS_DATA, &err), 0);
+	assert_int_equal(vocab_read(&vocab, &y, &err), -1);
+	assert_int_equal(err.status, STATUS_DATA);
+	if (!strstr(err.text, message))
+		fail_msg("expected \"%s\" in \"%s\"", message, err.text);
+	yaml_release(&y);
+}
+
+static void keys_that_make_no_vocabulary_are_refused(void **state)
+{
+#define KEYS(unit, dtype) "unit: " unit "\nnewlines: keep\ndtype: \"" dtype "\"\n"
+	(void)state;
+	refused("", "unit");
+	refused("unit: word\n", "unit");
+	refused("unit: byte\nnewlines: crlf\n", "newlines");
+	refused(KEYS("byte", "<u8") "vocab: [1]\n", "dtype");
+	refused(KEYS("byte", "|u1"), "expected a list");
+	refused(KEYS("byte", "|u1") "vocab: {1: 2}\n", "line 4: vocab: expected a list");
+	refused(KEYS("byte", "|u1") "vocab: []\n", "1 to 256 symbols, found 0");
+	refused(KEYS("byte", "|u1") "vocab: [256]\n", "0 to 255");
+	refused(KEYS("byte", "|u1") "vocab: [\"a\"]\n", "line 4: vocab: expected numbers");
+	refused(KEYS("byte", "|u1") "vocab: ['a']\n", "expected a number");
+	refused(KEYS("codepoint", "|u1") "vocab: [[]]\n", "one quoted character");
+	refused(KEYS("codepoint", "|u1") "vocab: ['']\n", "one quoted character");
+	refused(KEYS("codepoint", "|u1") "vocab: [a]\n", "one quoted character");
+	refused(KEYS("codepoint", "|u1") "vocab: [\"a\", \"a\"]\n", "both 'a'");
+	refused(KEYS("codepoint", "<u2") "vocab: [\"a\"]\n", "line 3: dtype: expected \"|u1\"");
+#undef KEYS
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +294,8 @@ int main(void)
 		cmocka_unit_test(equal_means_the_same_symbols_order_unit_and_newlines),
 		cmocka_unit_test(ids_are_remapped_by_their_symbols),
 		cmocka_unit_test(a_header_s_keys_bring_the_vocabulary_back),
+		cmocka_unit_test(a_header_can_hold_all_of_unicode),
+		cmocka_unit_test(keys_that_make_no_vocabulary_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -247,7 +247,7 @@ refused("flipped-payload.tokens", flipped(DATA, HEADER + 32), "payload is damage
 refused("flipped-end.tokens", flipped(DATA, BODY + 32), "payload is damaged")
 refused("header-size.tokens", first_line("tokens", HEADER + 1, 0) + DATA[64:], "multiple of 64")
 refused("header-huge.tokens", first_line("tokens", 99999936, 0) + DATA[64:], "multiple of 64")
-refused("header-long.tokens", first_line("tokens", 67108864, 0) + DATA[64:], "incomplete")
+refused("header-long.tokens", first_line("tokens", 1 << 24, 0) + DATA[64:], "incomplete")
 yaml = DATA[64:HEADER].replace(b"\n...\n", b"\n---\n")
 refused("no-dots.tokens", first_line("tokens", HEADER, zlib.crc32(yaml)) + yaml + DATA[HEADER:],
         "line \"...\"")
