@@ -23,7 +23,7 @@ struct model_tensor {
 
 struct model_file {
 	struct params params;
-	float *weights;     /* (params.total), padding zero; owned */
+	float *weights;     /* (params.total), padding zero; owned: memory_free() */
 	bool has_vocab;     /* a bare state_dict has none */
 	struct vocab vocab; /* owned */
 	double dropout;     /* drop_prob; 0 where the file doesn't say */

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+const char *const network_weights[] = {"f32", "f16", "i8", NULL};
+
 int network_read(struct model_file *file, const char *path, struct error *err)
 {
 	struct input in;
@@ -45,53 +47,31 @@ static int take_vocab(struct model_file *file, const char *path, struct error *e
 }
 
 int network_open(struct network *network, const struct tool *tool, const char *path,
-	const char *vocab, const struct device_options *options, struct error *err)
+	const struct network_options *options, const struct device_options *device,
+	struct error *err)
 {
-	*network = (struct network){0};
+	*network = (struct network){.use = MODEL_INFERENCE + options->weights};
 	if (network_read(&network->file, path, err) < 0 ||
-		take_vocab(&network->file, vocab, err) < 0)
+		take_vocab(&network->file, options->vocab, err) < 0)
 		return -1;
-	network->device = device_open(tool, options, err);
+	network->device = device_open(tool, device, err);
 	return network->device ? 0 : -1;
-}
-
-int network_weights(struct network *network, struct error *err)
-{
-	const size_t bytes = network->file.params.total * sizeof(float);
-	if (network->file.weights)
-		return 0;
-	network->file.weights = malloc(bytes);
-	if (!network->file.weights)
-		return error_memory(err, bytes, "the weights");
-	return model_get_weights(&network->model, network->file.weights, err);
-}
-
-static int weights_to_model(struct network *network, struct error *err)
-{
-	struct device *device = network->device;
-	struct model *model = &network->model;
-	if (device->ops->put(device, model->weights, network->file.weights,
-		    network->file.params.total * sizeof(float), err) < 0)
-		return -1;
-	free(network->file.weights);
-	network->file.weights = NULL;
-	model_weights_changed(model);
-	return 0;
 }
 
 int network_prepare(struct network *network, size_t rows, size_t window, struct error *err)
 {
 	const struct params *params = &network->file.params;
 	struct model *model = &network->model;
+	float *weights = network->file.weights;
 	if (rows <= model->rows && window <= model->window)
 		return 0;
-	if (network_weights(network, err) < 0)
-		return -1;
-	model_release(model);
+	if (!weights)
+		return model_resize(model, rows, window, err);
 	if (model_init(model, network->device, params->vocab, params->hidden, params->layers,
-		    MODEL_INFERENCE, rows, window, err) < 0)
+		    network->use, rows, window, err) < 0)
 		return -1;
-	return weights_to_model(network, err);
+	network->file.weights = NULL;
+	return model_adopt_weights(model, weights, err);
 }
 
 void network_close(struct network *network)

@@ -7,6 +7,7 @@
  * OpenBLAS, one thread per call. */
 #include "cpu/cpu.h"
 
+#include "base/memory.h"
 #include "base/pool.h"
 #include "cpu/kernels.h"
 
@@ -15,11 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 enum {
-	ALIGNMENT = 64,
-	LARGE_PAGE = 2 << 20,
 	ROW_BLOCK = 32,         /* rows in flight: as fast as more, and less memory */
 	TILE_FLOATS = 16 << 10, /* of one task in elementwise loops: 64 KiB */
 	TASK_FLOP = 1 << 19,    /* of the smallest task in products: some 10 microseconds */
@@ -51,39 +49,25 @@ static size_t quotient_up(size_t a, size_t b)
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
-/* Asks for the whole large pages in a block: with small ones most of the time that sample takes to
- * start would go into page faults. A system that has none leaves it as it is. */
-static void want_large_pages(char *block, size_t size)
-{
-	const uintptr_t mask = LARGE_PAGE - 1;
-	const uintptr_t first = ((uintptr_t)block + mask) & ~mask;
-	const uintptr_t end = ((uintptr_t)block + size) & ~mask;
-	if (first < end)
-		madvise(block + (first - (uintptr_t)block), end - first, MADV_HUGEPAGE);
-}
-
-/* From calloc(), whose large blocks are zero without having been touched; where one begins stands
- * just before what is handed out. */
 static void *cpu_alloc(struct device *device, size_t bytes, struct error *err)
 {
 	(void)device;
-	const size_t size = bytes + 2 * ALIGNMENT;
-	char *block = size > bytes ? calloc(1, size) : NULL;
-	if (!block) {
+	void *p = memory_alloc(bytes);
+	if (!p)
 		error_memory(err, bytes, "the model's arrays");
-		return NULL;
-	}
-	want_large_pages(block, size);
-	void **p = (void **)(block + 2 * ALIGNMENT - (uintptr_t)block % ALIGNMENT);
-	p[-1] = block;
 	return p;
 }
 
 static void cpu_free(struct device *device, void *p)
 {
 	(void)device;
-	if (p)
-		free(((void **)p)[-1]);
+	memory_free(p);
+}
+
+static void *cpu_adopt(struct device *device, void *host, size_t bytes, struct error *err)
+{
+	(void)device, (void)bytes, (void)err;
+	return host;
 }
 
 static int cpu_transfer(
@@ -131,19 +115,33 @@ static size_t panels(const struct cpu *cpu, size_t n)
 	return quotient_up(n, cpu->kernels->panel);
 }
 
-/* A packed operand begins with the sum of its biases, zero where there is none; its panels follow.
- */
-static float *packed_panels(const struct cpu *cpu, const struct operand *b)
+/* A packed operand: for each column the sum of its biases (zero where there is none) and the scale
+ * of its weights; then the panels. */
+struct packed {
+	const float *bias, *scale;
+	const void *panels;
+};
+
+static struct packed packed_of(const struct cpu *cpu, const struct operand *b)
 {
-	return b->packed + panels(cpu, b->n) * cpu->kernels->panel;
+	const size_t columns = panels(cpu, b->n) * cpu->kernels->panel;
+	const float *bias = b->packed;
+	return (struct packed){bias, bias + columns, bias + 2 * columns};
 }
 
 static int cpu_operand_init(struct device *device, struct operand *b, struct error *err)
 {
 	const struct cpu *cpu = cpu_of(device);
 	const size_t columns = panels(cpu, b->n) * cpu->kernels->panel;
-	b->packed = cpu_alloc(device, (b->k + 1) * columns * sizeof(float), err);
+	const size_t weight = cpu->kernels->of[b->type].bytes;
+	b->packed = cpu_alloc(device, columns * (2 * sizeof(float) + b->k * weight), err);
 	return b->packed ? 0 : -1;
+}
+
+static void cpu_operand_seal(struct device *device, struct operand *b)
+{
+	(void)device;
+	memory_discard(b->w, b->k * b->n * sizeof *b->w);
 }
 
 static void cpu_operand_release(struct device *device, struct operand *b)
@@ -153,24 +151,26 @@ static void cpu_operand_release(struct device *device, struct operand *b)
 }
 
 struct pack_job {
-	const struct kernels *kernels;
+	const struct cpu *cpu;
 	const struct operand *b;
-	float *panels;
 };
 
 static void pack_task(void *arg, size_t i)
 {
 	const struct pack_job *job = arg;
 	const struct operand *b = job->b;
-	job->kernels->pack(b->k, b->n, b->transposed, b->w, i, i + 1, job->panels);
+	const size_t columns = panels(job->cpu, b->n) * job->cpu->kernels->panel;
+	float *scale = (float *)b->packed + columns;
+	job->cpu->kernels->of[b->type].pack(
+		b->k, b->n, b->transposed, b->w, i, i + 1, scale, scale + columns);
 }
 
 static void cpu_operand_update(struct device *device, struct operand *b)
 {
 	struct cpu *cpu = cpu_of(device);
-	struct pack_job job = {cpu->kernels, b, packed_panels(cpu, b)};
+	struct pack_job job = {cpu, b};
 	if (b->bias1)
-		memcpy(b->packed, b->bias1, b->n * sizeof *b->packed);
+		memcpy(b->packed, b->bias1, b->n * sizeof *b->bias1);
 	if (b->bias2)
 		cpu->kernels->add(b->n, b->bias2, b->packed);
 	pool_run(cpu->pool, panels(cpu, b->n), pack_task, &job);
@@ -232,7 +232,8 @@ struct product_job {
 	const struct kernels *kernels;
 	struct tiles tiles;
 	const struct operand *b;
-	const float *panels, *x;
+	struct packed packed;
+	const float *x;
 	float *y;
 };
 
@@ -241,8 +242,9 @@ static void product_task(void *arg, size_t i)
 	const struct product_job *job = arg;
 	const struct tile tile = tile_of(&job->tiles, i);
 	const struct operand *b = job->b;
-	job->kernels->product(tile.r1 - tile.r0, b->k, b->n, job->x + tile.r0 * b->k, job->panels,
-		b->packed, 0, tile.p0, tile.p1, job->y + tile.r0 * b->n);
+	job->kernels->of[b->type].product(tile.r1 - tile.r0, b->k, b->n, job->x + tile.r0 * b->k,
+		job->packed.scale, job->packed.panels, job->packed.bias, 0, tile.p0, tile.p1,
+		job->y + tile.r0 * b->n);
 }
 
 static void cpu_product(
@@ -252,7 +254,7 @@ static void cpu_product(
 	struct product_job job = {.kernels = cpu->kernels,
 		.tiles = cut(cpu, rows, panels(cpu, b->n), product_flop(rows, b)),
 		.b = b,
-		.panels = packed_panels(cpu, b),
+		.packed = packed_of(cpu, b),
 		.x = x,
 		.y = y};
 	pool_run(cpu->pool, job.tiles.count, product_task, &job);
@@ -361,7 +363,7 @@ struct scan_job {
 	const struct kernels *kernels;
 	size_t T, N, H;
 	const struct operand *w;
-	const float *panels; /* of w */
+	struct packed packed;
 	float *gates, *h, *c;
 	const float *cells; /* backward: c, which is then only read */
 	float *dh, *dc;
@@ -375,17 +377,19 @@ struct scan_job {
 static void scan_forward_tile(const struct scan_job *job, size_t t, const struct tile *tile)
 {
 	const struct kernels *k = job->kernels;
+	const struct products *of = &k->of[job->w->type];
+	const struct packed *w = &job->packed;
 	const size_t N = job->N, H = job->H, rows = tile->r1 - tile->r0;
 	const size_t old = (t * N + tile->r0) * H, new = old + N *H;
 	float *gates = job->gates + 4 * old;
 	size_t first = 0, last = H;
 	if (tile->p1 - tile->p0 == job->tiles.columns || H % k->panel != 0) {
-		k->product(rows, H, 4 * H, job->h + old, job->panels, gates, 4 * H, 0,
+		of->product(rows, H, 4 * H, job->h + old, w->scale, w->panels, gates, 4 * H, 0,
 			quotient_up(4 * H, k->panel), gates);
 	} else {
 		const size_t per_gate = H / k->panel;
 		for (size_t gate = 0; gate < 4; gate++)
-			k->product(rows, H, 4 * H, job->h + old, job->panels, gates, 4 * H,
+			of->product(rows, H, 4 * H, job->h + old, w->scale, w->panels, gates, 4 * H,
 				gate * per_gate + tile->p0, gate * per_gate + tile->p1, gates);
 		first = tile->p0 * k->panel;
 		last = tile->p1 * k->panel;
@@ -437,7 +441,7 @@ static void cpu_scan_forward(struct device *device, size_t T, size_t N, size_t H
 		.N = N,
 		.H = H,
 		.w = w_hh,
-		.panels = packed_panels(cpu, w_hh),
+		.packed = packed_of(cpu, w_hh),
 		.gates = gates,
 		.h = h,
 		.c = c};
@@ -463,8 +467,8 @@ static void scan_backward_product(const struct scan_job *job, size_t t, const st
 {
 	const size_t H = job->H, at = (t * job->N + tile->r0) * H;
 	float *dh = job->dh + at - job->N * H;
-	job->kernels->product(tile->r1 - tile->r0, 4 * H, H, job->gates + 4 * at, job->panels, dh,
-		H, tile->p0, tile->p1, dh);
+	job->kernels->of[job->w->type].product(tile->r1 - tile->r0, 4 * H, H, job->gates + 4 * at,
+		job->packed.scale, job->packed.panels, dh, H, tile->p0, tile->p1, dh);
 }
 
 static void scan_backward_rows_task(void *arg, size_t i)
@@ -501,7 +505,7 @@ static void cpu_scan_backward(struct device *device, size_t T, size_t N, size_t 
 		.N = N,
 		.H = H,
 		.w = w_hh,
-		.panels = packed_panels(cpu, w_hh),
+		.packed = packed_of(cpu, w_hh),
 		.gates = gates,
 		.cells = c,
 		.dh = dh,
@@ -690,7 +694,8 @@ const struct kernels *const *kernels_all(void)
 		k++;
 #endif
 #ifdef KERNELS_avx2
-	if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")))
+	if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+		    __builtin_cpu_supports("f16c")))
 		k = all + 2;
 #endif
 	return k;
@@ -721,6 +726,7 @@ static const struct ops cpu_ops = {
 	.release = cpu_release,
 	.alloc = cpu_alloc,
 	.free = cpu_free,
+	.adopt = cpu_adopt,
 	.put = cpu_transfer,
 	.get = cpu_transfer,
 	.sync = cpu_sync,
@@ -730,6 +736,7 @@ static const struct ops cpu_ops = {
 	.end = cpu_end,
 	.operand_init = cpu_operand_init,
 	.operand_update = cpu_operand_update,
+	.operand_seal = cpu_operand_seal,
 	.operand_release = cpu_operand_release,
 	.product = cpu_product,
 	.product_tn = cpu_product_tn,

@@ -17,6 +17,7 @@ enum {
 #else
 	ROWS = 4, /* 8 of 16 */
 #endif
+	GROUP = 4,   /* panels */
 	DEPTH = 512, /* k at a time, so that a panel's part stays in the caches */
 };
 
@@ -25,40 +26,126 @@ static size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-static void pack(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
-	float *packed)
+/* Row i of a panel of B: `columns` of its weights, zeros behind them. */
+static void panel_row(size_t k, size_t n, bool transposed, const float *w, size_t p, size_t i,
+	size_t columns, float row[PANEL])
 {
+	memset(row, 0, PANEL * sizeof *row);
+	if (!transposed)
+		memcpy(row, w + i * n + p * PANEL, columns * sizeof *row);
+	else
+		for (size_t j = 0; j < columns; j++)
+			row[j] = w[(p * PANEL + j) * k + i];
+}
+
+static void pack_f32(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
+	float *scale, void *panels)
+{
+	(void)scale;
 	for (size_t p = first; p < last; p++) {
-		float *panel = packed + p * k * PANEL;
-		size_t columns = smaller(PANEL, n - p * PANEL);
+		float *panel = (float *)panels + p * k * PANEL;
+		const size_t columns = smaller(PANEL, n - p * PANEL);
+		if (!transposed) {
+			for (size_t i = 0; i < k; i++)
+				panel_row(k, n, false, w, p, i, columns, panel + i * PANEL);
+			continue;
+		}
 		if (columns < PANEL)
 			memset(panel, 0, k * PANEL * sizeof *panel);
-		if (transposed) {
-			/* Square blocks, so that both sides are read and written by cache lines. */
-			for (size_t i0 = 0; i0 < k; i0 += VL)
-				for (size_t j = 0; j < columns; j++)
-					for (size_t i = i0; i < smaller(i0 + VL, k); i++)
-						panel[i * PANEL + j] = w[(p * PANEL + j) * k + i];
-		} else {
-			for (size_t i = 0; i < k; i++)
-				memcpy(panel + i * PANEL, w + i * n + p * PANEL,
-					columns * sizeof *panel);
+		/* Square blocks, so that both sides are read and written by cache lines. */
+		for (size_t i0 = 0; i0 < k; i0 += VL)
+			for (size_t j = 0; j < columns; j++)
+				for (size_t i = i0; i < smaller(i0 + VL, k); i++)
+					panel[i * PANEL + j] = w[(p * PANEL + j) * k + i];
+	}
+}
+
+static void pack_f16(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
+	float *scale, void *panels)
+{
+	(void)scale;
+	for (size_t p = first; p < last; p++)
+		for (size_t i = 0; i < k; i++) {
+			uint16_t *to = (uint16_t *)panels + (p * k + i) * PANEL;
+			float row[PANEL];
+			panel_row(k, n, transposed, w, p, i, smaller(PANEL, n - p * PANEL), row);
+			vstore_half(to, vload(row));
+			vstore_half(to + VL, vload(row + VL));
+		}
+}
+
+static void pack_i8(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
+	float *scale, void *panels)
+{
+	for (size_t p = first; p < last; p++) {
+		const size_t columns = smaller(PANEL, n - p * PANEL);
+		float row[PANEL], max[PANEL] = {0};
+		for (size_t i = 0; i < k; i++) {
+			panel_row(k, n, transposed, w, p, i, columns, row);
+			for (size_t j = 0; j < PANEL; j++)
+				max[j] = fmaxf(max[j], fabsf(row[j]));
+		}
+		for (size_t j = 0; j < PANEL; j++)
+			scale[p * PANEL + j] = max[j] > 0 ? max[j] / INT8_MAX : 1;
+		for (size_t i = 0; i < k; i++) {
+			int8_t *to = (int8_t *)panels + (p * k + i) * PANEL;
+			panel_row(k, n, transposed, w, p, i, columns, row);
+			for (size_t j = 0; j < PANEL; j++)
+				to[j] = (int8_t)lrintf(row[j] / scale[p * PANEL + j]);
 		}
 	}
 }
 
-/* The micro-kernel: y = base + x B for `rows` <= ROWS rows and one panel, all sums in registers.
- * `rows` is a constant where this is inlined, or the sums would not stay there. */
-static inline __attribute__((always_inline)) void panel_rows(size_t rows, size_t depth,
-	const float *x, size_t x_stride, const float *panel, const float *base, size_t base_stride,
-	float *y, size_t y_stride, size_t columns)
+/* Products are written once for all types of weights: `type` is a constant where these are inlined,
+ * as `rows` is, or the sums would not stay in registers. */
+#define INLINED static inline __attribute__((always_inline))
+
+INLINED const void *weight_at(enum operand_type type, const void *panels, size_t i)
+{
+	switch (type) {
+	case OPERAND_F16:
+		return (const uint16_t *)panels + i;
+	case OPERAND_I8:
+		return (const int8_t *)panels + i;
+	default:
+		return (const float *)panels + i;
+	}
+}
+
+/* VL weights from the i-th on. */
+INLINED vf weights_at(enum operand_type type, const void *panels, size_t i)
+{
+	const void *at = weight_at(type, panels, i);
+	switch (type) {
+	case OPERAND_F16:
+		return vload_half(at);
+	case OPERAND_I8:
+		return vload_byte(at);
+	default:
+		return vload(at);
+	}
+}
+
+/* base + sum, the sum scaled where the weights are. */
+INLINED vf finished(enum operand_type type, vf sum, const float *scale, const float *base)
+{
+	if (type == OPERAND_I8)
+		sum *= vload(scale);
+	return vload(base) + sum;
+}
+
+/* The micro-kernel: y = base + x B for `rows` <= ROWS rows and one panel, all sums in registers. */
+INLINED void rows_of_panel(enum operand_type type, size_t rows, size_t depth, const float *x,
+	size_t x_stride, const float *scale, const void *panel, const float *base,
+	size_t base_stride, float *y, size_t y_stride, size_t columns)
 {
 	vf sum[ROWS][2] = {{{0}}};
 	for (size_t i = 0; i < depth; i++) {
-		vf b0 = vload(panel + i * PANEL), b1 = vload(panel + i * PANEL + VL);
+		const vf b0 = weights_at(type, panel, i * PANEL);
+		const vf b1 = weights_at(type, panel, i * PANEL + VL);
 #pragma GCC unroll 8
 		for (size_t r = 0; r < rows; r++) {
-			vf a = vset(x[r * x_stride + i]);
+			const vf a = vset(x[r * x_stride + i]);
 			sum[r][0] = vfma(a, b0, sum[r][0]);
 			sum[r][1] = vfma(a, b1, sum[r][1]);
 		}
@@ -68,35 +155,66 @@ static inline __attribute__((always_inline)) void panel_rows(size_t rows, size_t
 		for (size_t r = 0; r < rows; r++) {
 			const float *from = base + r * base_stride;
 			float *to = y + r * y_stride;
-			vstore(to, vload(from) + sum[r][0]);
-			vstore(to + VL, vload(from + VL) + sum[r][1]);
+			vstore(to, finished(type, sum[r][0], scale, from));
+			vstore(to + VL, finished(type, sum[r][1], scale + VL, from + VL));
 		}
-	} else {
-		for (size_t r = 0; r < rows; r++)
-			for (size_t j = 0; j < columns; j++)
-				y[r * y_stride + j] =
-					base[r * base_stride + j] + sum[r][j / VL][j % VL];
+		return;
+	}
+	for (size_t r = 0; r < rows; r++) {
+		float row[PANEL] = {0};
+		memcpy(row, base + r * base_stride, columns * sizeof *row);
+		vstore(row, finished(type, sum[r][0], scale, row));
+		vstore(row + VL, finished(type, sum[r][1], scale + VL, row + VL));
+		memcpy(y + r * y_stride, row, columns * sizeof *row);
 	}
 }
 
-static void product(size_t rows, size_t k, size_t n, const float *x, const float *packed,
-	const float *base, size_t base_stride, size_t first, size_t last, float *y)
+/* One row has too few sums in one panel to keep the multipliers busy: it takes GROUP panels, each
+ * `stride` weights long, at once. */
+INLINED void row_of_panels(enum operand_type type, size_t depth, const float *x, const float *scale,
+	const void *panels, size_t stride, const float *base, float *y)
+{
+	vf sum[GROUP][2] = {{{0}}};
+	for (size_t i = 0; i < depth; i++) {
+		const vf a = vset(x[i]);
+#pragma GCC unroll 8
+		for (size_t p = 0; p < GROUP; p++) {
+			const size_t at = p * stride + i * PANEL;
+			sum[p][0] = vfma(a, weights_at(type, panels, at), sum[p][0]);
+			sum[p][1] = vfma(a, weights_at(type, panels, at + VL), sum[p][1]);
+		}
+	}
+#pragma GCC unroll 8
+	for (size_t p = 0; p < GROUP; p++, scale += PANEL, base += PANEL, y += PANEL) {
+		vstore(y, finished(type, sum[p][0], scale, base));
+		vstore(y + VL, finished(type, sum[p][1], scale + VL, base + VL));
+	}
+}
+
+INLINED void product(enum operand_type type, size_t rows, size_t k, size_t n, const float *x,
+	const float *scale, const void *panels, const float *base, size_t base_stride, size_t first,
+	size_t last, float *y)
 {
 	for (size_t k0 = 0; k0 < k; k0 += DEPTH, base = y, base_stride = n) {
-		size_t depth = smaller(DEPTH, k - k0);
-		for (size_t p = first; p < last; p++) {
-			const float *panel = packed + (p * k + k0) * PANEL;
-			size_t columns = smaller(PANEL, n - p * PANEL);
+		const size_t depth = smaller(DEPTH, k - k0);
+		size_t p = first;
+		if (rows == 1)
+			for (; p + GROUP <= last && (p + GROUP) * PANEL <= n; p += GROUP)
+				row_of_panels(type, depth, x + k0, scale + p * PANEL,
+					weight_at(type, panels, (p * k + k0) * PANEL), k * PANEL,
+					base + p * PANEL, y + p * PANEL);
+		for (; p < last; p++) {
+			const void *panel = weight_at(type, panels, (p * k + k0) * PANEL);
+			const size_t at = p * PANEL, columns = smaller(PANEL, n - at);
 			size_t r = 0;
+#define ROWS_OF_PANEL(count) \
+	rows_of_panel(type, count, depth, x + r * k + k0, k, scale + at, panel, \
+		base + r * base_stride + at, base_stride, y + r * n + at, n, columns)
 			for (; r + ROWS <= rows; r += ROWS)
-				panel_rows(ROWS, depth, x + r * k + k0, k, panel,
-					base + r * base_stride + p * PANEL, base_stride,
-					y + r * n + p * PANEL, n, columns);
+				ROWS_OF_PANEL(ROWS);
 #define REST(count) \
 	case count: \
-		panel_rows(count, depth, x + r * k + k0, k, panel, \
-			base + r * base_stride + p * PANEL, base_stride, y + r * n + p * PANEL, n, \
-			columns); \
+		ROWS_OF_PANEL(count); \
 		break
 			switch (rows - r) {
 				REST(1);
@@ -112,9 +230,21 @@ static void product(size_t rows, size_t k, size_t n, const float *x, const float
 #endif
 			}
 #undef REST
+#undef ROWS_OF_PANEL
 		}
 	}
 }
+
+#define PRODUCT(name, type) \
+	static void product_##name(size_t rows, size_t k, size_t n, const float *x, \
+		const float *scale, const void *panels, const float *base, size_t base_stride, \
+		size_t first, size_t last, float *y) \
+	{ \
+		product(type, rows, k, n, x, scale, panels, base, base_stride, first, last, y); \
+	}
+PRODUCT(f32, OPERAND_F32)
+PRODUCT(f16, OPERAND_F16)
+PRODUCT(i8, OPERAND_I8)
 
 /* The gates of VL units (fewer at the end of a row): loads and stores of one width. */
 static inline vf load(const float *p, size_t width)
@@ -324,8 +454,9 @@ const struct kernels EXPORT(KERNELS) = {
 	.name = NAME(KERNELS),
 	.panel = PANEL,
 	.rows = ROWS,
-	.pack = pack,
-	.product = product,
+	.of = {[OPERAND_F32] = {sizeof(float), pack_f32, product_f32},
+		[OPERAND_F16] = {sizeof(uint16_t), pack_f16, product_f16},
+		[OPERAND_I8] = {sizeof(int8_t), pack_i8, product_i8}},
 	.lstm_forward = lstm_forward,
 	.lstm_backward = lstm_backward,
 	.dropout = dropout,

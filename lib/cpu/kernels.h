@@ -11,20 +11,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Products with operands of one type. */
+struct products {
+	size_t bytes; /* of a weight */
+
+	/* A packed operand B (k,n): ceil(n / panel) panels, each (k,panel), the last one filled up
+	 * with zeros; for OPERAND_I8 what they hold is to be multiplied by `scale`, one factor a
+	 * column, which other types leave alone. Packs panels first..last-1 from w: (k,n), or (n,k)
+	 * if transposed. */
+	void (*pack)(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
+		float *scale, void *panels);
+
+	/* y (rows,n) = x (rows,k) B (k,n) + what row r finds at base + r base_stride, in the
+	 * columns of panels first..last-1 alone. base may be y. */
+	void (*product)(size_t rows, size_t k, size_t n, const float *x, const float *scale,
+		const void *panels, const float *base, size_t base_stride, size_t first,
+		size_t last, float *y);
+};
+
 struct kernels {
 	const char *name;
 	size_t panel; /* columns of a panel of a packed operand */
 	size_t rows;  /* rows that one pass over a panel serves best */
-
-	/* A packed operand B (k,n): ceil(n / panel) panels, each (k,panel), the last one filled up
-	 * with zeros. Packs panels first..last-1 from w: (k,n), or (n,k) if transposed. */
-	void (*pack)(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
-		float *packed);
-
-	/* y (rows,n) = x (rows,k) B (k,n) + what row r finds at base + r base_stride, in the
-	 * columns of panels first..last-1 alone. base may be y. */
-	void (*product)(size_t rows, size_t k, size_t n, const float *x, const float *packed,
-		const float *base, size_t base_stride, size_t first, size_t last, float *y);
+	struct products of[OPERAND_TYPES];
 
 	/* One time step of `rows` rows, units first..last-1 of H: gates (rows,4H) z in, i f g o
 	 * out; c_old to c and h, all (rows,H). */

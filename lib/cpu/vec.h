@@ -49,6 +49,59 @@ static inline void vstore_part(float *p, vf x, size_t n)
 	memcpy(p, &x, n * sizeof *p);
 }
 
+/* VL halves (IEEE 754 binary16), and back, rounded to the nearest, ties to even. */
+static inline vf vload_half(const uint16_t *p)
+{
+#if defined __AVX512F__
+	return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+#elif defined __AVX2__ && defined __FMA__
+	return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+#else
+	/* The exponent's offset is 15, not 127. */
+	typedef uint16_t vh __attribute__((vector_size(2 * VL)));
+	vh half;
+	memcpy(&half, p, sizeof half);
+	const vu x = __builtin_convertvector(half, vu);
+	vf magnitude = (vf)((x & 0x7fff) << 13) * 0x1p112f;
+	return (vf)((vu)magnitude | (x & 0x8000) << 16);
+#endif
+}
+
+static inline void vstore_half(uint16_t *p, vf x)
+{
+#if defined __AVX512F__
+	_mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT));
+#elif defined __AVX2__ && defined __FMA__
+	_mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph((__m256)x, _MM_FROUND_TO_NEAREST_INT));
+#else
+	/* What is below 2^-14 becomes zero. */
+	for (int i = 0; i < VL; i++) {
+		const uint32_t bits = ((vu)x)[i], rest = bits & 0x7fffffff;
+		uint32_t half = rest + 0xfff + (rest >> 13 & 1) - (112u << 23);
+		if (rest < 113u << 23)
+			half = 0;
+		else if (half > 31u << 23)
+			half = 31u << 23;
+		p[i] = (uint16_t)((bits >> 16 & 0x8000) | half >> 13);
+	}
+#endif
+}
+
+/* VL whole numbers of 8 bits. */
+static inline vf vload_byte(const int8_t *p)
+{
+#if defined __AVX512F__
+	return (vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+#elif defined __AVX2__ && defined __FMA__
+	return (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+#else
+	typedef int8_t vb __attribute__((vector_size(VL)));
+	vb x;
+	memcpy(&x, p, sizeof x);
+	return __builtin_convertvector(x, vf);
+#endif
+}
+
 static inline vf vset(float x)
 {
 	return x - (vf){0};

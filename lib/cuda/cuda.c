@@ -11,6 +11,7 @@
  * gives the same bits each time. */
 #include "cuda/cuda.h"
 
+#include "base/memory.h"
 #include "cuda/kernels.h"
 
 #include <cublas_v2.h>
@@ -144,6 +145,17 @@ static int cuda_put(
 	return finish(cuda, err);
 }
 
+static void *cuda_adopt(struct device *device, void *host, size_t bytes, struct error *err)
+{
+	void *p = cuda_alloc(device, bytes, err);
+	if (p && cuda_put(device, p, host, bytes, err) < 0) {
+		cuda_free(device, p);
+		p = NULL;
+	}
+	memory_free(host);
+	return p;
+}
+
 static int cuda_get(
 	struct device *device, void *to, const void *from, size_t bytes, struct error *err)
 {
@@ -251,13 +263,21 @@ static void cuda_end(struct device *device)
 
 static int cuda_operand_init(struct device *device, struct operand *b, struct error *err)
 {
-	(void)device, (void)b, (void)err;
-	return 0;
+	(void)device;
+	if (b->type == OPERAND_F32)
+		return 0;
+	return error_set(err, STATUS_NO_DEVICE,
+		"the GPU multiplies by weights of 32 bits only; smaller ones need --device cpu");
 }
 
 static void cuda_operand_update(struct device *device, struct operand *b)
 {
 	(void)device, (void)b; /* cuBLAS takes the weights as they are */
+}
+
+static void cuda_operand_seal(struct device *device, struct operand *b)
+{
+	(void)device, (void)b;
 }
 
 static void cuda_operand_release(struct device *device, struct operand *b)
@@ -467,6 +487,7 @@ static const struct ops cuda_ops = {
 	.release = cuda_release,
 	.alloc = cuda_alloc,
 	.free = cuda_free,
+	.adopt = cuda_adopt,
 	.put = cuda_put,
 	.get = cuda_get,
 	.sync = cuda_sync,
@@ -476,6 +497,7 @@ static const struct ops cuda_ops = {
 	.end = cuda_end,
 	.operand_init = cuda_operand_init,
 	.operand_update = cuda_operand_update,
+	.operand_seal = cuda_operand_seal,
 	.operand_release = cuda_operand_release,
 	.product = cuda_product,
 	.product_tn = cuda_product_tn,

@@ -3,43 +3,63 @@
 #include "nn/lstm.h"
 
 int lstm_init(struct lstm *lstm, struct device *device, const struct params *params, uint32_t layer,
-	const float *weights, float *gradients, size_t T, size_t rows, struct error *err)
+	bool training, enum operand_type type, struct error *err)
 {
 	const struct ops *ops = device->ops;
 	const size_t H = params->hidden;
-	const struct param *w_ih = params_layer(params, layer, PARAM_W_IH);
-	const struct param *w_hh = params_layer(params, layer, PARAM_W_HH);
-	const struct param *b_ih = params_layer(params, layer, PARAM_B_IH);
-	const struct param *b_hh = params_layer(params, layer, PARAM_B_HH);
 	*lstm = (struct lstm){.device = device,
-		.inputs = w_ih->cols,
+		.inputs = params_layer(params, layer, PARAM_W_IH)->cols,
 		.H = H,
 		.one_hot = layer == 0,
-		.w_ih = weights + w_ih->offset,
-		.b_ih = weights + b_ih->offset,
-		.b_hh = weights + b_hh->offset};
-	lstm->ih = (struct operand){.k = H,
-		.n = 4 * H,
-		.transposed = true,
-		.w = lstm->w_ih,
-		.bias1 = lstm->b_ih,
-		.bias2 = lstm->b_hh};
-	lstm->hh = (struct operand){
-		.k = H, .n = 4 * H, .transposed = true, .w = weights + w_hh->offset};
+		.training = training};
+	lstm->ih = lstm->hh =
+		(struct operand){.k = H, .n = 4 * H, .transposed = true, .type = type};
 	if ((!lstm->one_hot && ops->operand_init(device, &lstm->ih, err) < 0) ||
 		ops->operand_init(device, &lstm->hh, err) < 0)
 		return -1;
-	if (gradients) {
-		lstm->dw_ih = gradients + w_ih->offset;
-		lstm->dw_hh = gradients + w_hh->offset;
-		lstm->db_ih = gradients + b_ih->offset;
-		lstm->db_hh = gradients + b_hh->offset;
-		lstm->ih_backward = (struct operand){.k = 4 * H, .n = H, .w = lstm->ih.w};
-		lstm->hh_backward = (struct operand){.k = 4 * H, .n = H, .w = lstm->hh.w};
-		if ((!lstm->one_hot && ops->operand_init(device, &lstm->ih_backward, err) < 0) ||
-			ops->operand_init(device, &lstm->hh_backward, err) < 0)
-			return -1;
-	}
+	if (!training)
+		return 0;
+	lstm->ih_backward = lstm->hh_backward = (struct operand){.k = 4 * H, .n = H};
+	if ((!lstm->one_hot && ops->operand_init(device, &lstm->ih_backward, err) < 0) ||
+		ops->operand_init(device, &lstm->hh_backward, err) < 0)
+		return -1;
+	return 0;
+}
+
+void lstm_bind(struct lstm *lstm, const struct params *params, uint32_t layer, const float *weights,
+	float *gradients)
+{
+	const size_t w_ih = params_layer(params, layer, PARAM_W_IH)->offset;
+	const size_t w_hh = params_layer(params, layer, PARAM_W_HH)->offset;
+	const size_t b_ih = params_layer(params, layer, PARAM_B_IH)->offset;
+	const size_t b_hh = params_layer(params, layer, PARAM_B_HH)->offset;
+	lstm->ih.w = lstm->ih_backward.w = weights + w_ih;
+	lstm->hh.w = lstm->hh_backward.w = weights + w_hh;
+	lstm->ih.bias1 = weights + b_ih;
+	lstm->ih.bias2 = weights + b_hh;
+	if (!gradients)
+		return;
+	lstm->dw_ih = gradients + w_ih;
+	lstm->dw_hh = gradients + w_hh;
+	lstm->db_ih = gradients + b_ih;
+	lstm->db_hh = gradients + b_hh;
+}
+
+static void release_activations(struct lstm *lstm)
+{
+	const struct ops *ops = lstm->device->ops;
+	ops->free(lstm->device, lstm->gates);
+	ops->free(lstm->device, lstm->h);
+	ops->free(lstm->device, lstm->c);
+	lstm->gates = lstm->h = lstm->c = NULL;
+}
+
+int lstm_resize(struct lstm *lstm, size_t T, size_t rows, struct error *err)
+{
+	struct device *device = lstm->device;
+	const struct ops *ops = device->ops;
+	const size_t H = lstm->H;
+	release_activations(lstm);
 	if (!(lstm->gates = ops->alloc(device, T * rows * 4 * H * sizeof(float), err)) ||
 		!(lstm->h = ops->alloc(device, (T + 1) * rows * H * sizeof(float), err)) ||
 		!(lstm->c = ops->alloc(device, (T + 1) * rows * H * sizeof(float), err)))
@@ -56,9 +76,7 @@ void lstm_release(struct lstm *lstm)
 	device->ops->operand_release(device, &lstm->hh);
 	device->ops->operand_release(device, &lstm->ih_backward);
 	device->ops->operand_release(device, &lstm->hh_backward);
-	device->ops->free(device, lstm->gates);
-	device->ops->free(device, lstm->h);
-	device->ops->free(device, lstm->c);
+	release_activations(lstm);
 	*lstm = (struct lstm){0};
 }
 
@@ -71,18 +89,23 @@ uint64_t lstm_bytes(
 	return (operands + activations) * sizeof(float);
 }
 
+static void update(struct lstm *lstm, struct operand *b)
+{
+	lstm->device->ops->operand_update(lstm->device, b);
+	if (!lstm->training)
+		lstm->device->ops->operand_seal(lstm->device, b);
+}
+
 void lstm_weights_changed(struct lstm *lstm)
 {
-	struct device *device = lstm->device;
-	const struct ops *ops = device->ops;
-	ops->operand_update(device, &lstm->hh);
+	update(lstm, &lstm->hh);
 	if (!lstm->one_hot)
-		ops->operand_update(device, &lstm->ih);
-	if (!lstm->dw_ih)
+		update(lstm, &lstm->ih);
+	if (!lstm->training)
 		return;
-	ops->operand_update(device, &lstm->hh_backward);
+	update(lstm, &lstm->hh_backward);
 	if (!lstm->one_hot)
-		ops->operand_update(device, &lstm->ih_backward);
+		update(lstm, &lstm->ih_backward);
 }
 
 void lstm_forward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, const float *x)
@@ -91,8 +114,8 @@ void lstm_forward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, co
 	const struct ops *ops = device->ops;
 	const size_t rows = T * N, H = lstm->H;
 	if (lstm->one_hot)
-		ops->gather(
-			device, rows, 4 * H, lstm->w_ih, ids, lstm->b_ih, lstm->b_hh, lstm->gates);
+		ops->gather(device, rows, 4 * H, lstm->ih.w, ids, lstm->ih.bias1, lstm->ih.bias2,
+			lstm->gates);
 	else
 		ops->product(device, rows, x, &lstm->ih, lstm->gates);
 	ops->scan_forward(device, T, N, H, &lstm->hh, lstm->gates, lstm->h, lstm->c);

@@ -10,28 +10,38 @@
 #include "nn/params.h"
 
 struct lstm {
-	struct device *device;                /* not owned */
-	size_t inputs, H;                     /* V for the first layer, else H */
-	bool one_hot;                         /* the first layer: inputs are ids */
-	const float *w_ih, *b_ih, *b_hh;      /* device; not owned */
+	struct device *device; /* not owned */
+	size_t inputs, H;      /* V for the first layer, else H */
+	bool one_hot;          /* the first layer: inputs are ids */
+	bool training;
 	float *dw_ih, *dw_hh, *db_ih, *db_hh; /* device; not owned; NULL for inference */
-	struct operand ih, hh; /* W_ih^T (H,4H), not for one-hot inputs; W_hh^T (H,4H) */
+	/* W_ih^T (H,4H) with both biases, of which the first layer uses w, a table (V,4H), and the
+	 * biases alone; W_hh^T (H,4H). */
+	struct operand ih, hh;
 	struct operand ih_backward, hh_backward; /* W_ih (4H,H), W_hh (4H,H); for training */
 	float *gates; /* (T,N,4H): i, f, g, o; after the backward pass the gradient of z */
 	float *h, *c; /* (T+1,N,H); [0] is the state before the window */
 };
 
-/* Makes layer `layer` of `params` with room for T N = `steps` time steps of at most `rows` rows.
- * `gradients` NULL: for inference. */
+/* Makes layer `layer` of `params`. It can run after lstm_bind(), lstm_resize(), and
+ * lstm_weights_changed(). */
 int lstm_init(struct lstm *lstm, struct device *device, const struct params *params, uint32_t layer,
-	const float *weights, float *gradients, size_t T, size_t rows, struct error *err);
+	bool training, enum operand_type type, struct error *err);
 void lstm_release(struct lstm *lstm);
 
-/* Bytes that lstm_init() takes on the device. */
+/* Says in which arenas on the device its parameters and their gradients (NULL for inference) lie.
+ */
+void lstm_bind(struct lstm *lstm, const struct params *params, uint32_t layer, const float *weights,
+	float *gradients);
+
+/* Makes room for T time steps of at most `rows` rows. */
+int lstm_resize(struct lstm *lstm, size_t T, size_t rows, struct error *err);
+
+/* Bytes that lstm_init() and lstm_resize() take on the device, weights as F32. */
 uint64_t lstm_bytes(
 	const struct params *params, uint32_t layer, bool training, size_t T, size_t rows);
 
-/* Makes the operands again after the weights changed. */
+/* Makes the operands again after the weights changed, which those for inference do but once. */
 void lstm_weights_changed(struct lstm *lstm);
 
 /* Runs N rows over T steps from h[0] and c[0], which the caller has set. Input: ids (T,N) for the

@@ -31,60 +31,110 @@ static size_t logits_rows(size_t block, size_t rows, size_t window)
 	return block * window > rows ? block * window : rows;
 }
 
+/* Lets layers and output layer know where the weights lie. */
+static void bind_weights(struct model *model)
+{
+	const struct params *p = &model->params;
+	for (uint32_t l = 0; l < p->layers; l++)
+		lstm_bind(&model->layers[l], p, l, model->weights, model->gradients);
+	model->fc.w = model->fc_backward.w = model->weights + params_fc_weight(p)->offset;
+	model->fc.bias1 = model->weights + params_fc_bias(p)->offset;
+}
+
+static int init_operands(
+	struct model *model, bool training, enum operand_type type, struct error *err)
+{
+	struct device *device = model->device;
+	const struct params *p = &model->params;
+	model->layers = calloc(p->layers, sizeof *model->layers);
+	if (!model->layers)
+		return error_memory(err, p->layers * sizeof *model->layers, "layers");
+	for (uint32_t l = 0; l < p->layers; l++)
+		if (lstm_init(&model->layers[l], device, p, l, training, type, err) < 0)
+			return -1;
+	model->fc =
+		(struct operand){.k = p->hidden, .n = p->vocab, .transposed = true, .type = type};
+	model->fc_backward = (struct operand){.k = p->vocab, .n = p->hidden};
+	if (device->ops->operand_init(device, &model->fc, err) < 0)
+		return -1;
+	return training ? device->ops->operand_init(device, &model->fc_backward, err) : 0;
+}
+
 int model_init(struct model *model, struct device *device, uint64_t vocab, uint64_t hidden,
 	uint64_t layers, enum model_use use, size_t rows, size_t window, struct error *err)
 {
+	static const enum operand_type types[] = {
+		[MODEL_INFERENCE] = OPERAND_F32,
+		[MODEL_INFERENCE_F16] = OPERAND_F16,
+		[MODEL_INFERENCE_I8] = OPERAND_I8,
+		[MODEL_TRAINING] = OPERAND_F32,
+	};
 	const struct ops *ops = device->ops;
-	*model = (struct model){.device = device, .rows = rows, .window = window};
-	if (params_init(&model->params, vocab, hidden, layers, err) < 0)
-		return -1;
-	const struct params *p = &model->params;
-	const size_t V = p->vocab, H = p->hidden, arena = p->total * sizeof(float);
+	const bool training = use == MODEL_TRAINING;
+	*model = (struct model){.device = device};
+	if (params_init(&model->params, vocab, hidden, layers, err) < 0 ||
+		init_operands(model, training, types[use], err) < 0)
+		goto fail;
+	if (training) {
+		const size_t arena = model->params.total * sizeof(float);
+		if (!(model->weights = ops->alloc(device, arena, err)) ||
+			!(model->gradients = ops->alloc(device, arena, err)))
+			goto fail;
+		bind_weights(model);
+	}
+	if (model_resize(model, rows, window, err) == 0)
+		return 0;
+fail:
+	model_release(model);
+	return -1;
+}
+
+static void release_workspace(struct model *model)
+{
+	struct device *device = model->device;
+	const struct ops *ops = device->ops;
+	ops->free(device, model->x);
+	ops->free(device, model->dh);
+	ops->free(device, model->dc);
+	ops->free(device, model->logits);
+	ops->free(device, model->nats);
+	ops->free(device, model->batch);
+	free(model->sent);
+	free(model->scored);
+	model->x = model->dh = model->dc = model->logits = model->nats = model->scored = NULL;
+	model->batch = model->sent = NULL;
+	model->rows = model->window = 0;
+}
+
+int model_resize(struct model *model, size_t rows, size_t window, struct error *err)
+{
+	struct device *device = model->device;
+	const struct ops *ops = device->ops;
+	const size_t V = model->params.vocab, H = model->params.hidden;
+	const size_t batch = batch_bytes(rows, window), scored = rows * window * sizeof(float);
+	release_workspace(model);
 	model->block = block_rows(device, rows);
 	const size_t steps = model->block * window;
-
-	if (!(model->weights = ops->alloc(device, arena, err)) ||
-		(use == MODEL_TRAINING && !(model->gradients = ops->alloc(device, arena, err))))
-		goto fail;
-	model->layers = calloc(layers, sizeof *model->layers);
-	if (!model->layers) {
-		error_memory(err, layers * sizeof *model->layers, "layers");
-		goto fail;
-	}
-	for (uint32_t l = 0; l < layers; l++)
-		if (lstm_init(&model->layers[l], device, p, l, model->weights, model->gradients,
-			    window, model->block, err) < 0)
-			goto fail;
-	model->fc = (struct operand){.k = H,
-		.n = V,
-		.transposed = true,
-		.w = model->weights + params_fc_weight(p)->offset,
-		.bias1 = model->weights + params_fc_bias(p)->offset};
-	model->fc_backward = (struct operand){.k = V, .n = H, .w = model->fc.w};
-	if (ops->operand_init(device, &model->fc, err) < 0)
-		goto fail;
-	if (use == MODEL_TRAINING &&
-		(ops->operand_init(device, &model->fc_backward, err) < 0 ||
-			!(model->x = ops->alloc(device, steps * H * sizeof(float), err)) ||
+	for (uint32_t l = 0; l < model->params.layers; l++)
+		if (lstm_resize(&model->layers[l], window, model->block, err) < 0)
+			return -1;
+	if (model->gradients &&
+		(!(model->x = ops->alloc(device, steps * H * sizeof(float), err)) ||
 			!(model->dh = ops->alloc(device, steps * H * sizeof(float), err)) ||
 			!(model->dc = ops->alloc(device, model->block * H * sizeof(float), err))))
-		goto fail;
-	const size_t batch = batch_bytes(rows, window), scored = rows * window * sizeof(float);
+		return -1;
 	if (!(model->logits = ops->alloc(
 		      device, logits_rows(model->block, rows, window) * V * sizeof(float), err)) ||
 		!(model->nats = ops->alloc(device, scored, err)) ||
 		!(model->batch = ops->alloc(device, batch, err)))
-		goto fail;
+		return -1;
 	model->sent = calloc(1, batch);
 	model->scored = malloc(scored);
-	if (!model->sent || !model->scored) {
-		error_memory(err, batch + scored, "a batch");
-		goto fail;
-	}
+	if (!model->sent || !model->scored)
+		return error_memory(err, batch + scored, "a batch");
+	model->rows = rows;
+	model->window = window;
 	return 0;
-fail:
-	model_release(model);
-	return -1;
 }
 
 void model_release(struct model *model)
@@ -100,14 +150,7 @@ void model_release(struct model *model)
 	ops->operand_release(device, &model->fc_backward);
 	ops->free(device, model->weights);
 	ops->free(device, model->gradients);
-	ops->free(device, model->x);
-	ops->free(device, model->dh);
-	ops->free(device, model->dc);
-	ops->free(device, model->logits);
-	ops->free(device, model->nats);
-	ops->free(device, model->batch);
-	free(model->sent);
-	free(model->scored);
+	release_workspace(model);
 	params_release(&model->params);
 	*model = (struct model){0};
 }
@@ -136,13 +179,34 @@ void model_weights_changed(struct model *model)
 	ops->operand_update(model->device, &model->fc);
 	if (model->gradients)
 		ops->operand_update(model->device, &model->fc_backward);
+	else
+		ops->operand_seal(model->device, &model->fc);
 }
 
 int model_set_weights(struct model *model, const float *arena, struct error *err)
 {
-	if (model->device->ops->put(model->device, model->weights, arena,
-		    model->params.total * sizeof *arena, err) < 0)
+	struct device *device = model->device;
+	const size_t bytes = model->params.total * sizeof *arena;
+	if (!model->weights) {
+		if (!(model->weights = device->ops->alloc(device, bytes, err)))
+			return -1;
+		bind_weights(model);
+	}
+	if (device->ops->put(device, model->weights, arena, bytes, err) < 0)
 		return -1;
+	model_weights_changed(model);
+	return 0;
+}
+
+int model_adopt_weights(struct model *model, float *arena, struct error *err)
+{
+	struct device *device = model->device;
+	device->ops->free(device, model->weights);
+	model->weights =
+		device->ops->adopt(device, arena, model->params.total * sizeof *arena, err);
+	if (!model->weights)
+		return -1;
+	bind_weights(model);
 	model_weights_changed(model);
 	return 0;
 }

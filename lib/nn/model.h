@@ -30,7 +30,7 @@ struct model {
 	uint32_t seed;         /* of the dropout masks */
 	size_t rows, window;   /* the largest N and T it was made for */
 	size_t block;          /* rows in flight in one pass */
-	float *weights;        /* device, arena */
+	float *weights;        /* device, arena; for inference NULL until they are set */
 	float *gradients;      /* device, arena; NULL in a model for inference */
 	struct lstm *layers;   /* (L); owned */
 	struct operand fc, fc_backward;
@@ -55,22 +55,33 @@ struct model_state {
 
 enum model_use {
 	MODEL_INFERENCE,
+	MODEL_INFERENCE_F16, /* with weights of fewer bits (enum operand_type), */
+	MODEL_INFERENCE_I8,  /* those of the first layer's table and the biases apart */
 	MODEL_TRAINING,
 };
 
-/* Makes a model of these dimensions, for batches of at most `rows` x `window` characters, weights
- * zero. Errors 65, 71. */
+/* Makes a model of these dimensions, for batches of at most `rows` x `window` characters; weights
+ * zero for training, not yet there for inference. Errors 65, 71; 69 where the device doesn't know
+ * that use. */
 int model_init(struct model *model, struct device *device, uint64_t vocab, uint64_t hidden,
 	uint64_t layers, enum model_use use, size_t rows, size_t window, struct error *err);
 void model_release(struct model *model);
+
+/* The same model for other batches; states are to be made anew. On failure (71) it is fit for
+ * model_release() and for another try. */
+int model_resize(struct model *model, size_t rows, size_t window, struct error *err);
 
 /* Bytes that model_init() would take on the device, workspace included. */
 uint64_t model_bytes(const struct device *device, const struct params *params, enum model_use use,
 	size_t rows, size_t window);
 
-/* Copies a whole arena (params.total floats) from and to the host. */
+/* Copies a whole arena (params.total floats) from and to the host. A model for inference doesn't
+ * give its weights back. */
 int model_set_weights(struct model *model, const float *arena, struct error *err);
 int model_get_weights(struct model *model, float *arena, struct error *err);
+/* Takes the arena itself, which memory_alloc() made: on the CPU the weights are then in memory
+ * once, and not twice. It is gone for the caller, even on failure. */
+int model_adopt_weights(struct model *model, float *arena, struct error *err);
 
 /* State of N rows, zero. */
 int model_state_init(

@@ -30,14 +30,23 @@ struct device {
 	size_t row_block; /* the most rows to have in flight in one training step; 0: all */
 };
 
+/* How an operand keeps its weights: fewer bytes are read faster, and say less. */
+enum operand_type {
+	OPERAND_F32,
+	OPERAND_F16, /* IEEE 754 binary16 */
+	OPERAND_I8,  /* whole numbers -127..127, times one scale for each column of B */
+	OPERAND_TYPES
+};
+
 /* What rows x are mapped by, x B + bias1 + bias2: a weight matrix, or its transpose, in the form in
  * which the device multiplies fastest. The maker sets all but `packed`. */
 struct operand {
-	size_t k, n;                /* B is (k,n) */
-	bool transposed;            /* B = w transposed, w being (n,k); else B = w */
+	size_t k, n;     /* B is (k,n) */
+	bool transposed; /* B = w transposed, w being (n,k); else B = w */
+	enum operand_type type;
 	const float *w;             /* device; not owned */
 	const float *bias1, *bias2; /* device, (n) each; not owned; NULL: none */
-	float *packed;              /* the device's own; NULL where it takes w as it is */
+	void *packed;               /* the device's own; NULL where it takes w as it is */
 };
 
 /* A dropout mask. Units are numbered off in groups of 64: unit u of row r at time t is kept if word
@@ -81,6 +90,10 @@ struct ops {
 	 */
 	void *(*alloc)(struct device *device, size_t bytes, struct error *err);
 	void (*free)(struct device *device, void *p);
+	/* Makes device memory of what memory_alloc() gave on the host (base/memory.h), content
+	 * included, without a second copy where the device can. The host's is gone, even on
+	 * failure. */
+	void *(*adopt)(struct device *device, void *host, size_t bytes, struct error *err);
 	int (*put)(
 		struct device *device, void *to, const void *from, size_t bytes, struct error *err);
 	int (*get)(
@@ -96,10 +109,13 @@ struct ops {
 	bool (*begin)(struct device *device, const struct sequence *sequence);
 	void (*end)(struct device *device);
 
-	/* Products. operand_update must be called after the weights or biases changed and before
-	 * the operand is used. */
+	/* Products. operand_init: w and the biases may still be missing; 71, or 69 where the device
+	 * doesn't know the type. operand_update must be called after the weights or biases changed
+	 * and before the operand is used. operand_seal: the weights won't change any more, and
+	 * nobody else reads w, whose memory a device that has packed it may give back. */
 	int (*operand_init)(struct device *device, struct operand *b, struct error *err);
 	void (*operand_update)(struct device *device, struct operand *b);
+	void (*operand_seal)(struct device *device, struct operand *b);
 	void (*operand_release)(struct device *device, struct operand *b);
 
 	/* y (rows,n) = x (rows,k) B (k,n) + bias1 + bias2. Row r of y depends on row r of x alone:

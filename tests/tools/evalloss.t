@@ -51,6 +51,16 @@ train -q -H 4 --steps 5 -l log -o short.model short.shards
 near "$(nats short.model short.shards)" "$(tail -n 1 log | cut -f 5)" \
     "a validation part of fewer rows likewise"
 
+# Weights of fewer bits: another loss, but not much of another.
+for weights in f16 i8; do
+    ok "--weights $weights rounds the weights, the loss changes little" awk \
+        -v "a=$(nats --weights $weights model shards)" -v "b=$(nats model shards)" \
+        'BEGIN {exit !(a != b && (a - b) ^ 2 < 1e-4)}'
+    is "$(evalloss -j 1 --weights $weights model shards)" \
+        "$(evalloss -j 2 --weights $weights model shards)" "and is the same for any -j"
+done
+fails 64 "f32|f16|i8" "there are no others" evalloss --weights f64 model shards
+
 models permute model >reversed
 near "$(nats reversed shards)" "$(nats model shards)" "symbols in another order are remapped"
 near "$(nats reversed tokens)" "$(nats model tokens)" "in token streams too"

@@ -34,6 +34,11 @@ sample -s 3 -n 300 <model >b
 same a b "the same seed draws the same text, from standard input too"
 sample -s 3 -n 300 -j 2 model >b
 same a b "for any -j"
+for weights in f16 i8; do
+    sample -s 3 -n 300 -j 1 --weights $weights model >a8
+    sample -s 3 -n 300 -j 2 --weights $weights model >b
+    same a8 b "with --weights $weights too"
+done
 sample -s 4 -n 300 model >b
 ok "another seed draws another one" sh -c '! cmp -s a b'
 sample -v -n 300 model >a 2>err

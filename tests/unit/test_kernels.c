@@ -186,14 +186,43 @@ static void nan_comes_out_of_every_function(void **state)
 static const size_t sizes[] = {1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 64, 100};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
-static void check_product(
-	const struct kernels *kernels, size_t rows, size_t k, size_t n, bool transposed)
+/* The weights (k,n) or (n,k) as a type keeps them, in place. */
+static void keep_as(enum operand_type type, size_t k, size_t n, bool transposed, float *w)
 {
+	for (size_t j = 0; j < n; j++) {
+		float max = 0;
+		for (size_t i = 0; i < k; i++)
+			max = fmaxf(max, fabsf(w[transposed ? j * k + i : i * n + j]));
+		const float scale = max > 0 ? max / 127 : 1;
+		for (size_t i = 0; i < k; i++) {
+			float *x = &w[transposed ? j * k + i : i * n + j];
+			int exponent;
+			frexpf(*x, &exponent);
+			if (type == OPERAND_I8)
+				*x = (float)lrintf(*x / scale) * scale;
+			else if (type == OPERAND_F16) /* 11 bits; 2^-14 is the least normal one */
+				*x = exponent < -13 ? 0
+						    : ldexpf(rintf(ldexpf(*x, 11 - exponent)),
+							      exponent - 11);
+		}
+	}
+}
+
+static void check_product(const struct kernels *kernels, enum operand_type type, size_t rows,
+	size_t k, size_t n, bool transposed)
+{
+	const struct products *of = &kernels->of[type];
 	const size_t panels = (n + kernels->panel - 1) / kernels->panel;
 	float *x = random_numbers(1, rows * k, 1), *w = random_numbers(2, k * n, 1);
 	float *whole = random_numbers(3, rows * n, 1), *parts = random_numbers(3, rows * n, 1);
-	float *packed = zeros(panels * kernels->panel * k, sizeof *packed);
+	float *scale = zeros(panels * kernels->panel, sizeof *scale);
+	void *packed = zeros(panels * kernels->panel * k, of->bytes);
 	double *expected = zeros(rows * n, sizeof *expected);
+	for (size_t i = 0; i < k * n; i++) /* neither too small for a half nor zero */
+		w[i] += w[i] < 0 ? -1e-3f : 1e-3f;
+	for (size_t p = panels; p-- > 0;)
+		of->pack(k, n, transposed, w, p, p + 1, scale, packed);
+	keep_as(type, k, n, transposed, w);
 	for (size_t r = 0; r < rows; r++)
 		for (size_t j = 0; j < n; j++) {
 			expected[r * n + j] = (double)whole[r * n + j];
@@ -202,23 +231,22 @@ static void check_product(
 					(double)x[r * k + i] *
 					(double)w[transposed ? j * k + i : i * n + j];
 		}
-	for (size_t p = panels; p-- > 0;)
-		kernels->pack(k, n, transposed, w, p, p + 1, packed);
-	kernels->product(rows, k, n, x, packed, whole, n, 0, panels, whole);
+	of->product(rows, k, n, x, scale, packed, whole, n, 0, panels, whole);
 	assert_near("product", kernels, whole, expected, rows * n, 4e-6);
 
 	/* Any cut into rows and panels gives the same bits. */
 	for (size_t p = 0; p < panels; p++)
 		for (size_t r = 0, step; r < rows; r += step) {
 			step = (r + p) % 3 + 1 < rows - r ? (r + p) % 3 + 1 : rows - r;
-			kernels->product(step, k, n, x + r * k, packed, parts + r * n, n, p, p + 1,
-				parts + r * n);
+			of->product(step, k, n, x + r * k, scale, packed, parts + r * n, n, p,
+				p + 1, parts + r * n);
 		}
 	assert_memory_equal(whole, parts, rows * n * sizeof *whole);
 	free(x);
 	free(w);
 	free(whole);
 	free(parts);
+	free(scale);
 	free(packed);
 	free(expected);
 }
@@ -226,14 +254,16 @@ static void check_product(
 static void products_are_the_naive_sums_however_they_are_cut(void **state)
 {
 	(void)state;
-	for (const struct kernels *const *k = kernels_all(); *k; k++) {
-		for (size_t i = 0; i < SIZES; i++)
-			for (size_t j = 0; j < SIZES; j++)
-				check_product(*k, sizes[(i + j) % SIZES] % 20 + 1, sizes[i],
-					sizes[j], (i + j) % 2);
-		check_product(*k, 13, 1100, 37, true);
-		check_product(*k, 13, 1100, 37, false);
-	}
+	for (const struct kernels *const *k = kernels_all(); *k; k++)
+		for (enum operand_type type = 0; type < OPERAND_TYPES; type++) {
+			for (size_t i = 0; i < SIZES; i++)
+				for (size_t j = 0; j < SIZES; j++)
+					check_product(*k, type, sizes[(i + j) % SIZES] % 20 + 1,
+						sizes[i], sizes[j], (i + j) % 2);
+			check_product(*k, type, 13, 1100, 37, true);
+			check_product(*k, type, 13, 1100, 37, false);
+			check_product(*k, type, 1, 600, 300, true);
+		}
 }
 
 /* Inputs and results of one time step of one layer. */

@@ -2,6 +2,8 @@
  * written by tests/golden/model/make.py, which knows formats/model.md but none of this code. */
 #include "formats/model.h"
 
+#include "base/memory.h"
+
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -111,7 +113,7 @@ static void set_golden_weights(struct model_file *model)
 {
 	float file[4096];
 	size_t e = 0;
-	model->weights = calloc(model->params.total, sizeof *model->weights);
+	model->weights = memory_alloc(model->params.total * sizeof *model->weights);
 	for (size_t i = 0; i < model->params.count; i++) {
 		for (size_t k = 0; k < model->params.v[i].size; k++)
 			file[k] = golden_weight(e++);
@@ -167,7 +169,7 @@ static void data_starts_at_a_multiple_of_64(void **state)
 		struct model_file model = {0}, again;
 		struct error err;
 		assert_int_equal(params_init(&model.params, 2, hidden, 1, &err), 0);
-		model.weights = calloc(model.params.total, sizeof *model.weights);
+		model.weights = memory_alloc(model.params.total * sizeof *model.weights);
 		struct bytes b = write_bytes(&model);
 		assert_int_equal((8 + b.v[0] + 256 * b.v[1]) % 64, 0);
 		assert_int_equal(read_bytes(&again, b.v, b.n, &err), 0);
@@ -186,7 +188,7 @@ static void numbers_come_back_with_all_their_bits(void **state)
 		struct model_file model = {.dropout = dropouts[i]}, again;
 		struct error err;
 		assert_int_equal(params_init(&model.params, 2, 1, 1, &err), 0);
-		model.weights = calloc(model.params.total, sizeof *model.weights);
+		model.weights = memory_alloc(model.params.total * sizeof *model.weights);
 		model.training = json_pack("{s:f,s:f,s:s}", "x", dropouts[i], "third", 1 / 3.0,
 			"text", "\xc3\xa9 \"\\ \n");
 		struct bytes b = write_bytes(&model);
@@ -210,7 +212,7 @@ static void every_symbol_comes_back(void **state)
 	assert_int_equal(params_init(&model.params, V, 1, 1, &err), 0);
 	assert_int_equal(
 		vocab_init(&model.vocab, VOCAB_CODEPOINT, VOCAB_KEEP, symbols, V, &err), 0);
-	model.weights = calloc(model.params.total, sizeof *model.weights);
+	model.weights = memory_alloc(model.params.total * sizeof *model.weights);
 	struct bytes b = write_bytes(&model);
 	if (read_bytes(&again, b.v, b.n, &err) < 0)
 		fail_msg("%s", err.text);

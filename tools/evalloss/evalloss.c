@@ -33,9 +33,9 @@ enum {
 struct values {
 	struct tool_common common;
 	struct device_options device;
+	struct network_options network;
 	unsigned input, split, unknown;
 	bool lines, chars, heat, html;
-	const char *vocab;
 };
 
 static const char *const input_choices[] = {"auto", "shards", "tokens", "text", NULL};
@@ -62,9 +62,7 @@ static const struct option table[] = {
 	 .choices = unknown_choices,
 	 .help = "what a character is that the model doesn't know: an error, or one that costs "
 		"20.09 bits and leaves the state alone"},
-	{0, "vocab", "FILE", OPTION_TEXT, AT(vocab), NULL,
-	 .help = "take the symbols of a model that doesn't name them from a token stream, shards "
-		"or another model"},
+	NETWORK_OPTIONS(struct values),
 	DEVICE_OPTIONS(struct values),
 	TOOL_OPTIONS(struct values),
 	{0},
@@ -379,7 +377,8 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 		return -1;
 	if (tool_output(tool, &e.out, false, err) < 0)
 		return -1;
-	if (network_open(&e.network, tool, argv[0], e.values->vocab, &e.values->device, err) < 0 ||
+	if (network_open(&e.network, tool, argv[0], &e.values->network, &e.values->device, err) <
+			0 ||
 		begin(&e, err) < 0)
 		goto out;
 	for (int i = 0; i < count; i++)

@@ -29,33 +29,26 @@ void context_copy(struct context *to, const struct context *from)
 	to->begun = from->begun;
 }
 
-int context_load(struct context *context, const char *path, struct error *err)
+int context_load(struct context *context, const char *path, uint32_t model_crc, struct error *err)
 {
 	struct input in;
-	uint32_t crc;
 	int status = -1;
-	if (network_weights(context->network, err) < 0 ||
-		state_file_model_crc(&context->network->file, &crc, err) < 0)
-		return -1;
 	if (input_open(&in, path, INPUT_GUNZIP, err) == 0)
-		status = state_file_read(&context->state, crc, &in, err);
+		status = state_file_read(&context->state, model_crc, &in, err);
 	input_close(&in);
 	context->begun = true;
 	return status;
 }
 
-int context_save(const struct context *context, const char *path, struct error *err)
+int context_save(
+	const struct context *context, const char *path, uint32_t model_crc, struct error *err)
 {
 	const struct tool_common *common = context->tool->values;
 	struct output out;
-	uint32_t crc;
 	int status = -1;
-	if (network_weights(context->network, err) < 0 ||
-		state_file_model_crc(&context->network->file, &crc, err) < 0)
-		return -1;
 	if (output_open(&out, path, common->force ? 0 : OUTPUT_BINARY, err) < 0)
 		return -1;
-	if (state_file_write(&context->state, crc, &out, err) == 0)
+	if (state_file_write(&context->state, model_crc, &out, err) == 0)
 		status = output_commit(&out, err);
 	output_discard(&out);
 	return status;

@@ -26,9 +26,11 @@ void context_release(struct context *context);
 /* `to`, initialised for the same network, has read the same. */
 void context_copy(struct context *to, const struct context *from);
 
-/* Goes on from the state in a file; writes the state to a file. */
-int context_load(struct context *context, const char *path, struct error *err);
-int context_save(const struct context *context, const char *path, struct error *err);
+/* Goes on from the state in a file; writes the state to a file. model_crc: of the network's model
+ * (state_file_model_crc()). */
+int context_load(struct context *context, const char *path, uint32_t model_crc, struct error *err);
+int context_save(
+	const struct context *context, const char *path, uint32_t model_crc, struct error *err);
 
 /* The model reads n bytes of text. */
 int context_read(struct context *context, const unsigned char *text, size_t n, struct error *err);

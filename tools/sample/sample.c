@@ -25,9 +25,10 @@ enum {
 struct values {
 	struct tool_common common;
 	struct device_options device;
+	struct network_options network;
 	uint64_t length, top_k, seed, samples;
 	double temperature, top_p, min_p;
-	const char *prime, *prime_file, *stop, *separator, *vocab, *state, *save_state;
+	const char *prime, *prime_file, *stop, *separator, *state, *save_state;
 	unsigned unknown;
 	bool no_prime, logprob, interactive;
 };
@@ -75,9 +76,7 @@ static const struct option table[] = {
 	{0, "logprob", NULL, OPTION_FLAG, AT(logprob), NULL,
 	 .help = "print a table: each text's log-probability in nats, its length, and itself on one "
 		"line"},
-	{0, "vocab", "FILE", OPTION_TEXT, AT(vocab), NULL,
-	 .help = "take the symbols of a model that doesn't name them from a token stream, shards "
-		"or another model"},
+	NETWORK_OPTIONS(struct values),
 	DEVICE_OPTIONS(struct values),
 	TOOL_OPTIONS(struct values),
 	{0},
@@ -88,6 +87,7 @@ struct sample {
 	const struct tool *tool;
 	const struct values *values;
 	struct network network;
+	uint32_t model_crc; /* for states */
 	struct sampler sampler;
 	struct context context;
 	struct draw draw;
@@ -206,13 +206,14 @@ static int read_context(struct sample *s, struct error *err)
 	if (context_init(&s->context, s->tool, &s->network, values->unknown == UNKNOWN_SKIP, err) <
 		0)
 		return -1;
-	if (values->state && context_load(&s->context, values->state, err) < 0)
+	if (values->state && context_load(&s->context, values->state, s->model_crc, err) < 0)
 		return -1;
 	if (read_prime(s, err) < 0 || context_read(&s->context, s->prime, s->prime_bytes, err) < 0)
 		return -1;
 	if (!values->interactive && context_begin(&s->context, err) < 0)
 		return -1;
-	return values->save_state ? context_save(&s->context, values->save_state, err) : 0;
+	return values->save_state ? context_save(&s->context, values->save_state, s->model_crc, err)
+				  : 0;
 }
 
 /* --- start and end --------------------------------------------------------------------------- */
@@ -232,8 +233,12 @@ static int open_all(struct sample *s, const char *path, struct error *err)
 	size_t rows = draw_rows(values->samples);
 	if (tool_output(s->tool, &s->out, false, err) < 0)
 		return -1;
-	if (network_open(&s->network, s->tool, path, values->vocab, &values->device, err) < 0 ||
-		network_prepare(&s->network, rows, WINDOW / rows, err) < 0)
+	if (network_open(&s->network, s->tool, path, &values->network, &values->device, err) < 0)
+		return -1;
+	if ((values->state || values->save_state) &&
+		state_file_model_crc(&s->network.file, &s->model_crc, err) < 0)
+		return -1;
+	if (network_prepare(&s->network, rows, WINDOW / rows, err) < 0)
 		return -1;
 	if (sampler_init(&s->sampler, s->network.file.params.vocab, (uint32_t)values->top_k,
 		    values->temperature, (uint32_t)values->seed, err) < 0)

@@ -1,0 +1,46 @@
+/* memory.c: see memory.h. */
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { LARGE_PAGE = 2 << 20 };
+
+/* Advises the system about the pages of this size that lie wholly in a block. It need not listen.
+ */
+static void advise(const void *block, size_t bytes, size_t page, int advice)
+{
+	const uintptr_t mask = page - 1;
+	const uintptr_t first = ((uintptr_t)block + mask) & ~mask;
+	const uintptr_t end = ((uintptr_t)block + bytes) & ~mask;
+	if (first < end)
+		madvise((void *)first, end - first, advice);
+}
+
+/* From calloc(), whose large blocks are zero without having been touched; where one begins stands
+ * just before what is handed out. With small pages most of the time that sample takes to start
+ * would go into page faults. */
+void *memory_alloc(size_t bytes)
+{
+	const size_t size = bytes + 2 * MEMORY_ALIGNMENT;
+	char *block = size > bytes ? calloc(1, size) : NULL;
+	if (!block)
+		return NULL;
+	advise(block, size, LARGE_PAGE, MADV_HUGEPAGE);
+	void **p = (void **)(block + 2 * MEMORY_ALIGNMENT - (uintptr_t)block % MEMORY_ALIGNMENT);
+	p[-1] = block;
+	return p;
+}
+
+void memory_free(void *p)
+{
+	if (p)
+		free(((void **)p)[-1]);
+}
+
+void memory_discard(const void *p, size_t bytes)
+{
+	advise(p, bytes, (size_t)sysconf(_SC_PAGESIZE), MADV_DONTNEED);
+}

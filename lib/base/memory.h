@@ -1,0 +1,18 @@
+/* memory.h: large arrays of numbers. */
+#ifndef BASE_MEMORY_H
+#define BASE_MEMORY_H
+
+#include <stddef.h>
+
+enum { MEMORY_ALIGNMENT = 64 };
+
+/* `bytes` zero bytes, aligned for vectors, not resident until they are touched, in large pages
+ * where the system has some. NULL without memory. The caller's to memory_free(). */
+void *memory_alloc(size_t bytes);
+void memory_free(void *p);
+
+/* What p holds is not needed any more: pages that lie wholly in it go back to the system. Reading
+ * them gives anything, writing them is fine. */
+void memory_discard(const void *p, size_t bytes);
+
+#endif
