@@ -2,6 +2,7 @@
  * must have, and how they become one arena of weights and a vocabulary. See model.md. */
 #include "formats/model.h"
 
+#include "base/memory.h"
 #include "base/size.h"
 #include "base/utf8.h"
 #include "formats/safetensors.h"
@@ -426,7 +427,7 @@ static int read_data(struct model_file *model, struct safetensors *st, const siz
 	const struct param *first = params_layer(params, 0, PARAM_W_IH);
 	struct model_tensor *extra = model->tensors;
 	const char *not_finite = NULL;
-	model->weights = calloc(params->total, sizeof *model->weights);
+	model->weights = memory_alloc(params->total * sizeof *model->weights);
 	float *untransposed = malloc(first->size * sizeof *untransposed);
 	if (!model->weights || !untransposed) {
 		error_memory(err, params->total * sizeof *model->weights, "a model's weights");
@@ -504,7 +505,7 @@ void model_file_release(struct model_file *model)
 	json_decref(model->checkpoint);
 	json_decref(model->training);
 	vocab_release(&model->vocab);
-	free(model->weights);
+	memory_free(model->weights);
 	params_release(&model->params);
 	*model = (struct model_file){0};
 }
