@@ -34,6 +34,8 @@ enum {
 	SQUARE = 2048, /* of OpenBLAS's own best product */
 	PAUSE_MS = 50, /* OpenBLAS's threads spin that long after a product */
 	SAMPLED = 100, /* characters of each text in one measurement */
+	CHAINS = 12,   /* of multiply-adds that don't wait for each other: they hide the latency */
+	TURNS = 1 << 23,
 };
 
 static double seconds(void)
@@ -162,6 +164,7 @@ static void sample_characters(struct work *w)
 
 struct limits {
 	unsigned threads;
+	struct pool *pool;
 	float *a, *b, *c; /* (SQUARE,SQUARE) */
 };
 
@@ -170,7 +173,9 @@ static const double square_flop = 2.0 * SQUARE * SQUARE * SQUARE;
 static void limits_init(struct limits *l, unsigned threads)
 {
 	const size_t n = (size_t)SQUARE * SQUARE;
-	*l = (struct limits){.threads = threads};
+	struct error err;
+	*l = (struct limits){.threads = threads, .pool = pool_new(threads, &err)};
+	check(l->pool ? 0 : -1, &err);
 	l->a = need(aligned_alloc(64, n * sizeof(float)));
 	l->b = need(aligned_alloc(64, n * sizeof(float)));
 	l->c = need(calloc(n, sizeof(float)));
@@ -180,6 +185,7 @@ static void limits_init(struct limits *l, unsigned threads)
 
 static void limits_release(struct limits *l)
 {
+	pool_free(l->pool);
 	free(l->a);
 	free(l->b);
 	free(l->c);
@@ -193,6 +199,95 @@ static void openblas_square(struct limits *l)
 	openblas_set_num_threads(1);
 }
 
+/* What the widest vectors do at most: TURNS multiply-adds in each of CHAINS registers, and the sum
+ * of n floats in as many. The compiler must take each chain for a number of its own. */
+#define OPAQUE(x) __asm__ volatile("" : "+v"(x))
+#define PEAKS(name, isa, vector, set, load, add, fma) \
+	__attribute__((target(isa))) static void multiply_##name(void) \
+	{ \
+		vector chain[CHAINS], a = set(0.999f), b = set(1e-3f); \
+		for (int i = 0; i < CHAINS; i++) { \
+			chain[i] = b; \
+			OPAQUE(chain[i]); \
+		} \
+		for (int turn = 0; turn < TURNS; turn++) \
+			_Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) chain[i] = \
+				fma(chain[i], a, b); \
+		for (int i = 0; i < CHAINS; i++) \
+			OPAQUE(chain[i]); \
+	} \
+	__attribute__((target(isa))) static void read_##name(const float *x, size_t n) \
+	{ \
+		enum { WIDTH = sizeof(vector) / sizeof(float) }; \
+		vector sum[CHAINS]; \
+		for (int i = 0; i < CHAINS; i++) \
+			sum[i] = set(0); \
+		for (size_t at = 0; at + CHAINS * WIDTH <= n; at += CHAINS * WIDTH) \
+			_Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) sum[i] = \
+				add(sum[i], load(x + at + i * WIDTH)); \
+		for (int i = 0; i < CHAINS; i++) \
+			OPAQUE(sum[i]); \
+	}
+
+struct peaks {
+	size_t width; /* floats of a vector */
+	void (*multiply)(void);
+	void (*read)(const float *x, size_t n);
+};
+
+#if defined __x86_64__
+PEAKS(avx512, "avx512f", __m512, _mm512_set1_ps, _mm512_loadu_ps, _mm512_add_ps, _mm512_fmadd_ps)
+PEAKS(avx2, "avx2,fma", __m256, _mm256_set1_ps, _mm256_loadu_ps, _mm256_add_ps, _mm256_fmadd_ps)
+
+/* NULL where there are no multiply-adds, or none that this program knows how to ask for. */
+static const struct peaks *peaks_here(void)
+{
+	static const struct peaks avx512 = {16, multiply_avx512, read_avx512};
+	static const struct peaks avx2 = {8, multiply_avx2, read_avx2};
+	if (__builtin_cpu_supports("avx512f"))
+		return &avx512;
+	return __builtin_cpu_supports("fma") ? &avx2 : NULL;
+}
+#else
+static const struct peaks *peaks_here(void)
+{
+	return NULL;
+}
+#endif
+
+static double peak_flop(const struct limits *l)
+{
+	return 2.0 * (double)peaks_here()->width * CHAINS * TURNS * l->threads;
+}
+
+static void multiply_task(void *arg, size_t i)
+{
+	(void)arg, (void)i;
+	peaks_here()->multiply();
+}
+
+static void multiply_add(struct limits *l)
+{
+	pool_run(l->pool, l->threads, multiply_task, NULL);
+}
+
+/* The weights that one character reads, 2x512: the products', without the table of the first layer
+ * and the biases. */
+enum { WEIGHTS = 3 * 4 * 512 * 512 + 512 * 83 };
+
+static void read_task(void *arg, size_t i)
+{
+	const struct limits *l = arg;
+	const size_t part = WEIGHTS / l->threads;
+	peaks_here()->read(l->a + i * part, part);
+}
+
+static void read_weights(struct limits *l)
+{
+	for (int i = 0; i < SAMPLED; i++)
+		pool_run(l->pool, l->threads, read_task, l);
+}
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 static void row(const char *what, double value, const char *unit, const char *rival, double other)
@@ -200,11 +295,6 @@ static void row(const char *what, double value, const char *unit, const char *ri
 	printf("%s\t%.5g\t%s\t%s\t%.5g\t%.3f\n", what, value, unit, rival, other, value / other);
 	fflush(stdout);
 }
-
-/* Median seconds of a piece of work and of what the machine does, measured in turn. */
-struct times {
-	double work, square;
-};
 
 static double time_work(struct work *w, void (*act)(struct work *))
 {
@@ -223,44 +313,69 @@ static double time_limit(struct limits *l, void (*act)(struct limits *))
 	return start;
 }
 
-static struct times measure(struct limits *l, struct work *w, void (*act)(struct work *))
+enum { LIMITS_MAX = 2 };
+
+/* Median seconds of a piece of work and of some things that the machine can do, measured in turn.
+ */
+struct times {
+	double work, limits[LIMITS_MAX];
+};
+
+static struct times measure(struct limits *l, void (*const limits[LIMITS_MAX])(struct limits *),
+	struct work *w, void (*act)(struct work *))
 {
-	double t[2][ROUNDS_MAX], end = seconds() + ROUNDS_SECONDS;
+	double t[1 + LIMITS_MAX][ROUNDS_MAX] = {{0}}, end = seconds() + ROUNDS_SECONDS;
 	const bool quick = getenv("BENCH_QUICK") != NULL;
 	size_t n = 0;
 	if (!quick)
 		act(w);
 	do {
-		t[1][n] = time_limit(l, openblas_square);
+		for (size_t i = 0; i < LIMITS_MAX; i++)
+			t[1 + i][n] = limits[i] ? time_limit(l, limits[i]) : 0;
 		t[0][n++] = time_work(w, act);
 	} while (!quick && (n < ROUNDS_MIN || (n < ROUNDS_MAX && seconds() < end)));
-	return (struct times){median(t[0], n), median(t[1], n)};
+	return (struct times){median(t[0], n), {median(t[1], n), median(t[2], n)}};
 }
 
-/* The rate of some work beside OpenBLAS's. */
-static void rate_row(const char *what, double flop, struct times t)
+/* The rate of some work beside OpenBLAS's, and beside all multiply-adds that the cores can do. */
+static void rate_rows(
+	struct limits *l, const char *what, double flop, struct work *w, void (*act)(struct work *))
 {
+	void (*const limits[LIMITS_MAX])(struct limits *) = {
+		openblas_square, peaks_here() ? multiply_add : NULL};
+	const struct times t = measure(l, limits, w, act);
 	row(what, flop / t.work / 1e9, "GFLOP/s", "OpenBLAS sgemm 2048^3",
-		square_flop / t.square / 1e9);
+		square_flop / t.limits[0] / 1e9);
+	if (limits[1])
+		row(what, flop / t.work / 1e9, "GFLOP/s", "multiply-adds alone",
+			peak_flop(l) / t.limits[1] / 1e9);
 }
 
-static void step_row(struct limits *l, const char *what, struct shape shape, enum model_use use)
+static void step_rows(struct limits *l, const char *what, struct shape shape, enum model_use use)
 {
 	struct work w;
 	const bool training = use == MODEL_TRAINING;
 	work_init(&w, shape, use, l->threads);
-	rate_row(what, (training ? 3 : 1) * forward_flop(&shape),
-		measure(l, &w, training ? training_step : forward_pass));
+	rate_rows(l, what, (training ? 3 : 1) * forward_flop(&shape), &w,
+		training ? training_step : forward_pass);
 	work_release(&w);
 }
 
-static void sampling_row(struct limits *l)
+static void sampling_rows(struct limits *l)
 {
-	static const struct shape many = {2, 512, 83, 64, 1};
+	static const struct shape one = {2, 512, 83, 1, 1}, many = {2, 512, 83, 64, 1};
+	void (*const limits[LIMITS_MAX])(struct limits *) = {peaks_here() ? read_weights : NULL};
 	struct work w;
+	work_init(&w, one, MODEL_INFERENCE, l->threads);
+	if (limits[0]) {
+		const struct times t = measure(l, limits, &w, sample_characters);
+		row("sampling one text, 2x512", SAMPLED / t.work, "characters/s",
+			"reading its weights", SAMPLED / t.limits[0]);
+	}
+	work_release(&w);
 	work_init(&w, many, MODEL_INFERENCE, l->threads);
-	rate_row("sampling 64 texts, 2x512", SAMPLED * forward_flop(&many),
-		measure(l, &w, sample_characters));
+	rate_rows(l, "sampling 64 texts, 2x512", SAMPLED * forward_flop(&many), &w,
+		sample_characters);
 	work_release(&w);
 }
 
@@ -289,17 +404,17 @@ static void table(unsigned threads)
 {
 	struct limits l;
 	limits_init(&l, threads);
-	step_row(&l, "training step, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
+	step_rows(&l, "training step, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
 		MODEL_TRAINING);
-	step_row(&l, "training step, 1x128, 128x100", (struct shape){1, 128, 83, 128, 100},
+	step_rows(&l, "training step, 1x128, 128x100", (struct shape){1, 128, 83, 128, 100},
 		MODEL_TRAINING);
-	step_row(&l, "training step, 3x512, 128x100", (struct shape){3, 512, 83, 128, 100},
+	step_rows(&l, "training step, 3x512, 128x100", (struct shape){3, 512, 83, 128, 100},
 		MODEL_TRAINING);
-	step_row(&l, "training step, 2x1024, 128x100", (struct shape){2, 1024, 83, 128, 100},
+	step_rows(&l, "training step, 2x1024, 128x100", (struct shape){2, 1024, 83, 128, 100},
 		MODEL_TRAINING);
-	step_row(&l, "forward only, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
+	step_rows(&l, "forward only, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
 		MODEL_INFERENCE);
-	sampling_row(&l);
+	sampling_rows(&l);
 	limits_release(&l);
 	if (threads > 1)
 		threads_row(threads);
