@@ -10,13 +10,13 @@ enum { LARGE_PAGE = 2 << 20 };
 
 /* Advises the system about the pages of this size that lie wholly in a block. It need not listen.
  */
-static void advise(const void *block, size_t bytes, size_t page, int advice)
+static void advise(char *block, size_t bytes, size_t page, int advice)
 {
 	const uintptr_t mask = page - 1;
 	const uintptr_t first = ((uintptr_t)block + mask) & ~mask;
 	const uintptr_t end = ((uintptr_t)block + bytes) & ~mask;
 	if (first < end)
-		madvise((void *)first, end - first, advice);
+		madvise(block + (first - (uintptr_t)block), end - first, advice);
 }
 
 /* From calloc(), whose large blocks are zero without having been touched; where one begins stands
@@ -40,7 +40,7 @@ void memory_free(void *p)
 		free(((void **)p)[-1]);
 }
 
-void memory_discard(const void *p, size_t bytes)
+void memory_discard(void *p, size_t bytes)
 {
 	advise(p, bytes, (size_t)sysconf(_SC_PAGESIZE), MADV_DONTNEED);
 }

@@ -13,6 +13,6 @@ void memory_free(void *p);
 
 /* What p holds is not needed any more: pages that lie wholly in it go back to the system. Reading
  * them gives anything, writing them is fine. */
-void memory_discard(const void *p, size_t bytes);
+void memory_discard(void *p, size_t bytes);
 
 #endif

@@ -26,7 +26,7 @@ int lstm_init(struct lstm *lstm, struct device *device, const struct params *par
 	return 0;
 }
 
-void lstm_bind(struct lstm *lstm, const struct params *params, uint32_t layer, const float *weights,
+void lstm_bind(struct lstm *lstm, const struct params *params, uint32_t layer, float *weights,
 	float *gradients)
 {
 	const size_t w_ih = params_layer(params, layer, PARAM_W_IH)->offset;

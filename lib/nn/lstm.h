@@ -31,7 +31,7 @@ void lstm_release(struct lstm *lstm);
 
 /* Says in which arenas on the device its parameters and their gradients (NULL for inference) lie.
  */
-void lstm_bind(struct lstm *lstm, const struct params *params, uint32_t layer, const float *weights,
+void lstm_bind(struct lstm *lstm, const struct params *params, uint32_t layer, float *weights,
 	float *gradients);
 
 /* Makes room for T time steps of at most `rows` rows. */

@@ -44,7 +44,7 @@ struct operand {
 	size_t k, n;     /* B is (k,n) */
 	bool transposed; /* B = w transposed, w being (n,k); else B = w */
 	enum operand_type type;
-	const float *w;             /* device; not owned */
+	float *w;                   /* device; not owned; operand_seal may take it back */
 	const float *bias1, *bias2; /* device, (n) each; not owned; NULL: none */
 	void *packed;               /* the device's own; NULL where it takes w as it is */
 };

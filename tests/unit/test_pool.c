@@ -76,8 +76,8 @@ static void a_pool_with_nothing_to_do_leaves_the_cores_to_others(void **state)
 	atomic_uint counts[8] = {0};
 	struct pool *pool = pool_of(4);
 	pool_run(pool, 8, count_task, counts);
-	/* On a busy machine a worker may get its turn to spin only now; one that never goes to sleep
-	 * leaves no interval idle. */
+	/* On a busy machine a worker may get its turn to spin only now; one that never goes to
+	 * sleep leaves no interval idle. */
 	double used = 1;
 	for (int i = 0; i < 50 && used >= 0.01; i++) {
 		double before = processor_seconds();
