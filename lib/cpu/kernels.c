@@ -330,12 +330,37 @@ static void dropout(
 	}
 }
 
+/* The larger of two numbers, or that one of them which is none. */
+static inline vf vlarger(vf a, vf b)
+{
+	return vselect((a > b) | (a != a), a, b);
+}
+
 static float row_max(size_t n, const float *x)
 {
-	float max = x[0];
-	for (size_t i = 1; i < n; i++)
+	float lanes[VL], max = -INFINITY;
+	vf most = vset(max);
+	size_t i = 0;
+	for (; i + VL <= n; i += VL)
+		most = vlarger(vload(x + i), most);
+	vstore(lanes, most);
+	for (size_t j = 0; j < VL; j++)
+		max = lanes[j] > max || isnan(lanes[j]) ? lanes[j] : max;
+	for (; i < n; i++)
 		max = x[i] > max || isnan(x[i]) ? x[i] : max;
 	return max;
+}
+
+/* Sums in double: LANES of them, joined in a fixed order, so that they are independent additions.
+ */
+enum { LANES = 16 };
+
+static double join(const double lanes[LANES])
+{
+	double sum = 0;
+	for (int j = 0; j < LANES; j++)
+		sum += lanes[j];
+	return sum;
 }
 
 static void cross_entropy(
@@ -349,22 +374,37 @@ static void cross_entropy(
 			continue;
 		}
 		const float max = row_max(V, logits), target = logits[targets[r]];
-		double sum = 0;
+		double lanes[LANES] = {0};
 		for (size_t i = 0; i < V; i += VL) {
-			size_t width = smaller(VL, V - i);
-			vf e = vexp(load(logits + i, width) - max);
-			for (size_t j = 0; j < width; j++)
-				sum += (double)e[j];
+			const size_t width = smaller(VL, V - i);
+			const vf e = vexp(load(logits + i, width) - max);
+			float each[VL];
+			vstore(each, e);
+			memset(each + width, 0, (VL - width) * sizeof *each);
+			for (size_t j = 0; j < VL; j++)
+				lanes[j] += (double)each[j];
 			if (scale != 0)
 				store(logits + i, e, width);
 		}
+		const double sum = join(lanes);
 		nats[r] = (float)(log(sum) + (double)max - (double)target);
 		if (scale == 0)
 			continue;
 		const float factor = (float)((double)scale / sum);
-		for (size_t i = 0; i < V; i++)
-			logits[i] *= factor;
+		for (size_t i = 0; i < V; i += VL) {
+			const size_t width = smaller(VL, V - i);
+			store(logits + i, load(logits + i, width) * factor, width);
+		}
 		logits[targets[r]] -= scale;
+	}
+}
+
+static void gather(size_t n, const float *row, const float *bias1, const float *bias2, float *y)
+{
+	for (size_t i = 0; i < n; i += VL) {
+		const size_t width = smaller(VL, n - i);
+		const vf x = load(row + i, width) + load(bias1 + i, width);
+		store(y + i, x + load(bias2 + i, width), width);
 	}
 }
 
@@ -374,18 +414,6 @@ static void add(size_t n, const float *x, float *y)
 		size_t width = smaller(VL, n - i);
 		store(y + i, load(y + i, width) + load(x + i, width), width);
 	}
-}
-
-/* Sums in double: LANES of them, joined in a fixed order, so that they are independent additions.
- */
-enum { LANES = 16 };
-
-static double join(const double lanes[LANES])
-{
-	double sum = 0;
-	for (int j = 0; j < LANES; j++)
-		sum += lanes[j];
-	return sum;
 }
 
 static double sum(size_t n, const float *x)
@@ -461,6 +489,7 @@ const struct kernels EXPORT(KERNELS) = {
 	.lstm_backward = lstm_backward,
 	.dropout = dropout,
 	.cross_entropy = cross_entropy,
+	.gather = gather,
 	.add = add,
 	.sum = sum,
 	.sum_squares = sum_squares,
