@@ -155,8 +155,11 @@ $(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(test_obj) $(B)/libcharpipe.a
 	$(LINK) -o $@ $(filter %.o,$^) $(B)/libcharpipe.a -lcmocka $(libraries)
 
 # test_faults.c stands between the programs and the C library, to refuse what is asked for.
-wrapped = malloc calloc realloc strdup asprintf open_memstream open64 read pread64 write fsync \
-          fallocate64 fstat64 fchmod fchown linkat rename pthread_create
+wrapped = malloc calloc realloc strdup asprintf open_memstream fclose open64 read pread64 write close \
+          fsync fallocate64 fstat64 faccessat fchmod fchown linkat rename pthread_create inflate \
+          inflateInit2_ deflateInit2_ yaml_parser_initialize yaml_parser_parse input_read \
+          input_read_full input_peek output_write output_reserve spool_write spool_read \
+          json_load_callback json_loads
 $(B)/tests/unit/test_faults: libraries += $(wrapped:%=-Wl,--wrap=%)
 
 .SECONDARY: $(unit_programs:%=%.o) $(test_obj)

@@ -1,9 +1,8 @@
 /* Every call of lib/base and formats that the system may refuse, refused: each scenario is run with
- * its n-th allocation failing, then with its n-th system call failing, for every n. It must end
- * with an error of the right status, or do without; nothing is left behind. The linker puts the
- * functions below in the place of the C library's (--wrap; see the Makefile). jansson's and
- * libyaml's own allocations are left alone: a parser without memory may take it for an error of
- * syntax. */
+ * its n-th allocation failing, then with its n-th system call failing, then with its n-th call of
+ * base/input, output and spool failing, for every n. It must end with an error of the right status,
+ * or do without; nothing is left behind. The linker puts the functions below in the place of the
+ * real ones (--wrap; see the Makefile). */
 #include "base/input.h"
 #include "base/output.h"
 #include "base/pool.h"
@@ -11,6 +10,7 @@
 #include "formats/config.h"
 #include "formats/model.h"
 #include "formats/shards.h"
+#include "formats/state.h"
 #include "formats/text.h"
 #include "formats/tokens.h"
 #include "formats/vocab_file.h"
@@ -20,15 +20,18 @@
 #include <errno.h>
 #include <jansson.h>
 #include <sys/stat.h>
+#include <yaml.h>
+#include <zlib.h>
 
 /* --- failing calls --------------------------------------------------------------------------- */
 
 static struct {
-	unsigned memory, system; /* calls until the one that fails; 0: none will */
-	unsigned end;            /* reads until one that finds the file's end */
-	int number;              /* the failing system call's errno */
-	bool came;               /* it has failed */
-	bool no_unnamed;         /* the file system has no O_TMPFILE */
+	unsigned memory, system, base; /* calls until the one that fails; 0: none will */
+	unsigned end;                  /* reads until one that finds the file's end */
+	int number;                    /* the failing system call's errno */
+	bool came;                     /* it has failed */
+	int no_unnamed;                /* the file system has no O_TMPFILE: its errno */
+	bool taken;                    /* every name that is tried is somebody else's */
 } fault;
 
 static bool comes(unsigned *left)
@@ -55,6 +58,14 @@ static bool refused(void)
 	return true;
 }
 
+static bool base_fails(struct error *err)
+{
+	if (!comes(&fault.base))
+		return false;
+	error_set(err, STATUS_IO, "a call of base failed");
+	return true;
+}
+
 /* WRAP(type of result, name, parameters, arguments, what decides, result of a failure) */
 #define WRAP(type, name, parameters, arguments, fails, failure) \
 	type __real_##name parameters; \
@@ -69,6 +80,50 @@ WRAP(void *, calloc, (size_t n, size_t size), (n, size), no_memory, NULL)
 WRAP(void *, realloc, (void *p, size_t n), (p, n), no_memory, NULL)
 WRAP(char *, strdup, (const char *s), (s), no_memory, NULL)
 WRAP(FILE *, open_memstream, (char **text, size_t *n), (text, n), no_memory, NULL)
+WRAP(int, yaml_parser_initialize, (yaml_parser_t * parser), (parser), no_memory, 0)
+WRAP(int, inflateInit2_, (z_stream * z, int window, const char *version, int size),
+	(z, window, version, size), no_memory, Z_MEM_ERROR)
+WRAP(int, deflateInit2_,
+	(z_stream * z, int level, int method, int window, int memory, int strategy,
+		const char *version, int size),
+	(z, level, method, window, memory, strategy, version, size), no_memory, Z_MEM_ERROR)
+WRAP(int, inflate, (z_stream * z, int flush), (z, flush), no_memory, Z_MEM_ERROR)
+
+int __real_yaml_parser_parse(yaml_parser_t *parser, yaml_event_t *event);
+int __wrap_yaml_parser_parse(yaml_parser_t *parser, yaml_event_t *event);
+int __wrap_yaml_parser_parse(yaml_parser_t *parser, yaml_event_t *event)
+{
+	if (!no_memory())
+		return __real_yaml_parser_parse(parser, event);
+	parser->error = YAML_MEMORY_ERROR;
+	return 0;
+}
+
+/* jansson's reading is refused as a whole: its own allocations can't be, as it then ends with an
+ * assertion that fails (2.14). */
+static json_t *no_json(json_error_t *where)
+{
+	if (where)
+		where->text[0] = '\0';
+	return NULL;
+}
+
+WRAP(json_t *, json_load_callback,
+	(json_load_callback_t read, void *arg, size_t flags, json_error_t *where),
+	(read, arg, flags, where), no_memory, no_json(where))
+WRAP(json_t *, json_loads, (const char *text, size_t flags, json_error_t *where),
+	(text, flags, where), no_memory, no_json(where))
+
+/* That of a stream in memory needs some. */
+int __real_fclose(FILE *f);
+int __wrap_fclose(FILE *f);
+int __wrap_fclose(FILE *f)
+{
+	bool fails = no_memory();
+	int rc = __real_fclose(f);
+	return fails ? EOF : rc;
+}
+
 /* A file that became shorter. */
 static bool ends(void)
 {
@@ -80,7 +135,9 @@ int __wrap_open64(const char *path, int flags, mode_t mode);
 int __wrap_open64(const char *path, int flags, mode_t mode)
 {
 	if (fault.no_unnamed && (flags & O_TMPFILE) == O_TMPFILE)
-		errno = EOPNOTSUPP;
+		errno = fault.no_unnamed;
+	else if (fault.taken && (flags & O_EXCL))
+		errno = EEXIST;
 	else if (!refused())
 		return __real_open64(path, flags, mode);
 	return -1;
@@ -106,12 +163,56 @@ WRAP(int, fallocate64, (int fd, int mode, off_t at, off_t n), (fd, mode, at, n),
 WRAP(int, fstat64, (int fd, struct stat *st), (fd, st), refused, -1)
 WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode), refused, -1)
 WRAP(int, fchown, (int fd, uid_t user, gid_t group), (fd, user, group), refused, -1)
-WRAP(int, linkat, (int a, const char *from, int b, const char *to, int flags),
-	(a, from, b, to, flags), refused, -1)
+WRAP(int, faccessat, (int folder, const char *path, int mode, int flags),
+	(folder, path, mode, flags), refused, -1)
 WRAP(int, rename, (const char *from, const char *to), (from, to), refused, -1)
 WRAP(int, pthread_create,
 	(pthread_t * thread, const pthread_attr_t *attr, void *(*f)(void *), void *arg),
 	(thread, attr, f, arg), no_memory, EAGAIN)
+
+int __real_linkat(int a, const char *from, int b, const char *to, int flags);
+int __wrap_linkat(int a, const char *from, int b, const char *to, int flags);
+int __wrap_linkat(int a, const char *from, int b, const char *to, int flags)
+{
+	if (fault.taken)
+		errno = EEXIST;
+	else if (!refused())
+		return __real_linkat(a, from, b, to, flags);
+	return -1;
+}
+
+/* Linux closes even so. */
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_close(int fd)
+{
+	int rc = __real_close(fd);
+	return refused() ? -1 : rc;
+}
+
+/* WRAP_BASE(type of result, name, parameters, arguments): what fails with a struct error. */
+#define WRAP_BASE(type, name, parameters, arguments) \
+	type __real_##name parameters; \
+	type __wrap_##name parameters; \
+	type __wrap_##name parameters \
+	{ \
+		return base_fails(err) ? -1 : __real_##name arguments; \
+	}
+
+WRAP_BASE(ssize_t, input_read, (struct input * in, void *buf, size_t n, struct error *err),
+	(in, buf, n, err))
+WRAP_BASE(ssize_t, input_read_full, (struct input * in, void *buf, size_t n, struct error *err),
+	(in, buf, n, err))
+WRAP_BASE(ssize_t, input_peek, (struct input * in, void *buf, size_t n, struct error *err),
+	(in, buf, n, err))
+WRAP_BASE(int, output_write, (struct output * out, const void *buf, size_t n, struct error *err),
+	(out, buf, n, err))
+WRAP_BASE(int, output_reserve, (struct output * out, uint64_t n, struct error *err), (out, n, err))
+WRAP_BASE(int, spool_write, (struct spool * spool, const void *buf, size_t n, struct error *err),
+	(spool, buf, n, err))
+WRAP_BASE(int, spool_read,
+	(const struct spool *spool, uint64_t at, void *buf, size_t n, struct error *err),
+	(spool, at, buf, n, err))
 
 int __real_vasprintf(char **to, const char *format, va_list args);
 int __wrap_asprintf(char **to, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -259,6 +360,65 @@ out:
 	return rc;
 }
 
+/* More than one frame, which the output's buffer can't hold. */
+static int writes_a_long_stream(struct error *err)
+{
+	enum { IDS = TOKENS_FRAME_BYTES + 1 };
+	static const uint32_t symbols[] = {'a'};
+	static uint32_t ids[IDS];
+	struct tokens_writer tokens = {0};
+	struct vocab vocab;
+	struct output out;
+	int rc = -1;
+	if (vocab_init(&vocab, VOCAB_CODEPOINT, VOCAB_KEEP, symbols, 1, err) < 0)
+		return -1;
+	if (output_open(&out, target, 0, err) < 0)
+		goto out;
+	if (tokens_write_header(&tokens, &out, &vocab, err) == 0 &&
+		tokens_write(&tokens, ids, IDS, err) == 0 && tokens_write_end(&tokens, err) == 0)
+		rc = output_commit(&out, err);
+	tokens_writer_release(&tokens);
+	output_discard(&out);
+out:
+	vocab_release(&vocab);
+	return rc;
+}
+
+static int reads_optional_frames(struct error *err)
+{
+	return read_tokens(GOLDEN "optional.tokens", err);
+}
+
+static int carries_a_state_on(struct error *err)
+{
+	const struct params sizes = {.layers = 1, .hidden = 2, .vocab = 3};
+	struct state_file state, again;
+	struct model_file model;
+	struct output out;
+	struct input in;
+	uint32_t crc;
+	int rc = -1;
+	if (read_model(&model, MODELS "small.safetensors", err) < 0)
+		return -1;
+	if (state_file_model_crc(&model, &crc, err) < 0 || state_file_init(&state, &sizes, err) < 0)
+		goto out;
+	if (output_open(&out, target, 0, err) == 0) {
+		if (state_file_write(&state, crc, &out, err) == 0)
+			rc = output_commit(&out, err);
+		output_discard(&out);
+	}
+	if (rc == 0 && (rc = input_open(&in, target, INPUT_GUNZIP, err)) == 0) {
+		rc = state_file_read_any(&again, &crc, &in, err);
+		input_close(&in);
+		if (rc == 0)
+			state_file_release(&again);
+	}
+	state_file_release(&state);
+out:
+	model_file_release(&model);
+	return rc;
+}
+
 static int reads_vocabularies(struct error *err)
 {
 	static const char *const files[] = {
@@ -382,6 +542,9 @@ static const struct scenario {
 	{"a compressed model", compresses_a_model},
 	{"reading it", reads_compressed},
 	{"streams", writes_streams},
+	{"a long stream", writes_a_long_stream},
+	{"optional frames", reads_optional_frames},
+	{"a state", carries_a_state_on},
 	{"vocabularies", reads_vocabularies},
 	{"a text", reads_a_text},
 	{"two texts", reads_two_texts},
@@ -410,6 +573,9 @@ static void fail_each(const struct scenario *scenario, unsigned *which, int numb
 			err.status != STATUS_CANT_CREATE && err.status != STATUS_IO)
 			fail_msg("%s: allocation %u: status %d: %s", scenario->name, n, err.status,
 				err.text);
+		if (rc < 0 && which == &fault.base && err.status != STATUS_IO)
+			fail_msg("%s: call %u: status %d: %s", scenario->name, n, err.status,
+				err.text);
 		if (rc < 0 && which == &fault.system && err.status != STATUS_IO &&
 			err.status != STATUS_NO_INPUT && err.status != STATUS_CANT_CREATE)
 			fail_msg("%s: system call %u: status %d: %s", scenario->name, n, err.status,
@@ -429,14 +595,22 @@ static void without_memory_there_is_an_error(void **state)
 	for (int i = 0; i < SCENARIOS; i++)
 		fail_each(&scenarios[i], &fault.memory, ENOMEM);
 	fail_each(&(struct scenario){"making JSON", makes_json}, &fault.memory, ENOMEM);
-	fault.no_unnamed = true;
+	fault.no_unnamed = EOPNOTSUPP;
 	fail_each(&(struct scenario){"a new model", copies_a_model}, &fault.memory, ENOMEM);
-	fault.no_unnamed = false;
+	fault.no_unnamed = 0;
+}
+
+static void a_call_of_base_that_fails_is_passed_on(void **state)
+{
+	(void)state;
+	for (int i = 0; i < SCENARIOS; i++)
+		fail_each(&scenarios[i], &fault.base, 0);
 }
 
 static void a_failing_system_call_is_an_error_or_makes_no_difference(void **state)
 {
-	static const int numbers[] = {EIO, ENOSPC, EOPNOTSUPP, EACCES, EINVAL, EEXIST, EROFS};
+	static const int numbers[] = {
+		EIO, ENOSPC, EOPNOTSUPP, ENOSYS, EACCES, EPERM, EINVAL, EEXIST, EROFS};
 	(void)state;
 	for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
 		for (int i = 0; i < SCENARIOS; i++)
@@ -446,11 +620,28 @@ static void a_failing_system_call_is_an_error_or_makes_no_difference(void **stat
 static void a_file_system_without_unnamed_files_has_the_same_failures(void **state)
 {
 	(void)state;
-	fault.no_unnamed = true;
+	fault.no_unnamed = EOPNOTSUPP;
 	fail_each(&(struct scenario){"a new model", copies_a_model}, &fault.system, EIO);
+	fault.no_unnamed = EISDIR;
 	fail_each(&(struct scenario){"a checkpoint", replaces_a_checkpoint}, &fault.system, EEXIST);
+	fault.no_unnamed = EINVAL;
 	fail_each(&(struct scenario){"a spool", spools}, &fault.system, EIO);
-	fault.no_unnamed = false;
+	fault.no_unnamed = 0;
+}
+
+static void where_every_name_is_taken_nothing_is_written(void **state)
+{
+	struct error err;
+	(void)state;
+	fault.taken = true;
+	assert_int_equal(replaces_a_checkpoint(&err), -1);
+	assert_int_equal(err.status, STATUS_IO);
+	assert_non_null(strstr(err.text, "its name"));
+	fault.no_unnamed = EOPNOTSUPP;
+	assert_int_equal(replaces_a_checkpoint(&err), -1);
+	assert_int_equal(err.status, STATUS_CANT_CREATE);
+	fault.no_unnamed = 0;
+	fault.taken = false;
 }
 
 static void a_file_that_became_shorter_is_an_error(void **state)
@@ -502,6 +693,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_memory_there_is_an_error),
+		cmocka_unit_test(a_call_of_base_that_fails_is_passed_on),
+		cmocka_unit_test(where_every_name_is_taken_nothing_is_written),
 		cmocka_unit_test(a_failing_system_call_is_an_error_or_makes_no_difference),
 		cmocka_unit_test(a_file_system_without_unnamed_files_has_the_same_failures),
 		cmocka_unit_test(a_file_that_became_shorter_is_an_error),
