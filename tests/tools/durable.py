@@ -6,6 +6,9 @@ import os, re, shutil, signal, subprocess, sys, tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("BIN", os.path.join(ROOT, "bin"))
 LONG = sys.argv[1:] == ["long"]
+# What nohup and background jobs ignore, train would ignore too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # LeakSanitizer does not work under strace.
 ENV = dict(os.environ, OPENBLAS_NUM_THREADS="1", LC_ALL="C.UTF-8", ASAN_OPTIONS="detect_leaks=0")
 

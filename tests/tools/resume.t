@@ -24,6 +24,8 @@ signalled() {
     "$PYTHON" -c '
 import signal, subprocess, sys, time
 number, rows, log = getattr(signal, "SIG" + sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+if number != signal.SIGKILL:
+    signal.signal(number, signal.SIG_DFL)  # nohup and background jobs ignore some
 run = subprocess.Popen(sys.argv[4:])
 def count():
     try:

@@ -97,8 +97,8 @@ def disturb(words, files, replaced):
             for n in range(1, count + 1):
                 essential = call in ESSENTIAL or bool(re.match(r"close\(\d+<[^>]*/out/", calls[n - 1]))
                 closes += essential and call == "close"
-                if not LONG and not essential and (n + number) % max(1, count // 2) != 0:
-                    continue  # the short form takes two of them
+                if not LONG and not essential and (n + number) % count != 0:
+                    continue  # the short form takes one of them
                 prepare(files, replaced)
                 status, said, _ = strace(words, "-e", "trace=" + call, "-e", "inject=%s:%s:when=%d" % (call, how, n))
                 tried += 1
