@@ -21,7 +21,7 @@ enum {
 	ROW_BLOCK = 32,         /* rows in flight: as fast as more, and less memory */
 	TILE_FLOATS = 16 << 10, /* of one task in elementwise loops: 64 KiB */
 	TASK_FLOP = 1 << 19,    /* of the smallest task in products: some 10 microseconds */
-	TILE_COLUMNS = 128,     /* of one task in loops over the rows of a matrix */
+	TILE_COLUMNS = 128,     /* of one task where rows are not cut */
 	TILE_GRADIENT = 256,    /* rows of a weight gradient that one task computes */
 	SUM_PARTS = 256,        /* a sum is made of this many, joined in order */
 };
@@ -262,8 +262,10 @@ static void cpu_product(
 
 /* --- weight gradients ------------------------------------------------------------------------- */
 
+/* Cut by the rows of c, or, if they are too few, by its columns. */
 struct product_tn_job {
 	size_t rows, m, n;
+	size_t tile_m, tile_n;
 	const float *a, *b;
 	float *c;
 };
@@ -271,17 +273,22 @@ struct product_tn_job {
 static void product_tn_task(void *arg, size_t i)
 {
 	const struct product_tn_job *job = arg;
-	size_t first = i * TILE_GRADIENT, m = smaller(TILE_GRADIENT, job->m - first);
-	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)job->n,
-		(blasint)job->rows, 1, job->a + first, (blasint)job->m, job->b, (blasint)job->n, 1,
-		job->c + first * job->n, (blasint)job->n);
+	const size_t m0 = job->tile_m < job->m ? i * job->tile_m : 0;
+	const size_t n0 = job->tile_n < job->n ? i * job->tile_n : 0;
+	const size_t m = smaller(job->tile_m, job->m - m0), n = smaller(job->tile_n, job->n - n0);
+	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)n,
+		(blasint)job->rows, 1, job->a + m0, (blasint)job->m, job->b + n0, (blasint)job->n,
+		1, job->c + m0 * job->n + n0, (blasint)job->n);
 }
 
 static void cpu_product_tn(struct device *device, size_t rows, size_t m, size_t n, const float *a,
 	const float *b, float *c)
 {
-	struct product_tn_job job = {rows, m, n, a, b, c};
-	pool_run(cpu_of(device)->pool, quotient_up(m, TILE_GRADIENT), product_tn_task, &job);
+	struct product_tn_job job = {rows, m, n, TILE_GRADIENT, n, a, b, c};
+	if (m <= TILE_GRADIENT)
+		job.tile_n = TILE_COLUMNS;
+	pool_run(cpu_of(device)->pool, quotient_up(m, TILE_GRADIENT) * quotient_up(n, job.tile_n),
+		product_tn_task, &job);
 }
 
 /* --- rows and columns ------------------------------------------------------------------------- */
