@@ -1,7 +1,7 @@
 """What the tests of durability share: TAP, a small run of train, and reading what it left.
 
 A test is `$PYTHON tests/tools/NAME.py short|long`; NAME.t in tests/tools and tests/long call it."""
-import os, re, shutil, signal, subprocess, sys, tempfile
+import atexit, os, re, shutil, signal, subprocess, sys, tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("BIN", os.path.join(ROOT, "bin"))
@@ -20,6 +20,8 @@ class Tap:
     def __init__(self):
         self.count, self.failed = 0, 0
         self.folder = tempfile.mkdtemp(prefix="charpipe-test.")
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
     def ok(self, good, what, *why):
         self.count += 1
@@ -35,8 +37,6 @@ class Tap:
         print("ok %d - %s # SKIP %s" % (self.count, what, why))
 
     def done(self):
-        os.chdir("/")
-        shutil.rmtree(self.folder, ignore_errors=True)
         print("1..%d" % self.count)
         sys.exit(self.failed > 0)
 
