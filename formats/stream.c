@@ -249,8 +249,8 @@ static int64_t digits(const char *s, size_t n, unsigned base)
 {
 	int64_t value = 0;
 	for (size_t i = 0; i < n; i++) {
-		const char *all = "0123456789abcdef", *digit = s[i] ? strchr(all, s[i]) : NULL;
-		if (!digit || digit - all >= (ptrdiff_t)base)
+		const char *all = "0123456789abcdef", *digit = memchr(all, s[i], base);
+		if (!digit)
 			return -1;
 		value = value * base + (digit - all);
 	}

@@ -48,7 +48,8 @@ static void *grow(void *array, size_t *room, size_t need, size_t size, struct er
 static const struct yaml_node *next_key(const struct yaml *y, const struct yaml_node *key)
 {
 	const struct yaml_node *value = yaml_next(y, key);
-	return value ? yaml_next(y, value) : NULL;
+	assert(value);
+	return yaml_next(y, value);
 }
 
 static int check_key(const struct builder *b, const struct yaml_node *mapping,

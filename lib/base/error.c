@@ -15,7 +15,9 @@
 #undef error_memory
 
 enum {
-	RAW_BYTES = 8192 /* a formatted text before escaping: holds the longest path */
+	/* A formatted text before escaping: holds the longest path. vsnprintf() always makes one:
+	 * it fails for wide characters and beyond 2 GiB, and there are no such things here. */
+	RAW_BYTES = 8192
 };
 
 /* What must not reach a terminal as it is: controls, and the characters that reorder or break a
@@ -68,8 +70,7 @@ int error_vset(struct error *err, enum status status, const char *format, va_lis
 {
 	char raw[RAW_BYTES];
 
-	if (vsnprintf(raw, sizeof raw, format, args) < 0)
-		snprintf(raw, sizeof raw, "%s", format);
+	vsnprintf(raw, sizeof raw, format, args);
 	err->status = status;
 	set_text(err, raw);
 	return -1;
@@ -92,8 +93,7 @@ int error_errno(struct error *err, enum status status, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	if (vsnprintf(raw, sizeof raw, format, args) < 0)
-		snprintf(raw, sizeof raw, "%s", format);
+	vsnprintf(raw, sizeof raw, format, args);
 	va_end(args);
 	return error_set(err, status, "%s: %s", raw, strerror(number));
 }
@@ -104,8 +104,7 @@ int error_prefix(struct error *err, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	if (vsnprintf(raw, sizeof raw, format, args) < 0)
-		raw[0] = '\0';
+	vsnprintf(raw, sizeof raw, format, args);
 	va_end(args);
 	return error_set(err, err->status, "%s%s", raw, err->text);
 }

@@ -73,8 +73,7 @@ static ssize_t read_gzip(struct input *in, void *buf, size_t n, struct error *er
 		if (gzip->member_ended) { /* gzip files may be concatenated */
 			if (z->next_in[0] != 0x1F)
 				return gzip_error(in, "garbage follows the compressed data", err);
-			if (inflateReset(z) != Z_OK)
-				return gzip_error(in, "can't decompress", err);
+			inflateReset(z);
 			gzip->member_ended = false;
 		}
 		int rc = inflate(z, Z_NO_FLUSH);
@@ -82,7 +81,7 @@ static ssize_t read_gzip(struct input *in, void *buf, size_t n, struct error *er
 			return error_memory(err, 64 << 10, "decompression");
 		if (rc == Z_STREAM_END)
 			gzip->member_ended = true;
-		else if (rc != Z_OK && rc != Z_BUF_ERROR)
+		else if (rc != Z_OK)
 			return gzip_error(in, "compressed data is corrupt", err);
 	}
 	return (ssize_t)(n - z->avail_out);
@@ -185,7 +184,7 @@ int input_open(struct input *in, const char *path, enum input_mode mode, struct 
 		off_t at = lseek(in->fd, 0, SEEK_CUR);
 		in->from_start = at == 0;
 		/* Files under /proc say that they have no bytes, and have some. */
-		if (at >= 0 && st.st_size > 0)
+		if (st.st_size > 0)
 			in->size = st.st_size > at ? (uint64_t)(st.st_size - at) : 0;
 	}
 	if (mode == INPUT_GUNZIP && detect_gzip(in, err) < 0)

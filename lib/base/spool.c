@@ -31,7 +31,7 @@ static int open_unnamed(const char *dir, struct error *err)
 		return fd;
 	char path[4096];
 	int n = snprintf(path, sizeof path, "%s/charpipe-XXXXXX", dir);
-	if (n < 0 || (size_t)n >= sizeof path)
+	if ((size_t)n >= sizeof path)
 		return error_set(err, STATUS_IO, "$TMPDIR is too long for a path");
 	fd = mkostemp(path, O_CLOEXEC);
 	if (fd < 0)
