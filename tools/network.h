@@ -14,8 +14,8 @@ struct network_options {
 
 extern const char *const network_weights[];
 
-/* The table entries of a struct network_options that is the member `network` of the tool's values.
- */
+/* The table entries of a struct network_options that is the member `network` of the tool's
+ * values. */
 /* clang-format off */
 #define NETWORK_OPTIONS(values) \
 	{.name = "vocab", .argument = "FILE", .type = OPTION_TEXT, \

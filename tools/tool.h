@@ -117,10 +117,10 @@ void tool_warning(const struct tool *tool, const char *format, ...)
 void tool_line(const struct tool *tool, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Whether progress is to be shown; and the progress line itself: redrawn in place, without escape
- * sequences, at most ten times a second, cut to the terminal's width; where it can't be redrawn (no
- * terminal, or TERM=dumb), a line of its own at most once a second. tool_progress_end() clears it.
- */
+/* Whether progress is to be shown; and the progress line itself: redrawn in place, without
+ * escape sequences, at most ten times a second, cut to the terminal's width; where it can't be
+ * redrawn (no terminal, or TERM=dumb), a line of its own at most once a second.
+ * tool_progress_end() clears it. */
 bool tool_shows_progress(const struct tool *tool);
 void tool_progress(const struct tool *tool, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

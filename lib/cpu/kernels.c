@@ -306,8 +306,8 @@ static void dropout(
 	vu lane;
 	for (uint32_t j = 0; j < VL; j++)
 		lane[j] = j;
-	/* VL Philox blocks at a time; their words mask VL neighbouring units each, 16 units apart.
-	 */
+	/* VL Philox blocks at a time; their words mask VL neighbouring units each, 16 units
+	 * apart. */
 	for (size_t block = 0; block / 16 * 64 < H; block += VL) {
 		vu x0 = lane + (uint32_t)block;
 		vu x1 = (vu){0} + row, x2 = (vu){0} + t, x3 = (vu){0} + d->step;
@@ -351,8 +351,8 @@ static float row_max(size_t n, const float *x)
 	return max;
 }
 
-/* Sums in double: LANES of them, joined in a fixed order, so that they are independent additions.
- */
+/* Sums in double: LANES of them, joined in a fixed order, so that they are independent
+ * additions. */
 enum { LANES = 16 };
 
 static double join(const double lanes[LANES])

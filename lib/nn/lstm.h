@@ -29,8 +29,8 @@ int lstm_init(struct lstm *lstm, struct device *device, const struct params *par
 	bool training, enum operand_type type, struct error *err);
 void lstm_release(struct lstm *lstm);
 
-/* Says in which arenas on the device its parameters and their gradients (NULL for inference) lie.
- */
+/* Says in which arenas on the device its parameters and their gradients (NULL for inference)
+ * lie. */
 void lstm_bind(struct lstm *lstm, const struct params *params, uint32_t layer, float *weights,
 	float *gradients);
 

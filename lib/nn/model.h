@@ -127,8 +127,8 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 int model_totals(
 	struct model *model, size_t characters, double *nats, double *norm, struct error *err);
 
-/* To be called after the weights changed on the device; model_set_weights() and adam_step() do it.
- */
+/* To be called after the weights changed on the device; model_set_weights() and adam_step() do
+ * it. */
 void model_weights_changed(struct model *model);
 
 #endif

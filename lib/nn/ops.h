@@ -49,10 +49,10 @@ struct operand {
 	void *packed;               /* the device's own; NULL where it takes w as it is */
 };
 
-/* A dropout mask. Units are numbered off in groups of 64: unit u of row r at time t is kept if word
- * (u % 64) / 16 of Philox(key, counter {u / 64 * 16 + u % 16, r, t, step}) is at least p 2^32, and
- * is then multiplied by 1 / (1 - p). (So that a vector of up to 16 words masks neighbouring units.)
- */
+/* A dropout mask. Units are numbered off in groups of 64: unit u of row r at time t is kept if
+ * word (u % 64) / 16 of Philox(key, counter {u / 64 * 16 + u % 16, r, t, step}) is at least p
+ * 2^32, and is then multiplied by 1 / (1 - p). (So that a vector of up to 16 words masks
+ * neighbouring units.) */
 struct dropout {
 	double p; /* 0 <= p < 1; 0 copies */
 	struct philox_key key;
@@ -85,9 +85,9 @@ struct ops {
 	void (*describe)(struct device *device, char *buf, size_t n);
 	void (*release)(struct device *device); /* frees the device itself */
 
-	/* Memory. alloc: `bytes` zero bytes, aligned to 64; NULL on failure (71). put and get copy
-	 * from and to the host and return when that is done; -1 if anything queued before failed.
-	 */
+	/* Memory. alloc: `bytes` zero bytes, aligned to 64; NULL on failure (71). put and get
+	 * copy from and to the host and return when that is done; -1 if anything queued before
+	 * failed. */
 	void *(*alloc)(struct device *device, size_t bytes, struct error *err);
 	void (*free)(struct device *device, void *p);
 	/* Makes device memory of what memory_alloc() gave on the host (base/memory.h), content
@@ -142,13 +142,15 @@ struct ops {
 	void (*scatter_add)(struct device *device, size_t rows, size_t n, size_t vocab,
 		const float *x, const uint32_t *ids /* device, (rows) */, float *table);
 
-	/* One LSTM layer over time, forward. S. Hochreiter, J. Schmidhuber: Long Short-Term Memory,
-	 * 1997, with the forget gate of Gers et al., 2000, as PyTorch's nn.LSTM has it: z =
-	 * gates[t] + h[t] W_hh^T;  i, f, o = sigmoid(z_i, z_f, z_o);  g = tanh(z_g) c[t+1] = f c[t]
-	 * + i g;       h[t+1] = o tanh(c[t+1]) gates (T,N,4H) holds the input's share of z, both
-	 * biases included, and is overwritten with i, f, g, o (in this order). h and c are
-	 * (T+1,N,H); [0] is given, [1..T] are written. w_hh: the operand of W_hh transposed,
-	 * (H,4H), without biases. */
+	/* One LSTM layer over time, forward. S. Hochreiter, J. Schmidhuber: Long Short-Term
+	 * Memory, 1997, with the forget gate of Gers et al., 2000, as PyTorch's nn.LSTM has it:
+	 *
+	 *     z = gates[t] + h[t] W_hh^T        i, f, o = sigmoid(z_i, z_f, z_o)   g = tanh(z_g)
+	 *     c[t+1] = f c[t] + i g             h[t+1] = o tanh(c[t+1])
+	 *
+	 * gates (T,N,4H) holds the input's share of z, both biases included, and is overwritten
+	 * with i, f, g, o (in this order). h and c are (T+1,N,H); [0] is given, [1..T] are written.
+	 * w_hh: the operand of W_hh transposed, (H,4H), without biases. */
 	void (*scan_forward)(struct device *device, size_t T, size_t N, size_t H,
 		const struct operand *w_hh, float *gates, float *h, float *c);
 
@@ -158,8 +160,8 @@ struct ops {
 	void (*scan_backward)(struct device *device, size_t T, size_t N, size_t H,
 		const struct operand *w_hh, float *gates, const float *c, float *dh, float *dc);
 
-	/* y (T,N,H) = x (T,N,H) times the mask of rows first_row .. first_row + N - 1. y may be x.
-	 */
+	/* y (T,N,H) = x (T,N,H) times the mask of rows first_row .. first_row + N - 1. y may be
+	 * x. */
 	void (*dropout)(struct device *device, size_t T, size_t N, size_t H, size_t first_row,
 		const struct dropout *dropout, const float *x, float *y);
 

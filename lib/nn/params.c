@@ -51,8 +51,8 @@ int params_init(
 			return error_set(err, STATUS_DATA, "a model of %llu %s; expected 1 to %llu",
 				(unsigned long long)ranges[i].value, ranges[i].name,
 				(unsigned long long)ranges[i].max);
-	/* At these limits an arena has less than 2^44 floats: no product below overflows 64 bits.
-	 */
+	/* At these limits an arena has less than 2^44 floats: no product below overflows 64
+	 * bits. */
 	_Static_assert(sizeof(size_t) == 8, "sizes of models need 64 bits");
 
 	params->vocab = (uint32_t)vocab;

@@ -268,8 +268,8 @@ out:
 	return status;
 }
 
-/* Outputs first, so that one that can't be written fails at once; then everything there is to read.
- */
+/* Outputs first, so that one that can't be written fails at once; then everything there is to
+ * read. */
 static int open_all(struct train *t, const char *path, struct error *err)
 {
 	struct values *values = t->values;
