@@ -164,10 +164,14 @@ $(B)/tests/unit/test_faults: libraries += $(wrapped:%=-Wl,--wrap=%)
 
 .SECONDARY: $(unit_programs:%=%.o) $(test_obj)
 
-.PHONY: check check-unit check-long
+.PHONY: check check-unit check-long documents
 check: ## every test but the long ones
 check: all $(unit_programs) $(replays) $(corpus)
 	@$(test_env) $(PROVE) -e '' $(unit_programs) $(emulated) $(scripts)
+
+documents: ## writes what commands print into the pages that show it
+documents: all
+	@$(test_env) UPDATE=--update tests/tools/docs.t
 
 check-unit: ## the unit tests alone
 check-unit: $(unit_programs)

@@ -61,7 +61,8 @@ $(options)/%: FORCE
 	@mkdir -p $(@D)
 	@$($*) --print-config >$@.new
 	@sed -i -e 's/ # [a-z ]*$$//' $(shapeless:%=-e '/^[ #]*%:/d') $@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@$(update)
+update = if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 shapeless = threads device quiet verbose progress no-progress print-every
 FORCE:
 $(options)/tokenize $(options)/batchify $(options)/train $(options)/sample $(options)/evalloss:

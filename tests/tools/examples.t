@@ -1,6 +1,6 @@
 #!/bin/sh
 # The pattern rules of examples/charpipe.mk make what is asked for and no more; the examples' own
-# scripts tell the truth; every command that README.md shows works.
+# scripts tell the truth. What their pages show is run by docs.t.
 # shellcheck source=tests/tools/lib.sh
 . "$(dirname "$0")/lib.sh"
 unset MAKEFLAGS MFLAGS MAKELEVEL CONFIG TEXT
@@ -207,24 +207,5 @@ if command -v curl >/dev/null; then
 else
     skip "fetch takes a file with the right checksum" "no curl"
 fi
-
-# --- README.md -----------------------------------------------------------------------------------
-
-# A small text and small networks stand for Anna Karenina and an hour's training.
-mkdir readme small && cd readme || exit 1
-cp "$TMP/text" anna.txt
-cp -r ../examples examples
-cat >../small/train <<'EOF'
-#!/bin/sh
-exec "$BIN/train" "$@" --hidden 8 --steps 3
-EOF
-chmod +x ../small/train
-# Commands are lines after "$ " in the blocks of README.md; a backslash at the end goes on.
-awk '/^```/ { block = /console/; next }
-    block && (more || sub(/^\$ /, "")) { print; more = /\\$/ }' "$ROOT/README.md" |
-    grep -Ev '^(\./bootstrap|make (demo|check|install|bench))' >commands
-like "$(cat commands)" "^tokenize " "README.md shows commands"
-PATH=$TMP/small:$PATH sh -ex commands >"$TMP/out" 2>"$TMP/err"
-result "$?" "and all of them work" || diag "$(tail -n 5 "$TMP/err")"
 
 done_testing

@@ -165,14 +165,4 @@ fails 64 'test has 0 batches' "a part that isn't there" inspect -t -s test text.
 fails 65 'no windows' "a token stream has no windows" inspect -t text.tokens
 fails 65 'no windows' "nor has a model" inspect -t "$models/small.safetensors"
 
-# --- the man page --------------------------------------------------------------------------------
-
-# Its first example: commands after "$ ", and what they print.
-sed -n '/^\.EX$/,/^\.EE$/p' "$ROOT/tools/inspect/inspect.1" | sed '/^\.EE$/q' |
-    sed -e '/^\./d' -e 's/\\-/-/g' -e "s/\\\\(aq/'/g" >example
-sed -n 's/^\$ //p' example >commands
-sed '/^\$ /d' example >expected
-ok "the example in the man page runs" sh -e commands
-same out expected "and prints what is shown there"
-
 done_testing
