@@ -315,8 +315,8 @@ static double time_limit(struct limits *l, void (*act)(struct limits *))
 
 enum { LIMITS_MAX = 2 };
 
-/* Median seconds of a piece of work and of some things that the machine can do, measured in turn.
- */
+/* Median seconds of a piece of work and of some things that the machine can do, measured in
+ * turn. */
 struct times {
 	double work, limits[LIMITS_MAX];
 };
