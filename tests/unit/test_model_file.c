@@ -3,6 +3,7 @@
 #include "formats/model.h"
 
 #include "base/memory.h"
+#include "formats/safetensors.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <zlib.h>
 
 #define GOLDEN "tests/golden/model/"
 
@@ -430,6 +432,207 @@ static void charpipes_other_streams_are_told_apart(void **state)
 	}
 }
 
+/* A file of V = 2, H = 1, L = `layers` of zeros with these metadata, the CRC right if they begin with
+ * one, and `more` tensors, a format in which two %zu stand for where their data begin and end. */
+static struct bytes pack(const char *metadata, unsigned layers, const char *more, size_t more_bytes)
+{
+	struct bytes b = {calloc(1, 1 << 20), 8};
+	char *text = (char *)b.v;
+	size_t at = 0;
+#define TENSOR(name, shape, size) \
+	b.n += (size_t)sprintf(text + b.n, \
+		",\"" name "\":{\"dtype\":\"F32\",\"shape\":" shape \
+		",\"data_offsets\":[%zu,%zu]}", \
+		l, at, at + 4 * size); \
+	at += 4 * size
+	b.n += (size_t)sprintf(text + b.n, "{\"__metadata__\":{%s}", metadata);
+	for (unsigned l = 0; l < layers; l++) {
+		if (l == 0) {
+			TENSOR("lstm.weight_ih_l%u", "[4,2]", 8);
+		} else {
+			TENSOR("lstm.weight_ih_l%u", "[4,1]", 4);
+		}
+		TENSOR("lstm.weight_hh_l%u", "[4,1]", 4);
+		TENSOR("lstm.bias_ih_l%u", "[4]", 4);
+		TENSOR("lstm.bias_hh_l%u", "[4]", 4);
+	}
+#undef TENSOR
+	b.n += (size_t)sprintf(text + b.n,
+		",\"fc.weight\":{\"dtype\":\"F32\",\"shape\":[2,1],\"data_offsets\":[%zu,%zu]}"
+		",\"fc.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[%zu,%zu]}",
+		at, at + 8, at + 8, at + 16);
+	at += 16;
+	if (more) {
+		char format[400];
+		snprintf(format, sizeof format, ",%s}", more);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		b.n += (size_t)sprintf(text + b.n, format, at, at + more_bytes);
+#pragma GCC diagnostic pop
+	} else {
+		b.n += (size_t)sprintf(text + b.n, "}");
+	}
+	uint64_t header = b.n - 8;
+	memcpy(b.v, &header, sizeof header);
+	memset(b.v + b.n, 0, at + more_bytes);
+	b.n += at + more_bytes;
+	if (strncmp(metadata, "\"crc32\"", 7) == 0)
+		safetensors_put_crc(b.v, (uint32_t)crc32_z(0, b.v, b.n));
+	return b;
+}
+
+static void metadata_and_tensors_are_checked(void **state)
+{
+#define CRC "\"crc32\":\"00000000\""
+#define MORE(name, dtype, shape) \
+	"\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[%zu,%zu]}"
+#define RUN CRC ",\"checkpoint\":\"{}\""
+#define LONG_NAME "train.123456789012345678901234567890123456789012345678"
+	static const struct {
+		const char *metadata, *more;
+		size_t more_bytes;
+		const char *says; /* NULL: accepted */
+	} cases[] = {
+		{"\"drop_prob\":\"0.25\"", NULL, 0, NULL},
+		{"\"drop_prob\":\"\"", NULL, 0, "drop_prob"},
+		{"\"drop_prob\":\"e\"", NULL, 0, "drop_prob"},
+		{"\"drop_prob\":\"0.5.5\"", NULL, 0, "drop_prob"},
+		{"\"drop_prob\":\"-0.5\"", NULL, 0, "drop_prob"},
+		{"\"drop_prob\":\"0x0p0\"", NULL, 0, "drop_prob"},
+		{CRC ",\"training\":\"{}\"", NULL, 0, NULL},
+		{CRC ",\"training\":\"3\"", NULL, 0, "training"},
+		{CRC ",\"checkpoint\":\"[]\"", NULL, 0, "checkpoint: expected a JSON object"},
+		{CRC ",\"checkpoint\":\"{\"", NULL, 0, "checkpoint"},
+		{"\"tokens\":\" [ 0\\t,\\r\\n255 ] \"", NULL, 0, NULL},
+		{"\"tokens\":\"[\\\"a\\\",\\\"\\\\u00e9\\\"]\"", NULL, 0, NULL},
+		{"\"tokens\":\"{}\"", NULL, 0, "a JSON list"},
+		{"\"tokens\":\"\"", NULL, 0, "a JSON list"},
+		{"\"tokens\":\"[\"", NULL, 0, "entry 0"},
+		{"\"tokens\":\"[]\"", NULL, 0, "a list of 0"},
+		{"\"tokens\":\"[0]\"", NULL, 0, "a list of 1"},
+		{"\"tokens\":\"[0,1,2]\"", NULL, 0, "more than 2"},
+		{"\"tokens\":\"[0,]\"", NULL, 0, "entry 1"},
+		{"\"tokens\":\"[0 1]\"", NULL, 0, "after entry 1"},
+		{"\"tokens\":\"[0,1\"", NULL, 0, "after entry 2"},
+		{"\"tokens\":\"[0,1]]\"", NULL, 0, "after entry 2"},
+		{"\"tokens\":\"[0,256]\"", NULL, 0, "entry 1: expected a byte"},
+		{"\"tokens\":\"[0,01]\"", NULL, 0, "entry 1: expected a byte"},
+		{"\"tokens\":\"[0,1000]\"", NULL, 0, "after entry 2"},
+		{"\"tokens\":\"[0,-1]\"", NULL, 0, "entry 1: expected a byte"},
+		{"\"tokens\":\"[0,\\\"a\\\"]\"", NULL, 0, "entry 1: expected a byte"},
+		{"\"tokens\":\"[\\\"a\\\",0]\"", NULL, 0, "entry 1: expected a string"},
+		{"\"tokens\":\"[\\\"a\\\",\\\"a\\\"]\"", NULL, 0, "both 'a'"},
+		{RUN, MORE("train.x", "F32", "[0]"), 0, NULL},
+		{RUN, MORE("train.x", "F32", "[1,1,1]"), 4, NULL},
+		{RUN, MORE("train.x", "F16", "[2]"), 4, "train.x: F16 (2)"},
+		{RUN, MORE("train.x", "F32", "[1,1,1,1]"), 4, "at most 3 dimensions"},
+		{RUN, MORE(LONG_NAME, "F32", "[1]"), 4, "at most 3 dimensions"},
+		{"", MORE("train.x", "F32", "[1]"), 4, "with metadata checkpoint"},
+		{"", MORE("lstm.weight_ih_l2", "F32", "[1]"), 4, "unknown"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct bytes b = pack(cases[i].metadata, 1, cases[i].more, cases[i].more_bytes);
+		struct model_file model;
+		struct error err;
+		int rc = read_bytes(&model, b.v, b.n, &err);
+		if (!cases[i].says && rc < 0)
+			fail_msg("%s: %s", cases[i].metadata, err.text);
+		if (rc == 0)
+			model_file_release(&model);
+		if (cases[i].says) {
+			if (rc == 0)
+				fail_msg("accepted: %s %s", cases[i].metadata,
+					cases[i].more ? cases[i].more : "");
+			assert_int_equal(err.status, STATUS_DATA);
+			if (!strstr(err.text, cases[i].says))
+				fail_msg("%s: said \"%s\"; expected \"%s\"", cases[i].metadata,
+					err.text, cases[i].says);
+		}
+		free(b.v);
+	}
+}
+
+/* Nobody said what became of line ends: Python's text mode leaves no CR. */
+static void newlines_are_universal_where_no_symbol_speaks_against_it(void **state)
+{
+	static const struct {
+		const char *tokens;
+		enum vocab_newlines newlines;
+	} cases[] = {
+		{"\"tokens\":\"[\\\"a\\\",\\\"b\\\"]\"", VOCAB_UNIVERSAL},
+		{"\"tokens\":\"[\\\"a\\\",\\\"\\\\r\\\"]\"", VOCAB_KEEP},
+		{"\"tokens\":\"[0,1]\"", VOCAB_KEEP},
+	};
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct bytes b = pack(cases[i].tokens, 1, NULL, 0);
+		struct model_file model;
+		struct error err;
+		if (read_bytes(&model, b.v, b.n, &err) < 0)
+			fail_msg("%s", err.text);
+		assert_int_equal(model.vocab.newlines, cases[i].newlines);
+		model_file_release(&model);
+		free(b.v);
+	}
+}
+
+static void a_model_of_too_many_layers_is_refused(void **state)
+{
+	(void)state;
+	for (unsigned layers = PARAMS_LAYERS_MAX; layers <= PARAMS_LAYERS_MAX + 2; layers++) {
+		struct bytes b = pack("", layers, NULL, 0);
+		struct model_file model;
+		struct error err;
+		int rc = read_bytes(&model, b.v, b.n, &err);
+		assert_int_equal(rc, layers > PARAMS_LAYERS_MAX ? -1 : 0);
+		if (rc == 0)
+			model_file_release(&model);
+		else
+			assert_non_null(strstr(err.text, "layers; expected 1 to 256"));
+		free(b.v);
+	}
+}
+
+/* The first weights alone, of a shape that isn't (4H,V); and what isn't a model at all. */
+static void other_files_are_told_apart(void **state)
+{
+	static const struct {
+		const char *json;
+		size_t data;
+		const char *says;
+	} cases[] = {
+		{"{\"lstm.weight_ih_l0\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]}"
+		 "}",
+			16, "F32 (4); expected F32 (4H,V)"},
+		{"{\"lstm.weight_ih_l0\":{\"dtype\":\"F32\",\"shape\":[6,1],\"data_offsets\":[0,24]"
+		 "}}",
+			24, "F32 (6,1); expected F32 (4H,V)"},
+		{"{\"__metadata__\":{\"charpipe_state\":\"1\"}}", 0, "a model's state"},
+		{"{\"x\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", 1, "it has x"},
+		{"{}", 0, "it has no tensors"},
+	};
+	static const unsigned char pickles[][3] = {
+		{0x80, 1, '}'}, {0x80, 2, '}'}, {0x80, 5, '}'}, {0x80, 6, '}'}};
+	(void)state;
+	struct model_file model;
+	struct error err;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		unsigned char file[300] = {0};
+		uint64_t n = strlen(cases[i].json);
+		memcpy(file, &n, 8);
+		memcpy(file + 8, cases[i].json, n);
+		assert_int_equal(read_bytes(&model, file, 8 + n + cases[i].data, &err), -1);
+		if (!strstr(err.text, cases[i].says))
+			fail_msg("said \"%s\"; expected \"%s\"", err.text, cases[i].says);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(read_bytes(&model, pickles[i], 3, &err), -1);
+		bool pickle = strstr(err.text, "pickle") != NULL;
+		assert_int_equal(pickle, i == 1 || i == 2);
+	}
+}
+
 /* A small checkpoint with everything in it. */
 static struct bytes small_checkpoint(void)
 {
@@ -503,6 +706,10 @@ int main(void)
 		cmocka_unit_test(a_model_reads_from_a_pipe),
 		cmocka_unit_test(every_invalid_file_is_refused_and_says_why),
 		cmocka_unit_test(charpipes_other_streams_are_told_apart),
+		cmocka_unit_test(metadata_and_tensors_are_checked),
+		cmocka_unit_test(newlines_are_universal_where_no_symbol_speaks_against_it),
+		cmocka_unit_test(a_model_of_too_many_layers_is_refused),
+		cmocka_unit_test(other_files_are_told_apart),
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(every_flipped_bit_is_refused),
 	};

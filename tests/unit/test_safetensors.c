@@ -156,6 +156,11 @@ static void headers_that_do_not_add_up_are_refused(void **state)
 		{TENSOR("\"U8\"", "[1]", "[0,1,1]"), 1, "expected"},
 		{TENSOR("\"U8\"", "[1]", "[1,0]"), 1, "data_offsets"},
 		{TENSOR("\"U8\"", "[1]", "[-1,0]"), 1, "data_offsets"},
+		{TENSOR("\"U8\"", "[1]", "[0,-1]"), 1, "data_offsets"},
+		{TENSOR("\"U8\"", "[1]", "{}"), 1, "expected"},
+		{"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"x\":1}}", 1,
+			"expected"},
+		{"\"tokens\":1", 0, "header, byte"},
 		{TENSOR("\"U8\"", "[1]", "[0,2]"), 2, "data_offsets"},
 		{TENSOR("\"U8\"", "[1]", "[1,2]"), 2, "a hole"},
 		{TENSOR("\"U8\"", "[9223372036854775807]", "[0,9223372036854775807]"), 1,
@@ -197,6 +202,7 @@ static void the_long_text_is_read_wherever_it_stands(void **state)
 		{"\"a\":\"tokens\", \"tokens\" :\n \"x\",\"b\":\"y\"", "x", true},
 		{"\"tokens\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude42\x7f\xc3\xa9\"",
 			"\"\\/\b\f\n\r\t\xc3\xa9\xf0\x9f\x99\x82\x7f\xc3\xa9", true},
+		{"\"tokens\"\t \r\n:\r\n \t\"x\"", "x", true},
 		{"\"x\\\"tokens\":\"no\",\"tokens\":\"x\"", "x", true},
 		{"\"\\u0074okens\":\"x\"", "x", false},
 		{"\"a\":\"\"", NULL, false},
@@ -259,6 +265,61 @@ static void a_long_text_that_is_not_right_is_refused(void **state)
 	}
 }
 
+static void the_crc_is_found_in_its_place_alone(void **state)
+{
+	static const struct {
+		const char *header, *says;
+	} cases[] = {
+		{"{\"__metadata__\":{\"crc32\":\"0123abcd\"}}", NULL},
+		{"{\"__metadata__\":{}}", "none"},
+		{"{}", "none"},
+		{"{\"__metadata__\":{\"crc32\":\"\\u0030123abcd\"}}", "at byte 34"},
+		{"{\"__metadata__\":{\"crc32\":\"0123ABCD\"}}", "at byte 34"},
+		{"{\"__metadata__\":{\"crc32\":\"123abcd\"}}", "at byte 34"},
+		{"{\"__metadata__\": {\"crc32\":\"0123abcd\"}}", "at byte 34"},
+		{"{\"__metadata__\":{\"a\":\"\",\"crc32\":\"0123abcd\"}}", "at byte 34"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct opened o;
+		struct error err;
+		bool has_crc = true;
+		uint32_t crc = 0;
+		assert_int_equal(open_header(&o, cases[i].header, 0, &err), 0);
+		int rc = safetensors_begin_crc(&o.st, &has_crc, &crc, &err);
+		if (!cases[i].says) {
+			assert_int_equal(rc, 0);
+			assert_true(has_crc);
+			assert_int_equal(crc, 0x0123abcd);
+		} else if (strcmp(cases[i].says, "none") == 0) {
+			assert_int_equal(rc, 0);
+			assert_false(has_crc);
+		} else {
+			assert_int_equal(rc, -1);
+			assert_non_null(strstr(err.text, cases[i].says));
+		}
+		close_bytes(&o);
+	}
+}
+
+static void a_header_that_could_not_be_read_is_not_written(void **state)
+{
+	char *text = malloc(SAFETENSORS_HEADER_MAX + 1);
+	unsigned char *header;
+	size_t bytes;
+	struct error err;
+	(void)state;
+	memset(text, 'a', SAFETENSORS_HEADER_MAX);
+	text[SAFETENSORS_HEADER_MAX] = '\0';
+	json_t *metadata = json_pack("{s:s}", "tokens", text);
+	assert_int_equal(safetensors_header(metadata, NULL, 0, 8, &header, &bytes, &err), -1);
+	assert_int_equal(err.status, STATUS_DATA);
+	assert_non_null(strstr(err.text, "at most 25165824"));
+	assert_null(header);
+	json_decref(metadata);
+	free(text);
+}
+
 static void only_the_long_text_may_be_long(void **state)
 {
 	enum { LONG = SAFETENSORS_JSON_MAX };
@@ -318,6 +379,8 @@ int main(void)
 		cmocka_unit_test(headers_that_do_not_add_up_are_refused),
 		cmocka_unit_test(the_long_text_is_read_wherever_it_stands),
 		cmocka_unit_test(a_long_text_that_is_not_right_is_refused),
+		cmocka_unit_test(the_crc_is_found_in_its_place_alone),
+		cmocka_unit_test(a_header_that_could_not_be_read_is_not_written),
 		cmocka_unit_test(only_the_long_text_may_be_long),
 		cmocka_unit_test(a_pipe_may_not_go_on_after_the_data),
 	};

@@ -3,6 +3,8 @@
 #include "formats/shards.h"
 #include "streams.h"
 
+#include <zlib.h>
+
 /* Opens shards and reads every batch, last one first: 0, or -1. */
 static int read_all(const void *bytes, size_t n, enum place place, struct error *err)
 {
@@ -257,6 +259,92 @@ static void the_header_alone_can_be_read(void **state)
 	free(golden.v);
 }
 
+/* Also where it is well-formed, but for an id that isn't below the vocabulary's size. */
+static void an_id_that_changes_is_refused(void **state)
+{
+	struct bytes golden = load(GOLDEN "wrap.shards");
+	struct input in;
+	struct shards s;
+	struct error err;
+	uint32_t ids[16];
+	unsigned char bytes[64];
+	int fd = open_good(&s, &in, golden, IN_FILE);
+	off_t place = (off_t)s.first[SHARDS_TRAIN];
+	(void)state;
+	assert_int_equal(pread(fd, bytes, sizeof bytes, place), sizeof bytes);
+	bytes[32 + 6] = 10; /* of 16 ids, four a row; there are 10 symbols */
+	struct stream_frame frame = {.type = "TRN ", .bytes = 16};
+	frame.crc = (uint32_t)crc32_z(0, bytes + 32, 16);
+	stream_make_head(&frame, bytes);
+	assert_int_equal(pwrite(fd, bytes, sizeof bytes, place), sizeof bytes);
+	assert_int_equal(shards_read(&s, SHARDS_TRAIN, 0, ids, &err), -1);
+	assert_int_equal(err.status, STATUS_DATA);
+	assert_non_null(strstr(err.text, "frame 0, row 1, column 2"));
+	close_good(&s, &in, fd);
+	free(golden.v);
+}
+
+/* wrap.shards's header with a line replaced. */
+static void a_header_s_numbers_and_words_are_checked(void **state)
+{
+	static const char *const lines[] = {"kind: shards", "unit: codepoint", "newlines: keep",
+		"dtype: \"|u1\"", "rows: {train: 4, validation: 2, test: 0}", "window: 3",
+		"batches: {train: 2, validation: 1, test: 0}", "targets: row-wrap",
+		"tokens: {used: 30, dropped: 10}", "vocab: [\"a\"]"};
+	enum { LINES = sizeof lines / sizeof *lines };
+	static const struct {
+		const char *line, *message;
+	} cases[] = {
+		{"kind: tokens", "kind"},
+		{"kinds: shards", "unknown key"},
+		{"unit: 1", "unit"},
+		{"rows: 4", "rows: "},
+		{"rows: {train: 4}", "rows: "},
+		{"rows: {train: x, validation: 2, test: 0}", "rows: expected a number"},
+		{"rows: {train: 4294967296, validation: 2, test: 0}", "rows: expected a number"},
+		{"window: 0", "window"},
+		{"window: 4294967295", "more than 1073741824 bytes"},
+		{"batches: {train: 2, validation: 1, test: 9223372036854775808}", "batches"},
+		{"batches: {train: 9223372036854775807, validation: 1, test: 0}", "too many"},
+		{"batches: {train: 144115188075855870, validation: 1, test: 0}", "too many"},
+		{"targets: last", "targets"},
+		{"tokens: []", "expected a mapping"},
+		{"tokens: {used: 30}", "dropped"},
+		{"tokens: {used: -1, dropped: 10}", "used"},
+		{"tokens: {used: 30, dropped: 1.5}", "dropped"},
+		{"tokens: {used: 31, dropped: 10}", "31 tokens used"},
+		{"vocab: [a]", "vocab"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char yaml[1000] = "";
+		struct shards_header header;
+		struct stream_writer w;
+		struct written file;
+		struct input in;
+		struct error err;
+		for (size_t k = 0; k < LINES; k++) {
+			bool same = strncmp(lines[k], cases[i].line, 3) == 0;
+			strcat(strcat(yaml, same ? cases[i].line : lines[k]), "\n");
+		}
+		written_open(&file, 0);
+		assert_int_equal(
+			stream_write_header(&w, &file.out, "shards", yaml, strlen(yaml), &err), 0);
+		struct bytes bytes = written_close(&file);
+		int fd = open_bytes(&in, bytes.v, bytes.n, IN_PIPE);
+		if (shards_read_header(&header, &in, &err) == 0)
+			fail_msg("%s: accepted", cases[i].line);
+		assert_int_equal(err.status, STATUS_DATA);
+		if (!strstr(err.text, cases[i].message))
+			fail_msg("%s: %s", cases[i].line, err.text);
+		input_close(&in);
+		close(fd);
+		free(bytes.v);
+	}
+	assert_string_equal(shards_split_name(SHARDS_TRAIN), "train");
+	assert_string_equal(shards_split_name(SHARDS_TEST), "test");
+}
+
 static void a_file_that_changes_after_it_was_checked_is_refused(void **state)
 {
 	struct bytes golden = load(GOLDEN "wrap.shards");
@@ -322,6 +410,8 @@ int main(void)
 		cmocka_unit_test(the_data_s_identity_is_the_crc_of_its_payloads),
 		cmocka_unit_test(the_header_alone_can_be_read),
 		cmocka_unit_test(a_file_that_changes_after_it_was_checked_is_refused),
+		cmocka_unit_test(an_id_that_changes_is_refused),
+		cmocka_unit_test(a_header_s_numbers_and_words_are_checked),
 		cmocka_unit_test(a_header_that_could_not_be_read_is_not_written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -169,6 +169,140 @@ static void errors_name_the_file_the_frame_and_the_byte(void **state)
 	free(bytes.v);
 }
 
+/* What reading a header says of bytes. */
+static void header_refused(const void *bytes, size_t n, const char *message)
+{
+	struct stream_reader r;
+	struct input in;
+	struct error err;
+	int fd = open_bytes(&in, bytes, n, IN_FILE);
+	assert_int_equal(stream_read_header(&r, &in, "tokens", &err), -1);
+	assert_int_equal(err.status, STATUS_DATA);
+	if (!strstr(err.text, message))
+		fail_msg("expected \"%s\" in \"%s\"", message, err.text);
+	stream_reader_release(&r);
+	input_close(&in);
+	close(fd);
+}
+
+static void a_first_line_has_one_spelling(void **state)
+{
+	static const struct {
+		const char *line, *message;
+	} cases[] = {
+		{"#charpipe tokens 2 header=00000192 crc=00000000", "upgrade"},
+		{"#charpipe tokens 999999999 header=00000192 crc=00000000", "upgrade"},
+		{"#charpipe tokens 9999999999 header=00000192 crc=00000000", "damaged"},
+		{"#charpipe tokens 02 header=00000192 crc=00000000", "damaged"},
+		{"#charpipe tokens 2, header=00000192 crc=00000000", "damaged"},
+		{"#charpipe tokens v2 header=00000192 crc=00000000", "damaged"},
+		{"#charpipe tokens 1 header=0000019a crc=00000000", "damaged"},
+		{"#charpipe tokens 1 header=00000192 crc=0000000g", "damaged"},
+		{"#charpipe tokens 1 header=00000192 crc=0000000A", "damaged"},
+		{"#charpipe tokens 1 header=00000192 crc=00000000 ,", "damaged"},
+		{"#charpipe tokens 1 header=00000128 crc=00000001", "the header is damaged"},
+		{"#charpipe tokens 1 header=00000000 crc=00000000", "multiple of 64"},
+		{"#charpipe tokens 1 header=00000064 crc=00000000", "multiple of 64"},
+		{"#charpipe tokens 1 header=00000129 crc=00000000", "multiple of 64"},
+		{"#charpipe tokens 1 header=16777280 crc=00000000", "multiple of 64"},
+		{"#charpipe tokens 1 header=16777216 crc=00000000", "incomplete"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char file[129];
+		snprintf(file, sizeof file, "%-63s\n%64s", cases[i].line, "");
+		header_refused(file, 128, cases[i].message);
+	}
+	static const char saved[] = "\x40\1\0\0\0\0\0\0{\"__metadata__\":{\"crc32\":\"00000000\","
+				    "\"format\":\"pt\",\"charpipe_state";
+	header_refused(saved, sizeof saved - 1, "the state of a model");
+}
+
+static void a_header_begins_and_ends_with_its_marks(void **state)
+{
+	static const char *const begins[] = {"--- ", "---\n"}, *const ends[] = {
+								       "\n...\n", " ...\n"};
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char file[128], line[64];
+		memset(file, ' ', sizeof file);
+		memcpy(file + 64, begins[i], 4);
+		memcpy(file + 123, ends[i], 5);
+		int n = snprintf(line, sizeof line, "#charpipe tokens 1 header=00000128 crc=%08x",
+			(unsigned)crc32_z(0, (const unsigned char *)file + 64, 64));
+		memcpy(file, line, (size_t)n);
+		file[63] = '\n';
+		header_refused(file, sizeof file, "must begin with a line");
+	}
+}
+
+static void types_are_a_letter_and_letters_digits_or_spaces(void **state)
+{
+	static const struct {
+		const char *type, *message;
+	} cases[] = {
+		{"Ab3 ", "unknown"},
+		{"z   ", NULL},
+		{"[bcd", "no type"},
+		{"{bcd", "no type"},
+		{"`bcd", "no type"},
+		{"@bcd", "no type"},
+		{"1bcd", "no type"},
+		{" bcd", "no type"},
+		{"a/cd", "no type"},
+		{"a:cd", "no type"},
+		{"ab{d", "no type"},
+		{"abc[", "no type"},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct stream_writer w;
+		struct stream_reader r;
+		struct stream_frame frame;
+		struct written file;
+		struct input in;
+		struct error err;
+		written_open(&file, 0);
+		assert_int_equal(
+			stream_write_header(&w, &file.out, "tokens", "a: 1\n", 5, &err), 0);
+		assert_int_equal(stream_write_frame(&w, cases[i].type, "x", 1, 0, &err), 0);
+		assert_int_equal(stream_write_end(&w, &err), 0);
+		struct bytes bytes = written_close(&file);
+		int fd = open_bytes(&in, bytes.v, bytes.n, IN_FILE);
+		assert_int_equal(stream_read_header(&r, &in, "tokens", &err), 0);
+		int more = stream_read_frame(&r, "TOKN", &frame, NULL, 0, &err);
+		assert_int_equal(more, cases[i].message ? -1 : 0);
+		if (cases[i].message && !strstr(err.text, cases[i].message))
+			fail_msg("%s: %s", cases[i].type, err.text);
+		stream_reader_release(&r);
+		input_close(&in);
+		close(fd);
+		free(bytes.v);
+	}
+}
+
+static void another_frame_is_not_taken_for_the_one_that_was_read(void **state)
+{
+	unsigned char bytes[64] = {0};
+	struct stream_frame frame = {.type = "ONE ", .bytes = 8, .sequence = 3};
+	struct error err;
+	(void)state;
+	frame.crc = (uint32_t)crc32_z(0, bytes + 32, 8);
+	stream_make_head(&frame, bytes);
+	assert_int_equal(stream_check_frame(&frame, bytes, &err), 0);
+	for (int i = 0; i < 3; i++) {
+		struct stream_frame other = frame;
+		if (i == 0)
+			other.type[2] = 'F';
+		else if (i == 1)
+			other.bytes = 7;
+		else
+			other.sequence = 4;
+		assert_int_equal(stream_check_frame(&other, bytes, &err), -1);
+		assert_non_null(strstr(err.text, "another frame stands in its place"));
+	}
+}
+
 static void a_header_beyond_the_cap_is_not_written(void **state)
 {
 	char *yaml = calloc(1, STREAM_HEADER_MAX);
@@ -195,6 +329,10 @@ int main(void)
 		cmocka_unit_test(headers_of_every_length_are_padded_and_come_back),
 		cmocka_unit_test(frames_come_back_in_order_with_their_places),
 		cmocka_unit_test(errors_name_the_file_the_frame_and_the_byte),
+		cmocka_unit_test(a_first_line_has_one_spelling),
+		cmocka_unit_test(a_header_begins_and_ends_with_its_marks),
+		cmocka_unit_test(types_are_a_letter_and_letters_digits_or_spaces),
+		cmocka_unit_test(another_frame_is_not_taken_for_the_one_that_was_read),
 		cmocka_unit_test(a_header_beyond_the_cap_is_not_written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "formats/vocab.h"
 
 #include "base/utf8.h"
+#include "formats/vocab_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -156,6 +157,16 @@ static void equal_means_the_same_symbols_order_unit_and_newlines(void **state)
 	assert_false(vocab_equal(&a, &b));
 	c.newlines = VOCAB_UNIVERSAL;
 	assert_false(vocab_equal(&a, &c));
+	assert_string_equal(vocab_newlines_name(a.newlines), "keep");
+	assert_string_equal(vocab_newlines_name(c.newlines), "universal");
+	vocab_release(&c);
+	c = make(VOCAB_CODEPOINT, greek, 3);
+	assert_false(vocab_equal(&a, &c));
+	vocab_release(&c);
+	c = make(VOCAB_BYTE, (const uint32_t[]){1, 2, 3, 4}, 4);
+	assert_false(vocab_equal(&a, &c));
+	assert_string_equal(vocab_unit_name(a.unit), "codepoint");
+	assert_string_equal(vocab_unit_name(c.unit), "byte");
 	vocab_release(&a);
 	vocab_release(&b);
 	vocab_release(&c);
@@ -272,6 +283,10 @@ static void keys_that_make_no_vocabulary_are_refused(void **state)
 	refused(KEYS("byte", "|u1") "vocab: {1: 2}\n", "line 4: vocab: expected a list");
 	refused(KEYS("byte", "|u1") "vocab: []\n", "1 to 256 symbols, found 0");
 	refused(KEYS("byte", "|u1") "vocab: [256]\n", "0 to 255");
+	char many[64 + 3 * 257] = KEYS("byte", "|u1") "vocab: [1";
+	for (int i = 0; i < 256; i++)
+		strcat(many, ",1");
+	refused(strcat(many, "]"), "1 to 256 symbols, found 257");
 	refused(KEYS("byte", "|u1") "vocab: [\"a\"]\n", "line 4: vocab: expected numbers");
 	refused(KEYS("byte", "|u1") "vocab: ['a']\n", "expected a number");
 	refused(KEYS("codepoint", "|u1") "vocab: [[]]\n", "one quoted character");
@@ -280,6 +295,42 @@ static void keys_that_make_no_vocabulary_are_refused(void **state)
 	refused(KEYS("codepoint", "|u1") "vocab: [\"a\", \"a\"]\n", "both 'a'");
 	refused(KEYS("codepoint", "<u2") "vocab: [\"a\"]\n", "line 3: dtype: expected \"|u1\"");
 #undef KEYS
+}
+
+static void only_files_that_have_a_vocabulary_give_one(void **state)
+{
+	static const struct {
+		const char *path, *message;
+		uint32_t size;
+	} cases[] = {
+		{"tests/golden/streams/hello.tokens", NULL, 17},
+		{"tests/golden/streams/wrap.shards", NULL, 10},
+		{"tests/golden/model/small.safetensors", NULL, 3},
+		{"tests/golden/model/state_dict.safetensors", "doesn't say which symbols", 0},
+		{"tests/golden/streams/cut-frames.tokens", NULL, 17}, /* it stands before them */
+		{"tests/golden/streams/cut-header.tokens", "incomplete", 0},
+		{"tests/golden/streams/rows.shards", "rows", 0},
+		{"tests/golden/streams/text.tokens", "has no vocabulary", 0},
+		{"tests/golden/streams/empty.tokens", "has no vocabulary", 0},
+		{"tests/golden/nowhere", "can't open", 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct vocab vocab;
+		struct error err;
+		int rc = vocab_file_read(&vocab, cases[i].path, &err);
+		if (cases[i].message) {
+			assert_int_equal(rc, -1);
+			assert_memory_equal(err.text, cases[i].path, strlen(cases[i].path));
+			if (!strstr(err.text, cases[i].message))
+				fail_msg("%s", err.text);
+			continue;
+		}
+		if (rc < 0)
+			fail_msg("%s", err.text);
+		assert_int_equal(vocab.size, cases[i].size);
+		vocab_release(&vocab);
+	}
 }
 
 int main(void)
@@ -296,6 +347,7 @@ int main(void)
 		cmocka_unit_test(a_header_s_keys_bring_the_vocabulary_back),
 		cmocka_unit_test(a_header_can_hold_all_of_unicode),
 		cmocka_unit_test(keys_that_make_no_vocabulary_are_refused),
+		cmocka_unit_test(only_files_that_have_a_vocabulary_give_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

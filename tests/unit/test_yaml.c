@@ -162,6 +162,11 @@ static void large_documents_are_refused(void **state)
 	assert_int_equal(yaml_parse(&y, text, n, 1, NULL, STATUS_DATA, &err), -1);
 	assert_non_null(strstr(err.text, "1048577 bytes of YAML"));
 	assert_int_equal(yaml_parse(&y, text, n - 1, 1, NULL, STATUS_DATA, &err), 0);
+	memset(text + 1, 'a', n - 3);
+	text[n - 2] = '\n';
+	assert_int_equal(yaml_parse(&y, text, n - 1, 1, NULL, STATUS_DATA, &err), 0);
+	assert_int_equal(yaml_root(&y)->count, n - 3);
+	yaml_release(&y);
 	for (size_t i = 0; i < n; i += 2)
 		text[i] = ',';
 	text[0] = '[';
@@ -226,6 +231,9 @@ static void a_list_that_was_taken_out_belongs_to_its_document(void **state)
 		"a: 1\nk: [\"a\"\n",
 		"a: 1\nk: [\"a\", ",
 		"a: 1\nk: [\"a",
+		"a: 1\nk: [\"a\"",
+		"a: 1\nk: [\"a\",  ",
+		"a: 1\nk: [\"a\",\n  ",
 		"a: 1\nk: [\"a\",",
 		"a: 1\nk: [\"a\"]: 2\n",
 		"a: 1\nk: [\"a\"] 2\n",
@@ -263,6 +271,48 @@ static void a_list_may_be_longer_than_a_document_but_not_than_unicode(void **sta
 	memcpy(text + n - 1, ",\"a\"]", 5);
 	assert_int_equal(yaml_parse(&y, text, n + 4, 1, "k", STATUS_DATA, &err), -1);
 	assert_non_null(strstr(err.text, "beside a list of symbols"));
+	free(text);
+}
+
+/* Nodes that are not there, or of another kind than a caller hopes for. */
+static void what_is_not_there_is_told(void **state)
+{
+	static const char *const keys[] = {"a", NULL};
+	struct yaml y = parse("a: \nb: [1]\n");
+	const struct yaml_node *root = yaml_root(&y), *list = yaml_get(&y, root, "b");
+	struct error err;
+	uint64_t value;
+	unsigned choice;
+	(void)state;
+	assert_null(yaml_first(&y, yaml_get(&y, root, "a")));
+	assert_null(yaml_get(&y, list, "a"));
+	assert_null(yaml_get(&y, NULL, "a"));
+	assert_int_equal(yaml_keys(&y, NULL, keys, &err), -1);
+	assert_int_equal(yaml_keys(&y, list, keys, &err), -1);
+	assert_int_equal(yaml_unsigned(&y, NULL, "a", 0, 9, &value, &err), -1);
+	assert_int_equal(yaml_unsigned(&y, list, "b", 0, 9, &value, &err), -1);
+	assert_int_equal(yaml_unsigned(&y, yaml_get(&y, root, "a"), "a", 0, 9, &value, &err), -1);
+	assert_int_equal(yaml_choice(&y, NULL, "a", keys, &choice, &err), -1);
+	assert_int_equal(yaml_choice(&y, list, "b", keys, &choice, &err), -1);
+	yaml_release(&y);
+}
+
+static void any_bytes_become_a_text(void **state)
+{
+	static const char bytes[] = "a\"\\\n\0\xff\xc3(\xe2\x80\xae\xf0\x9f\x99\x82\xe2\x82";
+	static const char same[] =
+		"a\"\\\n\0\xef\xbf\xbd\xef\xbf\xbd(\xe2\x80\xae\xf0\x9f\x99\x82\xef\xbf\xbd";
+	char *text;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+	(void)state;
+	yaml_write_text(f, bytes, sizeof bytes - 1);
+	fclose(f);
+	struct yaml y = parse(text);
+	assert_int_equal(yaml_root(&y)->count, sizeof same - 1);
+	assert_memory_equal(yaml_text(&y, yaml_root(&y)), same, sizeof same);
+	assert_null(strstr(text, "\xe2\x80\xae")); /* which would turn the line around */
+	yaml_release(&y);
 	free(text);
 }
 
@@ -388,6 +438,8 @@ int main(void)
 		cmocka_unit_test(a_list_of_symbols_is_taken_out_of_the_tree),
 		cmocka_unit_test(a_list_that_was_taken_out_belongs_to_its_document),
 		cmocka_unit_test(a_list_may_be_longer_than_a_document_but_not_than_unicode),
+		cmocka_unit_test(what_is_not_there_is_told),
+		cmocka_unit_test(any_bytes_become_a_text),
 		cmocka_unit_test(known_keys_are_demanded_and_others_refused),
 		cmocka_unit_test(numbers_are_plain_decimal_digits_in_range),
 		cmocka_unit_test(symbols_are_written_so_that_they_come_back),
