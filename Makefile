@@ -50,7 +50,7 @@ kernel_flags_avx2    = -mavx2 -mfma -mf16c
 kernel_flags_generic =
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
-unit_tests = error input output spool option utf8 pool philox params kernels ops model adam sampler \
+unit_tests = error memory input output spool option utf8 pool philox params kernels ops model adam sampler \
              symbols yaml vocab text stream tokens shards safetensors state model_file config faults
 
 # --- flags --------------------------------------------------------------------------------------
