@@ -1,6 +1,7 @@
-/* text.c: text to ids, in blocks. Characters that need no care (valid, whole, known) go through a
- * short loop; every other one goes through take_character() and put_symbol(), which know about
- * errors, replacements, and characters that two blocks share. */
+/* text.c: text to ids, in blocks. Characters that need no care (valid, whole, known) go through
+ * short loops, UTF8_BLOCK bytes at once where none of them needs any; every other one goes through
+ * take_character() and put_symbol(), which know about errors, replacements, and characters that two
+ * blocks share. */
 #include "formats/text.h"
 
 #include "base/utf8.h"
@@ -14,6 +15,7 @@
 enum {
 	BLOCK_BYTES = 128 << 10,
 	BUFFER_BYTES = BLOCK_BYTES + UTF8_MAX, /* a block behind the start of a character */
+	UNROLLED = 8, /* times that compilers are led to unroll the loops over all characters */
 };
 
 /* --- where we are -------------------------------------------------------------------------- */
@@ -163,11 +165,6 @@ static ssize_t fill(struct text *t, struct error *err)
 
 /* --- characters ---------------------------------------------------------------------------- */
 
-static inline bool continues(unsigned char byte)
-{
-	return (byte & 0xC0) == 0x80;
-}
-
 /* Decodes the character at *s, of which four bytes can be read, and moves *s behind it; or returns
  * false if it needs care. A surrogate passes: no vocabulary has it. Each length adds a constant to
  * *s: the processor can guess where the next character begins and needn't wait for this one. */
@@ -181,7 +178,7 @@ static inline bool decode_quickly(const unsigned char **s, uint32_t *codepoint)
 		return true;
 	}
 	if (c < 0xE0) {
-		if (c < 0xC2 || !continues(b[1]))
+		if (c < 0xC2 || !utf8_continues(b[1]))
 			return false;
 		*codepoint = (c & 0x1F) << 6 | (b[1] & 0x3F);
 		*s += 2;
@@ -189,26 +186,54 @@ static inline bool decode_quickly(const unsigned char **s, uint32_t *codepoint)
 	}
 	if (c < 0xF0) {
 		c = (c & 0xF) << 12 | (b[1] & 0x3Fu) << 6 | (b[2] & 0x3F);
-		if (c < 0x800 || !continues(b[1]) || !continues(b[2]))
+		if (c < 0x800 || !utf8_continues(b[1]) || !utf8_continues(b[2]))
 			return false;
 		*codepoint = c;
 		*s += 3;
 		return true;
 	}
 	c = (c & 0xF) << 18 | (b[1] & 0x3Fu) << 12 | (b[2] & 0x3Fu) << 6 | (b[3] & 0x3F);
-	if (b[0] > 0xF4 || c < 0x10000 || c >= UTF8_CODEPOINTS || !continues(b[1]) ||
-		!continues(b[2]) || !continues(b[3]))
+	if (b[0] > 0xF4 || c < 0x10000 || c >= UTF8_CODEPOINTS || !utf8_continues(b[1]) ||
+		!utf8_continues(b[2]) || !utf8_continues(b[3]))
 		return false;
 	*codepoint = c;
 	*s += 4;
 	return true;
 }
 
-static inline bool is_ascii(const unsigned char s[8])
+/* --- blocks of characters ------------------------------------------------------------------ */
+
+static inline bool has_block(const unsigned char *s, const unsigned char *end)
 {
-	uint64_t word;
-	memcpy(&word, s, sizeof word);
-	return (word & 0x8080808080808080) == 0;
+	return end - s >= UTF8_BLOCK;
+}
+
+/* Whether s[0..n) is nothing but ASCII; n is a multiple of 8. */
+static inline bool is_ascii(const unsigned char *s, size_t n)
+{
+	uint64_t word, all = 0;
+	for (size_t i = 0; i < n; i += sizeof word) {
+		memcpy(&word, s + i, sizeof word);
+		all |= word;
+	}
+	return (all & 0x8080808080808080) == 0;
+}
+
+/* The same of a block that doesn't continue a character either. */
+static inline bool block_is_ascii(const unsigned char *s)
+{
+	return s[-1] < 0x80 && is_ascii(s, UTF8_BLOCK);
+}
+
+/* Blocks before s having been decoded: where the character begins whose last byte was not among
+ * them, or s if there is none such. */
+static inline const unsigned char *begin_of(const unsigned char *s)
+{
+	const unsigned char *first = s - 1;
+	while (utf8_continues(*first))
+		first--;
+	int length = *first < 0x80 ? 1 : *first < 0xE0 ? 2 : *first < 0xF0 ? 3 : 4;
+	return s - first < length ? first : s;
 }
 
 /* Takes the character at the buffer's begin: 1, or 0 if the buffer ends inside it, or -1. */
@@ -237,23 +262,46 @@ static int take_character(struct text *t, uint32_t *symbol, struct error *err)
 
 /* --- the survey: which characters occur ---------------------------------------------------- */
 
-/* Marks characters from s on until one needs care; returns where that is. */
+/* Marks the characters of whole blocks from s on, until one needs care; returns where the first
+ * character begins that was not marked. */
+static const unsigned char *see_blocks(
+	unsigned char *seen, const unsigned char *s, const unsigned char *end)
+{
+	uint32_t codepoints[UTF8_BLOCK];
+	for (; has_block(s, end); s += UTF8_BLOCK)
+		if (block_is_ascii(s)) {
+			for (int i = 0; i < UTF8_BLOCK; i += UNROLLED)
+				for (int k = i; k < i + UNROLLED; k++)
+					seen[s[k]] = 1;
+		} else {
+			if (utf8_decode_block(s, codepoints) < 0)
+				break;
+			for (int i = 0; i < UTF8_BLOCK; i += UNROLLED)
+				for (int k = i; k < i + UNROLLED; k++)
+					seen[codepoints[k]] = 1;
+		}
+	return begin_of(s);
+}
+
+/* Marks characters from s on until `end` or one that needs care; returns where that is. Blocks are
+ * tried only behind as many characters that needed none: where many do, nothing is decoded twice.
+ */
 static const unsigned char *see(
 	unsigned char *seen, const unsigned char *s, const unsigned char *end)
 {
-	while (end - s >= 8) {
-		if (is_ascii(s)) {
-			for (int i = 0; i < 8; i++)
-				seen[s[i]] = 1;
-			s += 8;
-			continue;
+	while (s < end) {
+		const unsigned char *stop = end - s < UTF8_BLOCK ? end : s + UTF8_BLOCK;
+		while (s < stop) {
+			uint32_t c;
+			const unsigned char *next = s;
+			if (end - s < UTF8_MAX || !decode_quickly(&next, &c) ||
+				(c & 0x1FF800) == 0xD800)
+				return s;
+			seen[c] = 1;
+			s = next;
 		}
-		uint32_t c;
-		const unsigned char *next = s;
-		if (!decode_quickly(&next, &c) || (c & 0x1FF800) == 0xD800)
-			break;
-		seen[c] = 1;
-		s = next;
+		if (has_block(s, end))
+			s = see_blocks(seen, s, end);
 	}
 	return s;
 }
@@ -331,6 +379,7 @@ int text_survey(struct text *t, struct vocab *vocab, struct error *err)
 		goto out;
 	if (see_everything(t, seen, err) < 0)
 		goto out;
+	seen[UTF8_INSIDE] = 0;
 	if (t->bytes == 0) {
 		empty_error(t, err);
 		goto out;
@@ -348,32 +397,67 @@ out:
 
 /* --- reading ------------------------------------------------------------------------------- */
 
+/* Maps n characters of ASCII, a multiple of UNROLLED: false, and nothing is done, if one is
+ * unknown.
+ */
+static inline bool map_ascii(const uint32_t *table, const unsigned char *s, int n, uint32_t **to)
+{
+	uint32_t *ids = *to, all = 0;
+	for (int i = 0; i < n; i += UNROLLED)
+		for (int k = i; k < i + UNROLLED; k++)
+			all |= ids[k] = table[s[k]];
+	if (all >> 31) /* as VOCAB_NONE alone has it */
+		return false;
+	*to += n;
+	return true;
+}
+
+/* Maps the characters that end in the block at s: false, and nothing is done, if one needs care. */
+static inline bool map_block(const uint32_t *table, const unsigned char *s, uint32_t **to)
+{
+	uint32_t codepoints[UTF8_BLOCK], *ids = *to;
+	if (block_is_ascii(s))
+		return map_ascii(table, s, UTF8_BLOCK, to);
+	/* An id takes the place of the one before, where that is none. */
+	int count = utf8_decode_block(s, codepoints);
+	for (int i = 0; i < UTF8_BLOCK && count >= 0; i += UNROLLED)
+		for (int k = i; k < i + UNROLLED; k++) {
+			*ids = table[codepoints[k]];
+			ids += *ids != VOCAB_NONE;
+		}
+	if (ids - *to != count)
+		return false;
+	*to = ids;
+	return true;
+}
+
 /* Maps characters from s on to ids until `stop` or one that needs care: not valid, not whole within
- * `end`, or unknown (its entry in the table, VOCAB_NONE, is the one with the highest bit set).
- * Returns where that is. */
+ * `end`, or unknown. Returns where that is. Blocks come second as in see(). */
 static const unsigned char *map_characters(const uint32_t *table, const unsigned char *s,
 	const unsigned char *stop, const unsigned char *end, uint32_t **to)
 {
-	uint32_t *ids = *to;
 	while (s < stop) {
-		if (stop - s >= 8 && is_ascii(s)) {
-			uint32_t all = 0;
-			for (int i = 0; i < 8; i++)
-				all |= ids[i] = table[s[i]];
-			if (all >> 31)
-				break;
-			ids += 8;
-			s += 8;
-			continue;
+		const unsigned char *slow = stop - s < UTF8_BLOCK ? stop : s + UTF8_BLOCK;
+		while (s < slow) {
+			if (slow - s >= UNROLLED && is_ascii(s, UNROLLED) &&
+				map_ascii(table, s, UNROLLED, to)) {
+				s += UNROLLED;
+				continue;
+			}
+			uint32_t c;
+			const unsigned char *next = s;
+			if (end - s < UTF8_MAX || !decode_quickly(&next, &c) ||
+				table[c] == VOCAB_NONE)
+				return s;
+			*(*to)++ = table[c];
+			s = next;
 		}
-		uint32_t c;
-		const unsigned char *next = s;
-		if (end - s < UTF8_MAX || !decode_quickly(&next, &c) || table[c] == VOCAB_NONE)
-			break;
-		*ids++ = table[c];
-		s = next;
+		if (!has_block(s, stop))
+			continue;
+		while (has_block(s, stop) && map_block(table, s, to))
+			s += UTF8_BLOCK;
+		s = begin_of(s);
 	}
-	*to = ids;
 	return s;
 }
 

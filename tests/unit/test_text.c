@@ -191,6 +191,57 @@ static void invalid_bytes_are_told_with_their_place(void **state)
 	}
 }
 
+/* Whatever needs care, be it rare or everywhere, is replaced or skipped at its place. */
+static void invalid_bytes_and_unknown_characters_are_passed_over_one_by_one(void **state)
+{
+	static unsigned char s[100000];
+	static uint32_t ids[sizeof s], expected[sizeof s];
+	static const uint32_t known[] = {'a', 0xE9, 0x20AC, TEXT_REPLACEMENT, 0x1F600};
+	static const char *const parts[] = {"aaaa", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80",
+		"b", "\xC3\xA8", "\xE2\x82\xAD", "\xF0\x9F\x98\x81", "\xA9", "\xC3", "\xE2\x82",
+		"\xF0\x9F", "\xC0\x80", "\xFF"};
+	uint32_t random = 1;
+	struct vocab vocab;
+	struct error err;
+	(void)state;
+	assert_int_equal(vocab_init(&vocab, VOCAB_CODEPOINT, VOCAB_KEEP, known, 5, &err), 0);
+	for (uint32_t rarity = 1; rarity < 2000; rarity *= 3) {
+		size_t n = 0, count = 0;
+		while (n + 8 < sizeof s) {
+			random = random * 1664525 + 1013904223;
+			size_t choices = (random >> 8) % rarity ? 4 : sizeof parts / sizeof *parts;
+			const char *part = parts[(random >> 16) % choices];
+			memcpy(s + n, part, strlen(part));
+			n += strlen(part);
+		}
+		for (size_t i = 0; i < n;) {
+			uint32_t c;
+			int bytes = utf8_decode(s + i, n - i, &c);
+			uint32_t id = vocab_find(&vocab, bytes > 0 ? c : TEXT_REPLACEMENT);
+			i += bytes > 0 ? (size_t)bytes : bytes < 0 ? (size_t)-bytes : n - i;
+			if (id != VOCAB_NONE)
+				expected[count++] = id;
+		}
+		struct pieces p = {0};
+		add_piece(&p, s, n);
+		struct text text = {.files = p.paths,
+			.count = 1,
+			.replace_invalid = true,
+			.unknown = TEXT_UNKNOWN_SKIP};
+		size_t got = 0;
+		ssize_t more;
+		assert_int_equal(text_open(&text, &err), 0);
+		while ((more = text_read(&text, &vocab, ids + got, sizeof s - got, &err)) > 0)
+			got += (size_t)more;
+		assert_int_equal(more, 0);
+		assert_int_equal(got, count);
+		assert_memory_equal(ids, expected, count * sizeof *ids);
+		text_close(&text);
+		remove_pieces(&p);
+	}
+	vocab_release(&vocab);
+}
+
 /* The first file has the first bytes of a character that the second doesn't finish. */
 static void a_character_cut_by_files_is_told_where_it_begins(void **state)
 {
@@ -242,6 +293,7 @@ int main(void)
 		cmocka_unit_test(blocks_and_pieces_do_not_show),
 		cmocka_unit_test(files_may_be_cut_anywhere),
 		cmocka_unit_test(invalid_bytes_are_told_with_their_place),
+		cmocka_unit_test(invalid_bytes_and_unknown_characters_are_passed_over_one_by_one),
 		cmocka_unit_test(a_character_cut_by_files_is_told_where_it_begins),
 		cmocka_unit_test(a_file_that_changes_under_way_is_told),
 	};
