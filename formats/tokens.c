@@ -77,7 +77,8 @@ static int read_keys(struct tokens_reader *r, struct error *err)
 	struct yaml y;
 	unsigned kind;
 	int result = -1;
-	if (yaml_parse(&y, r->stream.yaml, r->stream.yaml_bytes, 2, "vocab", STATUS_DATA, err) == 0 &&
+	if (yaml_parse(&y, r->stream.yaml, r->stream.yaml_bytes, 2, "vocab", STATUS_DATA, err) ==
+			0 &&
 		yaml_keys(&y, yaml_root(&y), keys, err) == 0 &&
 		yaml_choice(&y, yaml_get(&y, yaml_root(&y), "kind"), "kind", kinds, &kind, err) ==
 			0)

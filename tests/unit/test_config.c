@@ -187,6 +187,9 @@ static void nonsense_is_refused_with_its_line_and_the_nearest_key(void **state)
 		{"train: {rows: &x 1}\n", "line 1: anchors"},
 		{"train: {rows: !!int 1}\n", "line 1: tags"},
 		{"train: {rows: 1\n", "line 2: "},
+		{"train: \"\"\n", "line 1: train: expected a mapping"},
+		{"\"train\\0\": {}\n", "line 1: unknown tool"},
+		{"train: {\"rows\\0\": 1}\n", "line 1: unknown key"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -216,6 +219,40 @@ static void a_value_is_checked_even_where_the_command_line_wins(void **state)
 	assert_int_equal(err.status, STATUS_CONFIG);
 }
 
+static void a_file_of_more_than_a_mebibyte_is_refused(void **state)
+{
+	static char text[(1 << 20) + 2];
+	struct values v;
+	struct options options;
+	struct config *config;
+	struct error err;
+	(void)state;
+	memset(text, '#', sizeof text - 1);
+	assert_int_equal(apply(text, no_arguments, &v, &options, &config, &err), -1);
+	assert_int_equal(err.status, STATUS_CONFIG);
+	assert_non_null(strstr(err.text, "larger than 1048576 bytes"));
+	text[1 << 20] = '\0';
+	assert_int_equal(apply(text, no_arguments, &v, &options, &config, &err), 0);
+	config_release(config);
+}
+
+static void standard_input_is_named_in_errors(void **state)
+{
+	struct values v = {0};
+	struct options options = {.tool = "train", .table = table, .values = &v};
+	struct config *config;
+	struct error err;
+	int saved = dup(STDIN_FILENO), fd = memfd_create("config", 0);
+	(void)state;
+	assert_int_equal(pwrite(fd, "trian: {}", 9, 0), 9);
+	dup2(fd, STDIN_FILENO);
+	assert_int_equal(config_apply("-", &options, &config, &err), -1);
+	dup2(saved, STDIN_FILENO);
+	close(saved);
+	close(fd);
+	assert_memory_equal(err.text, "standard input: line 1: ", 24);
+}
+
 static void a_file_that_is_not_there_has_a_status_of_its_own(void **state)
 {
 	struct values v = {0};
@@ -237,6 +274,8 @@ int main(void)
 		cmocka_unit_test(an_empty_file_or_section_sets_nothing),
 		cmocka_unit_test(nonsense_is_refused_with_its_line_and_the_nearest_key),
 		cmocka_unit_test(a_value_is_checked_even_where_the_command_line_wins),
+		cmocka_unit_test(a_file_of_more_than_a_mebibyte_is_refused),
+		cmocka_unit_test(standard_input_is_named_in_errors),
 		cmocka_unit_test(a_file_that_is_not_there_has_a_status_of_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <yaml.h>
 #include <zlib.h>
@@ -166,6 +168,23 @@ WRAP(int, fchown, (int fd, uid_t user, gid_t group), (fd, user, group), refused,
 WRAP(int, faccessat, (int folder, const char *path, int mode, int flags),
 	(folder, path, mode, flags), refused, -1)
 WRAP(int, rename, (const char *from, const char *to), (from, to), refused, -1)
+WRAP(int, sched_getaffinity, (pid_t pid, size_t n, cpu_set_t *set), (pid, n, set), refused, -1)
+WRAP(cpu_set_t *, __sched_cpualloc, (size_t n), (n), no_memory, NULL)
+
+/* What the cgroup may have of the processors, as its file says it; NULL: the file's own text. */
+static const char *quota;
+FILE *__real_fopen64(const char *path, const char *mode);
+FILE *__wrap_fopen64(const char *path, const char *mode);
+FILE *__wrap_fopen64(const char *path, const char *mode)
+{
+	if (!quota || strcmp(path, "/sys/fs/cgroup/cpu.max") != 0)
+		return __real_fopen64(path, mode);
+	FILE *f = tmpfile();
+	fputs(quota, f);
+	rewind(f);
+	return f;
+}
+
 WRAP(int, pthread_create,
 	(pthread_t * thread, const pthread_attr_t *attr, void *(*f)(void *), void *arg),
 	(thread, attr, f, arg), no_memory, EAGAIN)
@@ -664,6 +683,37 @@ static void an_interrupted_call_is_made_again(void **state)
 	fail_each(&(struct scenario){"a checkpoint", replaces_a_checkpoint}, &fault.system, EAGAIN);
 }
 
+static void a_cgroup_s_quota_limits_the_cores(void **state)
+{
+	static const struct {
+		const char *quota;
+		unsigned most;
+	} cases[] = {
+		{"max 100000\n", UINT_MAX}, /* none */
+		{"100000 100000\n", 1},
+		{"1 100000\n", 1},
+		{"100001 100000\n", 2},
+		{"999999999 100000\n", 10000},
+		{"100000 0\n", UINT_MAX},
+		{"", UINT_MAX},
+	};
+	(void)state;
+	quota = "max 100000\n";
+	unsigned all = pool_cores();
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		quota = cases[i].quota;
+		assert_int_equal(pool_cores(), all < cases[i].most ? all : cases[i].most);
+	}
+	quota = "max 100000\n";
+	fault.number = EINVAL;
+	fault.system = 1; /* nobody knows the affinity */
+	assert_int_equal(pool_cores(), 1);
+	fault.memory = 1;
+	assert_int_equal(pool_cores(), 1);
+	fault.memory = fault.system = 0;
+	quota = NULL;
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -699,6 +749,7 @@ int main(void)
 		cmocka_unit_test(a_file_system_without_unnamed_files_has_the_same_failures),
 		cmocka_unit_test(a_file_that_became_shorter_is_an_error),
 		cmocka_unit_test(an_interrupted_call_is_made_again),
+		cmocka_unit_test(a_cgroup_s_quota_limits_the_cores),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -338,6 +339,121 @@ static void an_input_read_from_its_middle_is_not_seekable(void **state)
 	close(saved);
 }
 
+static void an_input_read_from_beyond_its_end_is_empty(void **state)
+{
+	const struct fixture *f = *state;
+	int saved = dup(STDIN_FILENO), fd;
+	struct input in;
+	struct error err;
+	char byte;
+
+	write_file(f->path, "abc", 3);
+	fd = open(f->path, O_RDONLY);
+	assert_int_equal(lseek(fd, 10, SEEK_SET), 10);
+	dup2(fd, STDIN_FILENO);
+	close(fd);
+	assert_int_equal(input_open(&in, NULL, INPUT_GUNZIP, &err), 0);
+	assert_int_equal(in.size, 0);
+	assert_int_equal(input_read(&in, &byte, 1, &err), 0);
+	input_close(&in);
+	dup2(saved, STDIN_FILENO);
+	close(saved);
+}
+
+static void standard_input_must_be_open_for_reading(void **state)
+{
+	const struct fixture *f = *state;
+	int saved = dup(STDIN_FILENO), fd;
+	struct input in;
+	struct error err;
+
+	write_file(f->path, "abc", 3);
+	for (int way = 0; way < 2; way++) {
+		close(STDIN_FILENO);
+		if (way == 1) {
+			fd = open(f->path, O_WRONLY);
+			assert_int_equal(fd, STDIN_FILENO);
+		}
+		assert_int_equal(input_open(&in, NULL, INPUT_RAW, &err), -1);
+		assert_int_equal(err.status, STATUS_NO_INPUT);
+		assert_string_equal(err.text, "standard input: not open for reading");
+		input_close(&in);
+	}
+	dup2(saved, STDIN_FILENO);
+	close(saved);
+}
+
+static void nothing_is_read_where_nothing_is_asked_for(void **state)
+{
+	const struct fixture *f = *state;
+	struct input in;
+	struct error err;
+	char byte;
+
+	write_file(f->path, "a", 1);
+	assert_int_equal(input_open(&in, f->path, INPUT_GUNZIP, &err), 0);
+	assert_int_equal(input_read(&in, NULL, 0, &err), 0);
+	assert_int_equal(input_read(&in, &byte, 1, &err), 1);
+	assert_int_equal(byte, 'a');
+	input_close(&in);
+}
+
+static void half_of_gzip_s_magic_is_text(void **state)
+{
+	const struct fixture *f = *state;
+	struct input in;
+	struct error err;
+	char bytes[2];
+
+	write_file(f->path,
+		"\x1f"
+		"A",
+		2);
+	assert_int_equal(input_open(&in, f->path, INPUT_GUNZIP, &err), 0);
+	assert_int_equal(input_read(&in, bytes, 2, &err), 2);
+	assert_memory_equal(bytes,
+		"\x1f"
+		"A",
+		2);
+	input_close(&in);
+}
+
+static void a_peek_at_broken_gzip_is_an_error(void **state)
+{
+	const struct fixture *f = *state;
+	struct input in;
+	struct error err;
+	char bytes[8];
+
+	write_file(f->path, "\x1f\x8b\x08\0\0\0\0\0\0\x03\xff\xff\xff", 13);
+	assert_int_equal(input_open(&in, f->path, INPUT_GUNZIP, &err), 0);
+	assert_int_equal(input_peek(&in, bytes, 8, &err), -1);
+	assert_int_equal(err.status, STATUS_DATA);
+	assert_non_null(strstr(err.text, "corrupt"));
+	input_close(&in);
+}
+
+/* Of which zlib can count but a part: no page of it is touched but the first ones. */
+static void more_than_a_gibibyte_may_be_asked_for(void **state)
+{
+	const struct fixture *f = *state;
+	size_t n, room = (size_t)3 << 29;
+	unsigned char *bytes = compress_text(f, 1, &n);
+	struct input in;
+	struct error err;
+
+	write_file(f->path, bytes, n);
+	free(bytes);
+	bytes = mmap(NULL, room, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	assert_true(bytes != MAP_FAILED);
+	assert_int_equal(input_open(&in, f->path, INPUT_GUNZIP, &err), 0);
+	assert_int_equal(input_read_full(&in, bytes, room, &err), TEXT_BYTES);
+	assert_memory_equal(bytes, f->text, TEXT_BYTES);
+	input_close(&in);
+	munmap(bytes, room);
+}
+
 static void closing_a_zeroed_input_leaves_stdin_open(void **state)
 {
 	(void)state;
@@ -362,6 +478,12 @@ int main(void)
 		cmocka_unit_test(a_pipe_fed_in_drips_is_read_whole),
 		cmocka_unit_test(what_cannot_be_opened_is_status_66),
 		cmocka_unit_test(an_input_read_from_its_middle_is_not_seekable),
+		cmocka_unit_test(an_input_read_from_beyond_its_end_is_empty),
+		cmocka_unit_test(standard_input_must_be_open_for_reading),
+		cmocka_unit_test(nothing_is_read_where_nothing_is_asked_for),
+		cmocka_unit_test(half_of_gzip_s_magic_is_text),
+		cmocka_unit_test(a_peek_at_broken_gzip_is_an_error),
+		cmocka_unit_test(more_than_a_gibibyte_may_be_asked_for),
 		cmocka_unit_test(closing_a_zeroed_input_leaves_stdin_open),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -168,6 +168,10 @@ static void flags_can_be_taken_back(void **state)
 	parse_well(&f, "-q --quiet=no");
 	assert_false(f.values.quiet);
 	assert_true(options_given(&f.options, "quiet"));
+	parse_well(&f, "--quiet");
+	assert_true(f.values.quiet);
+	parse_well(&f, "-- -q");
+	assert_false(f.values.quiet);
 	parse_well(&f, "--quiet=true");
 	assert_true(f.values.quiet);
 	assert_refused("--quiet=maybe", "expected yes or no, found \"maybe\"");
@@ -251,12 +255,15 @@ static void unknown_options_name_the_nearest(void **state)
 	memset(long_name, 'r', sizeof long_name - 1);
 	long_name[sizeof long_name - 1] = '\0';
 	assert_null(options_nearest(&f.options, long_name));
+	snprintf(long_name, 100, "--%080d", 0);
+	assert_refused(long_name, "unknown option --0000");
 }
 
 static void a_missing_value_is_told(void **state)
 {
 	(void)state;
 	assert_refused("-n", "-n/--rows: needs a value (N)");
+	assert_refused("--length", "--length: needs a value (N)");
 	assert_refused("--output", "--output: needs a value (FILE)");
 }
 
@@ -286,7 +293,7 @@ static void a_configuration_yields_to_the_command_line(void **state)
 /* What a writer writes; the caller frees. */
 static char *written(void (*write)(const struct options *, FILE *), const struct options *options)
 {
-	char *text;
+	static char *text; /* not on the stack: gcc 12 loses track of whose pointer it is */
 	size_t n;
 	FILE *f = open_memstream(&text, &n);
 
@@ -417,6 +424,82 @@ static void formatted_values_read_back_the_same(void **state)
 	assert_string_equal(text, "no");
 }
 
+/* A table at its edges: long texts, marks that terminals obey, values that aren't numbers. */
+/* clang-format off */
+static const struct option edges[] = {
+	{.name = "steps", .argument = "N", .type = OPTION_INTEGER, .infinite = true, .initial = "inf",
+	 .offset = offsetof(struct values, length), .low = 1, .high = 9,
+	 .help = "Capitals, and more words than a line of fifty columns can hold beside a name"},
+	{.name = "verbose", .type = OPTION_FLAG, .initial = "yes",
+	 .offset = offsetof(struct values, quiet), .help = "7 is a digit"},
+	{.name = "text", .type = OPTION_TEXT, .offset = offsetof(struct values, separator),
+	 .initial = "\t\"\\\001\x7f\xc2\x9f\xc2\xa0\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xaf"
+		    "\xe2\x81\xa5\xe2\x81\xa6\xe2\x81\xaa\xef\xbb\xbf\xff\xe2\x82", .help = "{text}"},
+	{.name = "device", .type = OPTION_CHOICE, .offset = offsetof(struct values, device),
+	 .initial = "cpu", .choices = devices, .help = "a choice"},
+	{0},
+};
+/* clang-format on */
+
+static void help_1(const struct options *options, FILE *f)
+{
+	options_help(options, f, 1);
+}
+
+static void tables_at_their_edges_are_written_too(void **state)
+{
+	(void)state;
+	struct values values;
+	struct options options = {.tool = "demo", .table = edges, .values = &values};
+	struct error err;
+	char *argv[] = {NULL}, text[100];
+	int operands;
+
+	assert_int_equal(options_parse(&options, 0, argv, &operands, &err), 0);
+	assert_int_equal(operands, 0);
+	options_format(&options, &edges[0], text, sizeof text);
+	assert_string_equal(text, "inf");
+	values.length = 5;
+	options_format(&options, &edges[0], text, sizeof text);
+	assert_string_equal(text, "5");
+
+	char *help = written(help_1, &options), *same = written(help_50, &options);
+	assert_string_equal(help, same); /* no narrower than that */
+	assert_non_null(strstr(help, "\n                          than a line"));
+	free(help);
+	free(same);
+
+	char *yaml = written(options_yaml, &options);
+	assert_non_null(strstr(yaml, "  verbose: true # default\n"));
+	assert_non_null(strstr(yaml,
+		"text: \"\\t\\\"\\\\\\u0001\\u007F\\u009F\xc2\xa0\xe2\x80\xa7\\u2028\xe2\x80\xaf"
+		"\xe2\x81\xa5\\u2066\xe2\x81\xaa\\uFEFF\\uFFFD\\uFFFD\" # default\n"));
+	free(yaml);
+
+	char *man = written(options_man, &options);
+	assert_non_null(strstr(man, "\n\\&Capitals"));
+	assert_non_null(strstr(man, "\n\\&7 is a digit"));
+	assert_non_null(strstr(man, "\n\\&{text}"));
+	free(man);
+}
+
+/* What is only shown may be cut. */
+static void a_long_text_is_cut_where_it_is_shown(void **state)
+{
+	(void)state;
+	struct fixture f;
+	char text[10000];
+
+	parse_well(&f, "");
+	memset(text, '"', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	f.values.separator = text;
+	char *yaml = written(options_yaml, &f.options);
+	assert_in_range(strcspn(strstr(yaml, "separator: "), "\n"), 8000, 8300);
+	assert_non_null(strstr(yaml, "\\\"\\\"\" # default\n"));
+	free(yaml);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +519,8 @@ int main(void)
 		cmocka_unit_test(the_configuration_is_printed_with_its_sources),
 		cmocka_unit_test(completions_get_one_line_an_option),
 		cmocka_unit_test(formatted_values_read_back_the_same),
+		cmocka_unit_test(tables_at_their_edges_are_written_too),
+		cmocka_unit_test(a_long_text_is_cut_where_it_is_shown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -289,6 +289,52 @@ static void a_descriptor_by_name_is_written_where_it_stands(void **state)
 	assert_content("a", "head text more", 14);
 }
 
+/* What /dev/stdout and its like stand for; other names beside them are files. */
+static void standard_output_has_four_names(void **state)
+{
+	(void)state;
+	static const char *const names[] = {NULL, "-", "/dev/stdout", "/dev/fd/1", "/dev/stderr"};
+	static const char *const others[] = {"/dev/fd/x", "/dev/fd/", "/dev/fd/1x", "/dev/fd/1/2",
+		"/dev/fd/99999999999", "/proc/self/fd/:"};
+	struct output out;
+	struct error err;
+	struct stat found, expected;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		assert_int_equal(output_open(&out, names[i], 0, &err), 0);
+		assert_true(out.fd > STDERR_FILENO);
+		assert_int_equal(fstat(out.fd, &found), 0);
+		assert_int_equal(fstat(i == 4 ? STDERR_FILENO : STDOUT_FILENO, &expected), 0);
+		assert_true(found.st_dev == expected.st_dev && found.st_ino == expected.st_ino);
+		assert_null(out.target);
+		output_discard(&out);
+	}
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		assert_open_fails(others[i], STATUS_CANT_CREATE, others[i]);
+}
+
+static void room_is_reserved_for_files_alone(void **state)
+{
+	(void)state;
+	struct output out;
+	struct error err;
+
+	assert_int_equal(output_open(&out, "a", 0, &err), 0);
+	assert_int_equal(output_reserve(&out, 0, &err), 0);
+	assert_int_equal(output_reserve(&out, 10000, &err), 0);
+	assert_int_equal(output_reserve(&out, UINT64_MAX, &err), -1);
+	assert_int_equal(err.status, STATUS_IO);
+	assert_int_equal(output_reserve(&out, 10000, &err), -1); /* and so for ever after */
+	assert_non_null(strstr(err.text, "an earlier write failed"));
+	output_discard(&out);
+	assert_int_equal(output_open(&out, "a", OUTPUT_GZIP, &err), 0);
+	assert_int_equal(output_reserve(&out, UINT64_MAX, &err), 0);
+	output_discard(&out);
+	assert_int_equal(output_open(&out, "/dev/full", 0, &err), 0);
+	assert_int_equal(output_reserve(&out, UINT64_MAX, &err), 0);
+	output_discard(&out);
+}
+
 static void a_full_device_is_status_74_and_stays_failed(void **state)
 {
 	(void)state;
@@ -471,6 +517,8 @@ int main(void)
 		TEST(what_cannot_be_created_is_status_73),
 		TEST(a_fifo_is_written_in_place),
 		TEST(a_descriptor_by_name_is_written_where_it_stands),
+		TEST(standard_output_has_four_names),
+		TEST(room_is_reserved_for_files_alone),
 		TEST(a_full_device_is_status_74_and_stays_failed),
 		TEST(a_reader_that_went_away_is_status_74),
 		TEST(a_file_over_the_size_limit_leaves_the_old_one),

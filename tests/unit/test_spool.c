@@ -88,12 +88,32 @@ static void a_directory_that_is_not_there_is_told(void **state)
 	spool_release(&spool);
 }
 
+static void tmpdir_may_be_empty_but_not_longer_than_a_path(void **state)
+{
+	char name[5000];
+	struct spool spool;
+	struct error err = {0};
+	(void)state;
+	memset(name, 'd', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	spool_of(&spool, SPOOL_MEMORY, 1 << 20);
+	setenv("TMPDIR", name, 1);
+	assert_int_equal(spool_write(&spool, "x", 1, &err), -1);
+	assert_int_equal(err.status, STATUS_IO);
+	assert_non_null(strstr(err.text, "$TMPDIR is too long"));
+	setenv("TMPDIR", "", 1); /* as if it were not set */
+	assert_int_equal(spool_write(&spool, "x", 1, &err), 0);
+	unsetenv("TMPDIR");
+	spool_release(&spool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_fits_stays_in_memory),
 		cmocka_unit_test(the_rest_goes_to_a_file),
 		cmocka_unit_test(a_directory_that_is_not_there_is_told),
+		cmocka_unit_test(tmpdir_may_be_empty_but_not_longer_than_a_path),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
