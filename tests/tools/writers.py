@@ -39,9 +39,14 @@ COMMANDS = [
 ]
 
 
+# From a pipe, more than stays in memory.
+PIPED = ["tokenize", "-q", "-o", "out/piped"]
+PIPE = b"".join(b"%d\n" % i for i in range(1200000))
+
+
 def strace(words, *how):
     done = subprocess.run(["strace", "-f", "-qq", "-o", "trace", *how, os.path.join(BIN, words[0]), *words[1:]],
-                          env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                          env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, input=PIPE if words is PIPED else b"")
     with open("trace") as f:
         trace = f.read()
     return done.returncode, done.stderr.decode(), trace
@@ -112,4 +117,6 @@ def disturb(words, files, replaced):
 for i, (words, files) in enumerate(COMMANDS):
     for replaced in (False, True) if LONG else [i % 2 == 0]:
         disturb(words, files, replaced)
+if LONG:
+    disturb(PIPED, ["piped"], False)
 tap.done()
