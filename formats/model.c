@@ -23,8 +23,7 @@ enum {
 #define TRAIN "train."
 #define TRAIN_NAME_BYTES (sizeof TRAIN + sizeof((struct model_tensor *)0)->name)
 
-/* --- reading: what the file is -----------------------------------------------------------------
- */
+/* --- reading: what the file is ---------------------------------------------------------------- */
 
 /* Refuses what is recognisably something else, and says what to do with it. */
 static int identify(struct input *in, struct error *err)
@@ -69,8 +68,7 @@ static int begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, struc
 	return 0;
 }
 
-/* --- reading: shapes ---------------------------------------------------------------------------
- */
+/* --- reading: shapes -------------------------------------------------------------------------- */
 
 static bool is_float(const char *dtype)
 {
@@ -165,8 +163,7 @@ static int match_tensors(struct model_file *model, const struct safetensors *st,
 	return 0;
 }
 
-/* --- reading: metadata -------------------------------------------------------------------------
- */
+/* --- reading: metadata ------------------------------------------------------------------------ */
 
 /* A dimension that the metadata may repeat. */
 static int check_dimension(
@@ -343,8 +340,7 @@ static int read_metadata(struct model_file *model, const struct safetensors *st,
 	return read_vocab(model, st, err);
 }
 
-/* --- reading: data -----------------------------------------------------------------------------
- */
+/* --- reading: data ---------------------------------------------------------------------------- */
 
 static float from_bits(uint32_t bits)
 {
@@ -510,8 +506,7 @@ void model_file_release(struct model_file *model)
 	*model = (struct model_file){0};
 }
 
-/* --- writing -----------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /* The text of an object with sorted keys and the fewest digits that give all its numbers back; NULL
  * without memory. The caller's to free(). */

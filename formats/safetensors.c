@@ -50,8 +50,7 @@ static const struct dtype *dtype_find(const char *name)
 	return NULL;
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* Reads exactly n bytes of the file. */
 static int read_exactly(struct safetensors *st, void *to, size_t n, struct error *err)
@@ -415,8 +414,7 @@ const char *safetensors_describe(const struct safetensors_tensor *tensor, char b
 	return buf;
 }
 
-/* --- writing -----------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static json_t *tensor_entry(const struct safetensors_tensor *t)
 {

@@ -34,8 +34,7 @@ static size_t frame_bytes(const struct shards_header *header, enum shards_split 
 	return (size_t)stream_frame_size(batch_bytes(header, split));
 }
 
-/* --- the header ---------------------------------------------------------------------------------
- */
+/* --- the header ------------------------------------------------------------------------------- */
 
 /* What shards.md demands of the numbers; after it, no size made of them overflows. The file's size
  * without the header goes into *bytes. */

@@ -78,7 +78,7 @@ static size_t elements(const struct safetensors_tensor *t)
 	return n;
 }
 
-/* --- reading --------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* Checks that this is a state; gives its CRC and its model's. */
 static int check_metadata(
@@ -224,7 +224,7 @@ int state_file_read_any(
 	return status;
 }
 
-/* --- writing --------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 int state_file_write(
 	const struct state_file *state, uint32_t model_crc, struct output *out, struct error *err)

@@ -22,8 +22,7 @@ static const char yaml_padding[] = "# padding";
 static const char yaml_end[] = "\n...\n";
 static const unsigned char zeros[STREAM_ALIGN];
 
-/* --- numbers in memory, little-endian and not aligned ------------------------------------------
- */
+/* --- numbers in memory, little-endian and not aligned ----------------------------------------- */
 
 static void put32(unsigned char *p, uint32_t x)
 {
@@ -62,8 +61,7 @@ static uint32_t crc_join(uint32_t crc, uint32_t next, uint64_t bytes)
 	return (uint32_t)crc32_combine(crc, next, (z_off_t)bytes);
 }
 
-/* --- what writing and reading share ------------------------------------------------------------
- */
+/* --- what writing and reading share ----------------------------------------------------------- */
 
 uint64_t stream_frame_size(uint64_t payload_bytes)
 {
@@ -161,8 +159,7 @@ int stream_write_end(struct stream_writer *w, struct error *err)
 	return stream_write_frame(w, "ENDS", payload, sizeof payload, 0, err);
 }
 
-/* --- reading: the header ------------------------------------------------------------------------
- */
+/* --- reading: the header ---------------------------------------------------------------------- */
 
 __attribute__((format(printf, 3, 4))) static int bad(
 	const struct stream_reader *r, struct error *err, const char *format, ...)
@@ -341,8 +338,7 @@ void stream_reader_release(struct stream_reader *r)
 	r->yaml = NULL;
 }
 
-/* --- reading: frames ----------------------------------------------------------------------------
- */
+/* --- reading: frames -------------------------------------------------------------------------- */
 
 /* A problem with the frame that began at byte `start`. */
 __attribute__((format(printf, 4, 5))) static int bad_frame(

@@ -88,7 +88,7 @@ void stream_make_head(const struct stream_frame *frame, unsigned char head[STREA
 int stream_check_frame(
 	const struct stream_frame *frame, const unsigned char *bytes, struct error *err);
 
-/* --- telling what a file is ------------------------------------------------------------------ */
+/* --- telling what a file is ------------------------------------------------------------------- */
 
 enum stream_kind {
 	STREAM_TOKENS,

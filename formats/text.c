@@ -18,7 +18,7 @@ enum {
 	UNROLLED = 8, /* times that compilers are led to unroll the loops over all characters */
 };
 
-/* --- where we are -------------------------------------------------------------------------- */
+/* --- where we are ----------------------------------------------------------------------------- */
 
 static uint64_t count_line_feeds(const unsigned char *s, size_t n)
 {
@@ -79,7 +79,7 @@ static int unknown_error(const struct text *t, const struct vocab *vocab, size_t
 		vocab_name(vocab, symbol, name), t->unknown_advice ? t->unknown_advice : "");
 }
 
-/* --- bytes --------------------------------------------------------------------------------- */
+/* --- bytes ------------------------------------------------------------------------------------ */
 
 static int open_next(struct text *t, struct error *err)
 {
@@ -163,7 +163,7 @@ static ssize_t fill(struct text *t, struct error *err)
 	return got;
 }
 
-/* --- characters ---------------------------------------------------------------------------- */
+/* --- characters ------------------------------------------------------------------------------- */
 
 /* Decodes the character at *s, of which four bytes can be read, and moves *s behind it; or returns
  * false if it needs care. A surrogate passes: no vocabulary has it. Each length adds a constant to
@@ -201,7 +201,7 @@ static inline bool decode_quickly(const unsigned char **s, uint32_t *codepoint)
 	return true;
 }
 
-/* --- blocks of characters ------------------------------------------------------------------ */
+/* --- blocks of characters --------------------------------------------------------------------- */
 
 static inline bool has_block(const unsigned char *s, const unsigned char *end)
 {
@@ -260,7 +260,7 @@ static int take_character(struct text *t, uint32_t *symbol, struct error *err)
 	return 1;
 }
 
-/* --- the survey: which characters occur ---------------------------------------------------- */
+/* --- the survey: which characters occur ------------------------------------------------------- */
 
 /* Marks the characters of whole blocks from s on, until one needs care; returns where the first
  * character begins that was not marked. */
@@ -395,7 +395,7 @@ out:
 	return rc;
 }
 
-/* --- reading ------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* Maps n characters of ASCII, a multiple of UNROLLED: false, and nothing is done, if one is
  * unknown.
@@ -570,7 +570,7 @@ ssize_t text_read(
 	return to - ids;
 }
 
-/* --- open and close ------------------------------------------------------------------------ */
+/* --- open and close --------------------------------------------------------------------------- */
 
 int text_open(struct text *t, struct error *err)
 {

@@ -12,8 +12,7 @@ enum {
 	FORMAT_MAX = 4096    /* of a value as text; a longer text is cut where it is only shown */
 };
 
-/* --- values -------------------------------------------------------------------------------------
- */
+/* --- values ----------------------------------------------------------------------------------- */
 
 static void *value_of(const struct options *options, const struct option *option)
 {
@@ -218,8 +217,7 @@ int options_set(struct options *options, const struct option *option, const char
 		"%s: expected %s, found \"%s\"", what, expected, text);
 }
 
-/* --- names --------------------------------------------------------------------------------------
- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 const struct option *options_find(const struct options *options, const char *name)
 {
@@ -289,8 +287,7 @@ const char *options_nearest(const struct options *options, const char *name)
 	return nearest;
 }
 
-/* --- the command line ---------------------------------------------------------------------------
- */
+/* --- the command line ------------------------------------------------------------------------- */
 
 /* The option whose long name is the first n bytes of `word`, or the only one that begins so. */
 static const struct option *find_long(
@@ -401,8 +398,7 @@ int options_parse(struct options *options, int argc, char **argv, int *operands,
 	return 0;
 }
 
-/* --- writers ------------------------------------------------------------------------------------
- */
+/* --- writers ---------------------------------------------------------------------------------- */
 
 /* The shortest decimal that reads back as the same double. */
 static void format_real(double x, char *buf, size_t n)

@@ -28,8 +28,7 @@ struct output_gzip {
 	unsigned char compressed[BUFFER_BYTES];
 };
 
-/* --- opening ------------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 /* The descriptor that a path like /dev/fd/3 stands for, or -1. Opening such a path anew would start
  * at byte 0 of the file behind it, and renaming over that file would lose what others write to it.
@@ -229,8 +228,7 @@ fail:
 	return -1;
 }
 
-/* --- writing ------------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static int fail_with_errno(struct output *out, const char *what, struct error *err)
 {
@@ -351,8 +349,7 @@ int output_flush(struct output *out, struct error *err)
 	return out->gzip != NULL ? write_gzip(out, NULL, 0, Z_SYNC_FLUSH, err) : 0;
 }
 
-/* --- the end ------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 /* Gives the file its name, replacing what had it. */
 static int publish(struct output *out)

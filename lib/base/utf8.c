@@ -36,8 +36,7 @@ int utf8_decode(const unsigned char *s, size_t n, uint32_t *codepoint)
 	return length;
 }
 
-/* --- blocks ------------------------------------------------------------------------------------
- */
+/* --- blocks ----------------------------------------------------------------------------------- */
 
 typedef unsigned char bytes __attribute__((vector_size(16))); /* masks too: 0x00 or 0xFF each */
 typedef uint16_t pairs __attribute__((vector_size(16)));

@@ -145,7 +145,7 @@ static void assert_arena(
 	free(arena);
 }
 
-/* --- the reference --- */
+/* --- the reference ---------------------------------------------------------------------------- */
 
 static void check_training(size_t V, size_t H, size_t N, size_t T, double lr, double clip)
 {
@@ -209,7 +209,7 @@ static void the_first_moment_shows_the_clipped_norm(void **state)
 	}
 }
 
-/* --- the same bits --- */
+/* --- the same bits ---------------------------------------------------------------------------- */
 
 static void training_is_the_same_bits_for_any_number_of_threads(void **state)
 {
@@ -332,7 +332,7 @@ static void a_norm_that_is_no_number_changes_nothing(void **state)
 	}
 }
 
-/* --- PyTorch --- */
+/* --- PyTorch ---------------------------------------------------------------------------------- */
 
 static void check_golden(const char *name)
 {

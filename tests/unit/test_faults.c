@@ -25,7 +25,7 @@
 #include <yaml.h>
 #include <zlib.h>
 
-/* --- failing calls --------------------------------------------------------------------------- */
+/* --- failing calls ---------------------------------------------------------------------------- */
 
 static struct {
 	unsigned memory, system, base; /* calls until the one that fails; 0: none will */
@@ -244,7 +244,7 @@ int __wrap_asprintf(char **to, const char *format, ...)
 	return n;
 }
 
-/* --- scenarios ------------------------------------------------------------------------------- */
+/* --- scenarios -------------------------------------------------------------------------------- */
 
 #define MODELS "tests/golden/model/"
 static char folder[64], target[80]; /* in memory if possible: nothing waits for a disk */
@@ -536,7 +536,7 @@ static int starts_threads(struct error *err)
 	return pool ? 0 : -1;
 }
 
-/* --- the tests ------------------------------------------------------------------------------- */
+/* --- the tests -------------------------------------------------------------------------------- */
 
 static int count_entries(const char *path)
 {

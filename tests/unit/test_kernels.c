@@ -41,7 +41,7 @@ static void assert_near(const char *what, const struct kernels *k, const float *
 			tolerance);
 }
 
-/* --- exp, sigmoid, tanh --- */
+/* --- exp, sigmoid, tanh ----------------------------------------------------------------------- */
 
 static double sigmoid(double x)
 {
@@ -181,7 +181,7 @@ static void nan_comes_out_of_every_function(void **state)
 		}
 }
 
-/* --- loops --- */
+/* --- loops ------------------------------------------------------------------------------------ */
 
 static const size_t sizes[] = {1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 64, 100};
 enum { SIZES = sizeof sizes / sizeof *sizes };

@@ -49,7 +49,7 @@ static uint32_t *random_batch(const struct shape *s, uint32_t stream)
 	return batch;
 }
 
-/* --- the reference --- */
+/* --- the reference ---------------------------------------------------------------------------- */
 
 /* Loss of the batch from a given state, which stays as it was. */
 static double loss_at(struct reference *r, const uint32_t *batch, const double *h, const double *c)
@@ -121,7 +121,7 @@ static void the_references_gradients_are_central_differences(void **state)
 	}
 }
 
-/* --- a model and the reference with the same weights --- */
+/* --- a model and the reference with the same weights ------------------------------------------ */
 
 struct twins {
 	struct device *device;
@@ -223,7 +223,7 @@ static const struct shape shapes[] = {
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
-/* --- training --- */
+/* --- training --------------------------------------------------------------------------------- */
 
 static void check_gradient(const struct shape *s, unsigned threads, double dropout)
 {
@@ -321,7 +321,7 @@ static void a_smaller_batch_and_a_shorter_window_fit_the_same_model(void **state
 	free(batch);
 }
 
-/* --- scoring and feeding --- */
+/* --- scoring and feeding ---------------------------------------------------------------------- */
 
 static void scores_are_the_references_and_know_no_dropout(void **state)
 {
@@ -543,7 +543,7 @@ static void impossible_sizes_are_errors(void **state)
 	device->ops->release(device);
 }
 
-/* --- PyTorch --- */
+/* --- PyTorch ---------------------------------------------------------------------------------- */
 
 static void check_golden(const char *name)
 {

@@ -21,8 +21,7 @@
 
 #define GOLDEN "tests/golden/model/"
 
-/* --- files in memory ---------------------------------------------------------------------------
- */
+/* --- files in memory -------------------------------------------------------------------------- */
 
 struct bytes {
 	unsigned char *v;
@@ -123,8 +122,7 @@ static void set_golden_weights(struct model_file *model)
 	}
 }
 
-/* --- writing -----------------------------------------------------------------------------------
- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static void a_model_is_written_as_the_specification_has_it(void **state)
 {
@@ -224,8 +222,7 @@ static void every_symbol_comes_back(void **state)
 	model_file_release(&model);
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static void a_model_says_what_it_is(void **state)
 {
@@ -334,8 +331,7 @@ static void a_model_reads_from_a_pipe(void **state)
 	free(b.v);
 }
 
-/* --- refusing ----------------------------------------------------------------------------------
- */
+/* --- refusing --------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name, *says;

@@ -160,7 +160,7 @@ static void check(
 static const size_t sizes[] = {1, 7, 8, 15, 16, 17, 31, 33, 100, 128};
 enum { SIZES = sizeof sizes / sizeof *sizes };
 
-/* --- memory --- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 static void memory_is_zero_aligned_and_keeps_what_is_put(void **state)
 {
@@ -222,7 +222,7 @@ static void a_device_describes_itself_in_one_line(void **state)
 	}
 }
 
-/* --- products: d = rows, k, n, transposed, biases --- */
+/* --- products: d = rows, k, n, transposed, biases --------------------------------------------- */
 
 static size_t product_size(const size_t *d)
 {
@@ -370,7 +370,7 @@ static void an_operand_follows_its_weights_and_biases_when_updated(void **state)
 	release(&w);
 }
 
-/* --- product_tn: d = rows, m, n --- */
+/* --- product_tn: d = rows, m, n --------------------------------------------------------------- */
 
 static size_t product_tn_size(const size_t *d)
 {
@@ -413,7 +413,7 @@ static void product_tn_adds_the_naive_sums(void **state)
 	CHECK(state, &op, shapes);
 }
 
-/* --- rows: d = rows, n --- */
+/* --- rows: d = rows, n ------------------------------------------------------------------------ */
 
 static size_t rows_size(const size_t *d)
 {
@@ -452,7 +452,7 @@ static void column_sums_adds_every_row(void **state)
 	CHECK(state, &op, shapes);
 }
 
-/* --- the one-hot product: d = rows, n, V, biases --- */
+/* --- the one-hot product: d = rows, n, V, biases ---------------------------------------------- */
 
 static void gather_run(struct work *w, const size_t *d, float *out)
 {
@@ -525,7 +525,7 @@ static void scatter_add_adds_rows_in_their_order(void **state)
 	CHECK(state, &op, shapes);
 }
 
-/* --- the scan of one layer: d = T, N, H --- */
+/* --- the scan of one layer: d = T, N, H ------------------------------------------------------- */
 
 static double sigmoid(double x)
 {
@@ -711,7 +711,7 @@ static void a_row_of_a_scan_is_the_same_bits_among_any_rows(void **state)
 	free(some);
 }
 
-/* --- dropout: d = T, N, H, first row, case of drops[] --- */
+/* --- dropout: d = T, N, H, first row, case of drops[] ----------------------------------------- */
 
 static const struct dropout drops[] = {
 	{.p = 0.5, .key = {{1, PHILOX_DROPOUT << 16}}, .step = 0},
@@ -871,7 +871,7 @@ static void masks_keep_at_their_rate_and_are_independent(void **state)
 	}
 }
 
-/* --- softmax cross-entropy: d = rows, V, scale of the logits --- */
+/* --- softmax cross-entropy: d = rows, V, scale of the logits ---------------------------------- */
 
 static uint32_t *random_targets(struct work *w, size_t rows, size_t V)
 {
@@ -1011,7 +1011,7 @@ static void a_logit_that_is_no_number_makes_a_loss_that_is_none(void **state)
 		}
 }
 
-/* --- sums --- */
+/* --- sums ------------------------------------------------------------------------------------- */
 
 static void sums_add_up_in_double(void **state)
 {
@@ -1067,7 +1067,7 @@ static void sums_show_what_is_no_number(void **state)
 	}
 }
 
-/* --- Adam: d = n, update's number, case of clips[] --- */
+/* --- Adam: d = n, update's number, case of clips[] -------------------------------------------- */
 
 static const double clips[] = {0, 5, 0.01, 1e-3};
 
@@ -1201,7 +1201,7 @@ static void adam_changes_nothing_when_loss_or_norm_is_no_number(void **state)
 	}
 }
 
-/* --- sequences --- */
+/* --- sequences -------------------------------------------------------------------------------- */
 
 /* Three rounds of dropout and Adam with other numbers each time, as a sequence that a device may
  * record in the first round and replay in the others, or plainly. */
