@@ -177,7 +177,7 @@ check-unit: ## the unit tests alone
 check-unit: $(unit_programs)
 	@$(test_env) $(PROVE) -e '' $(unit_programs)
 
-check-long: ## the long tests too, and FUZZ_SECONDS (60) of each fuzz target: some half an hour
+check-long: ## the long tests too, and FUZZ_SECONDS (60) of each fuzz target: some 20 minutes
 check-long: all $(unit_programs) $(replays) $(corpus)
 	@$(test_env) $(PROVE) -e '' $(unit_programs) $(emulated) $(scripts) $(long_scripts)
 	@$(MAKE) --no-print-directory fuzz
