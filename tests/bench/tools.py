@@ -95,6 +95,7 @@ def write_text(path, alphabet, size):
 ASCII = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:!?'\"()-_*/&%$@`"
 CYRILLIC = "".join(map(chr, [*range(0x410, 0x450), *range(0x30, 0x3A)]))
 HAN = "".join(map(chr, range(0x4E00, 0x4E00 + 3000)))
+MIXED = ASCII + CYRILLIC[:64] + HAN[:80] + "".join(map(chr, range(0x1F600, 0x1F640)))
 
 
 def make_model(folder):
@@ -146,7 +147,9 @@ def sampling_rows(folder, model):
 
 
 def evalloss_rows(folder, text, shards, model):
-    """Characters scored in a second, start-up included, beside the forward pass alone."""
+    """Characters scored in a second, start-up included, beside the forward pass alone. One text has
+    one row, so that the weights of the recurrence are read for every character: it is compared
+    with the sampling of one, too, which is bound by that."""
     served, forward = Served(), 128 * 100
     part = f"{folder}/part"  # one text is read one character at a time, and takes longer
     with open(text, "rb") as f, open(part, "wb") as to:
@@ -161,14 +164,18 @@ def evalloss_rows(folder, text, shards, model):
         if arguments[-1] == shards:
             table = subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout.decode()
             characters = int(table.splitlines()[1].split("\t")[2])
-        mine, inside = in_turn(words, lambda: served.seconds("forward"))
+        mine, inside, one = in_turn(words, lambda: served.seconds("forward"),
+                                    lambda: served.seconds("sample"))
         row(f"{what}, 2x512", characters / mine, "characters/s", "the forward pass of 128x100",
             forward / inside)
+        if arguments[-1] == part:
+            row(f"{what}, 2x512", characters / mine, "characters/s", "one text sampled", 100 / one)
     served.close()
 
 
 def text_rows(folder):
-    for name, alphabet in ("ASCII", ASCII), ("Cyrillic", CYRILLIC), ("Han", HAN):
+    for name, alphabet in (("ASCII", ASCII), ("Cyrillic", CYRILLIC), ("Han", HAN),
+                           ("1 to 4 bytes mixed", MIXED)):
         text = f"{folder}/text"
         write_text(text, alphabet, TEXT_BYTES)
         megabytes = os.path.getsize(text) / 1e6
@@ -180,8 +187,13 @@ def text_rows(folder):
         write_text(text, alphabet, TEXT_BYTES)
         Run(tool("tokenize", "-o", tokens, text))
         megabytes = os.path.getsize(tokens) / 1e6
-        mine, cat = in_turn(tool("batchify", tokens), [*CAT, tokens], output=f"{folder}/copy")
+        # What copying takes where all is checked on the way in and sealed on the way out.
+        checked = ["sh", "-c", f"cksum {tokens} >/dev/null; cat {tokens}; cksum {tokens} >/dev/null"]
+        mine, cat, sealed = in_turn(tool("batchify", tokens), [*CAT, tokens], checked,
+                                    output=f"{folder}/copy")
         row(f"batchify, {name}", megabytes / mine, "MB/s", "cat to a file", megabytes / cat)
+        row(f"batchify, {name}", megabytes / mine, "MB/s", "cksum, cat to a file, cksum",
+            megabytes / sealed)
     for name in "text", "tokens", "copy":
         os.unlink(f"{folder}/{name}")
 
