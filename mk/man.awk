@@ -94,11 +94,12 @@ function end_table(    i, k, cell, wide, spec) {
 				wide[k] = 1
 		spec = spec (k > 1 ? " " : "") (wide[k] ? "lx" : "l")
 	}
-	print gap() ".TS\ntab(@);\n" spec "."
+	# Where there are pages, a table stands on one of them, as its cells have to.
+	print gap() ".ad l\n.ne " 2 * rows "\n.TS\ntab(@);\n" spec "."
 	for (i = headed ? 1 : 2; i <= rows; i++) {
 		for (k = 1; k <= columns; k++) {
 			cell = inline(cells[i, k])
-			if (wide[k])
+			if (wide[k] && cell != "")
 				cell = "T{\n" cell "\nT}"
 			printf "%s%s", (k > 1 ? "@" : ""), cell
 		}
@@ -106,7 +107,7 @@ function end_table(    i, k, cell, wide, spec) {
 		if (i == 1)
 			print "_"
 	}
-	print ".TE"
+	print ".TE\n.ad"
 	rows = headed = 0
 }
 
