@@ -188,7 +188,8 @@ def text_rows(folder):
         Run(tool("tokenize", "-o", tokens, text))
         megabytes = os.path.getsize(tokens) / 1e6
         # What copying takes where all is checked on the way in and sealed on the way out.
-        checked = ["sh", "-c", f"cksum {tokens} >/dev/null; cat {tokens}; cksum {tokens} >/dev/null"]
+        seal = f"cksum {tokens} >/dev/null"
+        checked = ["sh", "-c", f"{seal}; cat {tokens}; {seal}"]
         mine, cat, sealed = in_turn(tool("batchify", tokens), [*CAT, tokens], checked,
                                     output=f"{folder}/copy")
         row(f"batchify, {name}", megabytes / mine, "MB/s", "cat to a file", megabytes / cat)
