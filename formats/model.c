@@ -16,7 +16,8 @@
 #include <zlib.h>
 
 enum {
-	ALIGN = 64,      /* of the data section */
+	ALIGN = 64,               /* of the data section */
+	OBJECT_VALUES_MAX = 1024, /* of `training` and `checkpoint`, which have some dozens */
 	CHUNK = 1 << 16, /* elements read at a time: they are still in the cache when looked at */
 };
 
@@ -199,8 +200,13 @@ static int read_object(
 {
 	const char *text = safetensors_metadata(st, key);
 	json_error_t where;
+	bool quoted = false;
 	if (!text)
 		return 0;
+	size_t values = safetensors_count_values(text, strlen(text), &quoted);
+	if (values > OBJECT_VALUES_MAX)
+		return error_set(err, STATUS_DATA, "metadata %s: some %zu JSON values; at most %d",
+			key, values, OBJECT_VALUES_MAX);
 	*object = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
 	if (!*object) {
 		char what[32];

@@ -141,9 +141,7 @@ static int by_extent(const void *a, const void *b)
 	return (x->end > y->end) - (x->end < y->end);
 }
 
-/* Bounds the number of JSON values in a text by its punctuation, strings left out: *quoted says
- * whether it begins in one. As a tree each takes up to 200 bytes, in a text as few as two. */
-static size_t count_values(const char *text, size_t n, bool *quoted)
+size_t safetensors_count_values(const char *text, size_t n, bool *quoted)
 {
 	size_t count = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -252,8 +250,9 @@ static int parse_json(struct safetensors *st, struct error *err)
 		return error_set(err, STATUS_DATA,
 			"header: %zu bytes of JSON beside metadata %s; at most %d",
 			rest.bytes - hole, SAFETENSORS_LONG_KEY, SAFETENSORS_JSON_MAX);
-	size_t values = count_values(rest.text, rest.begin, &quoted) +
-			count_values(rest.text + rest.end, rest.bytes - rest.end, &quoted);
+	size_t values =
+		safetensors_count_values(rest.text, rest.begin, &quoted) +
+		safetensors_count_values(rest.text + rest.end, rest.bytes - rest.end, &quoted);
 	if (values > SAFETENSORS_VALUES_MAX)
 		return error_set(err, STATUS_DATA, "header: some %zu JSON values; at most %d",
 			values, SAFETENSORS_VALUES_MAX);

@@ -85,6 +85,11 @@ const char *safetensors_metadata(const struct safetensors *st, const char *key);
 /* The tensor of that name, or NULL. */
 const struct safetensors_tensor *safetensors_find(const struct safetensors *st, const char *name);
 
+/* Bounds the number of JSON values in a text by its punctuation, strings left out: *quoted says
+ * whether it begins, and then whether it ends, in one. As a tree each value takes up to 200 bytes, in
+ * a text as few as two: to be asked before one is made of the other. */
+size_t safetensors_count_values(const char *text, size_t n, bool *quoted);
+
 /* The error that a JSON text was refused with; `what` begins the message. Returns -1. */
 int safetensors_json_error(const char *what, const json_error_t *cause, struct error *err);
 

@@ -30,10 +30,12 @@ HUGE = [2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**63 - 1, 2**63, 2**64 - 32, 2**64 
 
 def safetensors(tensors, metadata=None, data=b"", n=None, raw=None):
     """tensors: (name, dtype, shape, begin, end) each; the JSON is written by hand so that it may repeat keys."""
-    parts = ['"__metadata__":' + json.dumps(metadata)] if metadata else []
+    parts = ['"__metadata__":' + json.dumps(metadata, separators=(",", ":"))] if metadata else []
     parts += ['"%s":{"dtype":"%s","shape":%s,"data_offsets":[%s,%s]}' % t for t in tensors]
     text = raw if raw is not None else ("{" + ",".join(parts) + "}").encode()
-    return struct.pack("<Q", len(text) if n is None else n) + text + data
+    file = struct.pack("<Q", len(text) if n is None else n) + text + data
+    place = b'{"__metadata__":{"crc32":"'
+    return file[:34] + b"%08x" % zlib.crc32(file) + file[42:] if file[8:42] == place + b"0" * 8 else file
 
 
 def model(V=2, H=1, **changed):
@@ -137,6 +139,8 @@ def largest():
     for what, tokens in ("all of Unicode, escaped twice", json.dumps(unicode)), ("a long string", '["' + "a" * (22 * mib)), \
             ("escapes", "\n" * (11 * mib)), ("numbers", "[" + "1," * (11 * mib)):
         yield "model", "tokens: " + what, safetensors(tensors, {"tokens": tokens}, data)
+    for key in "training", "checkpoint":
+        yield "model", key, safetensors(tensors, {"crc32": "0" * 8, key: '{"a":[' + "[]," * (mib // 3 - 500) + "[]]}"}, data)
     yield "model", "metadata", safetensors(tensors, {"other": "a" * (22 * mib)}, data)
     yield "model", "values", safetensors([], raw=b'{"a":[' + b"[]," * 32000 + b"[]]}")
     for name in "t%d", "lstm.weight_ih_l%d":

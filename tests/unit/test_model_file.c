@@ -527,6 +527,17 @@ static void metadata_and_tensors_are_checked(void **state)
 		{"", MORE("lstm.weight_ih_l2", "F32", "[1]"), 4, "unknown"},
 	};
 	(void)state;
+	for (size_t values = 1024; values <= 1025; values++) { /* as a tree they would grow */
+		char metadata[4000] = CRC ",\"training\":\"{\\\"a\\\":[";
+		for (size_t i = 0; i < values - 3; i++)
+			strcat(metadata, "[]");
+		struct bytes b = pack(strcat(metadata, "]}\""), 1, NULL, 0);
+		struct model_file model;
+		struct error err;
+		assert_int_equal(read_bytes(&model, b.v, b.n, &err), -1);
+		assert_int_equal(strstr(err.text, "some 1025 JSON values") != NULL, values == 1025);
+		free(b.v);
+	}
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct bytes b = pack(cases[i].metadata, 1, cases[i].more, cases[i].more_bytes);
 		struct model_file model;
