@@ -100,8 +100,8 @@ static int infer_params(struct params *params, const struct safetensors *st, str
 	return params_init(params, w->shape[1], w->shape[0] / 4, layers, err);
 }
 
-/* Finds each parameter's tensor, checks its shape, sets owner[tensor] to the parameter's index + 1.
- */
+/* Finds each parameter's tensor, checks its shape, sets owner[tensor] to the parameter's index plus
+ * one. */
 static int match_params(
 	const struct params *params, const struct safetensors *st, size_t *owner, struct error *err)
 {

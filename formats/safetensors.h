@@ -25,7 +25,7 @@
 enum {
 	SAFETENSORS_LENGTH_BYTES = 8,      /* the header's length, u64, stands first */
 	SAFETENSORS_HEADER_MAX = 24 << 20, /* all of Unicode, escaped twice, takes 22 MB */
-	SAFETENSORS_JSON_MAX = 1 << 20,    /* of it without the text of SAFETENSORS_LONG_KEY */
+	SAFETENSORS_JSON_MAX = 1 << 20,    /* without the text of SAFETENSORS_LONG_KEY */
 	SAFETENSORS_VALUES_MAX = 1 << 16,  /* JSON values, punctuation counted: 12 a tensor */
 	SAFETENSORS_DIMS_MAX = 8,
 	SAFETENSORS_CRC_OFFSET = 34, /* of charpipe's CRC in the file (model.md) */

@@ -1,8 +1,7 @@
 /* shards.h: batches of N rows x (T + 1) ids, cut from a token stream. Normative description:
  * shards.md.
  *
- * A batch's inputs are its first T columns, its targets the last T. Ids of a batch are row-major.
- */
+ * A batch's inputs are its first T columns, its targets the last T. Its ids are row-major. */
 #ifndef FORMATS_SHARDS_H
 #define FORMATS_SHARDS_H
 

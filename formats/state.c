@@ -84,8 +84,8 @@ static size_t elements(const struct safetensors_tensor *t)
 static int check_metadata(
 	struct safetensors *st, uint32_t *model_crc, uint32_t *crc, struct error *err)
 {
-	const char *version = json_string_value(json_object_get(st->metadata, "charpipe_state"));
-	const char *model = json_string_value(json_object_get(st->metadata, "model_crc32"));
+	const char *version = safetensors_metadata(st, "charpipe_state");
+	const char *model = safetensors_metadata(st, "model_crc32");
 	char digits[16];
 	bool has_crc;
 	if (!version)

@@ -40,11 +40,9 @@ struct tokens_reader {
 
 /* Reads the header from `in` (the caller's, must outlive the reader). */
 int tokens_read_header(struct tokens_reader *r, struct input *in, struct error *err);
-/* Reads up to n ids, each checked against the vocabulary: the count, 0 after a checked end, or -1.
- */
+/* Reads up to n ids, each below the vocabulary's size: the count, 0 after a checked end, or -1. */
 ssize_t tokens_read(struct tokens_reader *r, uint32_t *ids, size_t n, struct error *err);
-/* The same without a copy: points *ids at those not yet read of one frame, packed as in the file.
- */
+/* The same without a copy: points *ids at what is not yet read of a frame, packed as in the file. */
 ssize_t tokens_read_packed(struct tokens_reader *r, const void **ids, struct error *err);
 void tokens_reader_release(struct tokens_reader *r);
 

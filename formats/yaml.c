@@ -229,21 +229,21 @@ int yaml_parse(struct yaml *y, const char *text, size_t bytes, unsigned first_li
 	struct builder b = {.y = y, .first_line = first_line};
 	struct symbols_rest rest = {.text = text, .bytes = bytes};
 	yaml_parser_t parser;
-	int more;
+	int more = -1;
 
 	*y = (struct yaml){.status = status};
 	if (long_key && take_list(y, &rest, long_key, err) < 0)
-		return -1;
-	if (bytes - (rest.end - rest.begin) > YAML_BYTES_MAX) {
-		yaml_release(y);
-		return error_set(err, status, "%zu bytes of YAML%s, at most %d are accepted",
-			bytes - (rest.end - rest.begin),
+		goto out;
+	size_t hole = rest.end - rest.begin, lines = rest.lines;
+	if (bytes - hole > YAML_BYTES_MAX) {
+		error_set(err, status, "%zu bytes of YAML%s, at most %d are accepted", bytes - hole,
 			long_key ? " beside a list of symbols as charpipe writes it" : "",
 			YAML_BYTES_MAX);
+		goto out;
 	}
 	if (!yaml_parser_initialize(&parser)) {
-		yaml_release(y);
-		return error_memory(err, sizeof parser, "the YAML parser");
+		error_memory(err, sizeof parser, "the YAML parser");
+		goto out;
 	}
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input(&parser, read_rest, &rest);
@@ -255,13 +255,15 @@ int yaml_parse(struct yaml *y, const char *text, size_t bytes, unsigned first_li
 		} else if (parser.error == YAML_MEMORY_ERROR) {
 			more = error_memory(err, bytes, "parsing YAML");
 		} else if (parser.error == YAML_READER_ERROR) {
+			size_t at = parser.problem_offset;
 			more = error_set(err, status, "byte %zu of the YAML: %s",
-				parser.problem_offset, parser.problem);
+				at > rest.begin ? at + hole - lines : at, parser.problem);
 		} else {
 			more = bad(&b, parser.problem_mark, err, parser.problem);
 		}
 	} while (more > 0);
 	yaml_parser_delete(&parser);
+out:
 	if (more < 0)
 		yaml_release(y);
 	return more;

@@ -58,14 +58,12 @@ int yaml_parse(struct yaml *y, const char *text, size_t bytes, unsigned first_li
 	const char *long_key, enum status status, struct error *err);
 void yaml_release(struct yaml *y);
 
-/* The document's root, and a container's first child and its followers; NULL where there is none.
- */
+/* The document's root, a container's first child and its followers; NULL where there is none. */
 const struct yaml_node *yaml_root(const struct yaml *y);
 const struct yaml_node *yaml_first(const struct yaml *y, const struct yaml_node *container);
 const struct yaml_node *yaml_next(const struct yaml *y, const struct yaml_node *node);
 
-/* A scalar's text, valid until yaml_release(): scalar->count bytes, which may hold NULs, and a NUL.
- */
+/* A scalar's text, valid until yaml_release(): scalar->count bytes, NULs among them, and a NUL. */
 const char *yaml_text(const struct yaml *y, const struct yaml_node *scalar);
 
 /* Sets an error of the document's status, prefixed with the node's line; returns -1. */

@@ -140,8 +140,7 @@ static int detect_gzip(struct input *in, struct error *err)
 static int open_descriptor(struct input *in, const char *path, struct error *err)
 {
 	if (path == NULL) {
-		/* A closed descriptor 0 was opened for writing by tool_main(): not an empty input.
-		 */
+		/* tool_main() opens a closed descriptor 0 for writing: not an empty input. */
 		int mode = fcntl(STDIN_FILENO, F_GETFL);
 		if (mode < 0 || (mode & O_ACCMODE) == O_WRONLY)
 			return error_set(

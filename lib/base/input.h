@@ -55,8 +55,7 @@ ssize_t input_peek(struct input *in, void *buf, size_t n, struct error *err);
  * from its start. */
 bool input_seekable(const struct input *in);
 
-/* Releases everything; harmless after a failed open, when called twice, and on a struct of zeros.
- */
+/* Releases everything; harmless twice, after a failed open, and on a struct of zeros. */
 void input_close(struct input *in);
 
 #endif

@@ -31,8 +31,7 @@ struct output_gzip {
 /* --- opening ---------------------------------------------------------------------------------- */
 
 /* The descriptor that a path like /dev/fd/3 stands for, or -1. Opening such a path anew would start
- * at byte 0 of the file behind it, and renaming over that file would lose what others write to it.
- */
+ * at byte 0 of the file behind it; renaming over that file would lose what others write to it. */
 static int descriptor_of(const char *path)
 {
 	static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};

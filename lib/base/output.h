@@ -30,9 +30,8 @@ struct output_gzip; /* private to output.c */
 
 struct output {
 	int fd;
-	char *name;   /* for messages: the path, or "standard output"; owned */
-	char *target; /* where commit renames to, links resolved; NULL when written in place; owned
-		       */
+	char *name;      /* for messages: the path, or "standard output"; owned */
+	char *target;    /* where commit renames to, links resolved; NULL: in place; owned */
 	char *temporary; /* the temporary's name where it has one; owned */
 	unsigned char *buffer;
 	size_t used;
@@ -52,8 +51,7 @@ int output_write(struct output *out, const void *buf, size_t n, struct error *er
 
 /* Makes room on the disk for a file of `bytes` bytes before the first is written, so that a full
  * disk shows at once and not in the middle; what is written in place or compressed takes none.
- * Status 74.
- */
+ * Status 74. */
 int output_reserve(struct output *out, uint64_t bytes, struct error *err);
 
 /* Hands everything taken so far to the kernel (and a reader at the other end of a pipe). */

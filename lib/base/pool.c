@@ -186,8 +186,7 @@ void pool_run(struct pool *pool, size_t count, void (*task)(void *arg, size_t i)
 	restore_denormals(old);
 }
 
-/* What the cgroup (version 2, as seen from inside) lets this process have, rounded up; 0: no limit.
- */
+/* What the cgroup (version 2, seen from inside) lets this process have, rounded up; 0: no limit. */
 static unsigned cgroup_cores(void)
 {
 	FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");

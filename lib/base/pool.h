@@ -22,8 +22,7 @@ unsigned pool_threads(const struct pool *pool);
 /* Calls task(arg, i) for i = 0 .. count-1 and returns when all have returned. Not reentrant. */
 void pool_run(struct pool *pool, size_t count, void (*task)(void *arg, size_t i), void *arg);
 
-/* The cores that this process may use: its affinity, and the cgroup's quota rounded up. At least 1.
- */
+/* The cores that this process may use: its affinity, the cgroup's quota rounded up; at least 1. */
 unsigned pool_cores(void);
 
 #endif

@@ -249,7 +249,12 @@ static void a_list_that_was_taken_out_belongs_to_its_document(void **state)
 			fail_msg("accepted: %s", broken[i]);
 		assert_non_null(strstr(err.text, "line "));
 	}
-	struct yaml y = take("a: \"1\nk: [\"\n", 0); /* within a text, and not ended */
+	struct error err;
+	static const char bad[] = "a: 1\nk: [\"x\",\n\"y\"]\nb: \xff\n";
+	struct yaml y;
+	assert_int_equal(yaml_parse(&y, bad, sizeof bad - 1, 1, "k", STATUS_DATA, &err), -1);
+	assert_non_null(strstr(err.text, "byte 22 of the YAML")); /* of the file's */
+	y = take("a: \"1\nk: [\"\n", 0);                          /* within a text, and not ended */
 	assert_string_equal(yaml_text(&y, yaml_get(&y, yaml_root(&y), "a")), "1 k: [");
 	yaml_release(&y);
 }
