@@ -14,7 +14,7 @@
 enum {
 	ROWS = 64,               /* lines of a batch */
 	WINDOW = 64,             /* characters of it scored at once */
-	AHEAD_LINES = 16 * ROWS, /* lines read ahead at most */
+	AHEAD_LINES = 64 * ROWS, /* lines read ahead at most */
 	AHEAD_BYTES = 1 << 20,   /* ... and how much text of theirs, unless one line is longer */
 };
 
