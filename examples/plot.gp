@@ -11,13 +11,13 @@ if (ends(picture, ".png")) {
 } else { if (ends(picture, ".svg")) {
 	set terminal svg size 1000,600 font "sans,14" background "white"
 } else {
-	set terminal dumb size 79,24 noenhanced
+	set terminal dumb size 79,30 noenhanced
 } }
 if (picture ne "-") set output picture
 
 set datafile separator "\t"
 set datafile missing "-"
-set key top right noenhanced
+if (picture eq "-") { set key below noenhanced width 2 } else { set key top right noenhanced }
 set grid
 set border 3
 set tics nomirror

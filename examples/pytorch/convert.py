@@ -11,6 +11,8 @@ import torch
 
 from from_pytorch import save
 
+if len(sys.argv) < 2:
+    sys.exit(__doc__)
 for path in sys.argv[1:]:
     # weights_only: a pickle from elsewhere may hold any program; this reads tensors and plain values.
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)

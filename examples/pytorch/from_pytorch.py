@@ -25,6 +25,8 @@ def save(state_dict, tokens, path):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     weights, text, path = sys.argv[1:]
     state_dict = torch.load(weights, map_location="cpu", weights_only=True)
     with open(text) as f:  # line ends become "\n", as in the notebooks

@@ -26,6 +26,8 @@ def load(path):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     net = load(sys.argv[1])
     print(net)
     if len(sys.argv) > 2:

@@ -12,6 +12,34 @@ for tool in tokenize batchify train sample evalloss inspect; do
     done
 done
 
+# completed SHELL SETUP WORDS PATTERN: true when an interactive shell, after its line SETUP, makes of
+# WORDS and a tab what matches the pattern. It has 30 seconds.
+completed() {
+    "$PYTHON" -c '
+import os, pty, re, select, sys, time
+shell, setup, words, pattern = sys.argv[1:]
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ["TERM"] = "dumb"
+    os.execvp(shell, [shell, "--norc" if shell == "bash" else "-f", "-i"])
+got, end = "", time.time() + 30
+
+def wait(pattern):
+    global got
+    while not re.search(pattern, got) and time.time() < end:
+        if select.select([fd], [], [], 0.1)[0]:
+            got += os.read(fd, 65536).decode(errors="replace")
+    return re.search(pattern, got)
+
+os.write(fd, f"PS1=; {setup}; echo read''y\n".encode())
+found = wait("ready\\r\n")
+got = ""
+os.write(fd, f"{words}\t\t".encode())
+found = found and wait(pattern)
+os.close(fd)
+sys.exit(not found)' "$@"
+}
+
 # --- bash ----------------------------------------------------------------------------------------
 
 # offered WORD...: what bash offers for the last word, sorted, in one line.
@@ -42,6 +70,10 @@ if command -v bash >/dev/null; then
     done
     is "$(bash --norc -c '. ./train.bash; complete -p train')" \
         "complete -o default -F _charpipe_train train" "bash knows whom to ask"
+    completed bash '. ./train.bash' 'train --checkpoint-e' 'train --checkpoint-every'
+    result "$?" "a tab completes an option"
+    completed bash '. ./train.bash' 'train --keep=b' 'train --keep=best'
+    result "$?" "and its value"
 else
     skip "completion in bash" "no bash"
 fi
@@ -61,6 +93,13 @@ if command -v zsh >/dev/null; then
     like "$(cat specs)" '^\(-D --device\)--device=\[.*\]:auto\|cpu\|cuda:\(auto cpu cuda\)$' \
         "with its choices"
     like "$(cat specs)" '^--checkpoint=\[.*\]:FILE:_files$' "and its files"
+    mkdir site
+    for tool in train sample; do cp $tool.zsh site/_$tool; done
+    setup='fpath=($PWD/site $fpath); autoload -Uz compinit; compinit -u -D'
+    completed zsh "$setup" 'train --checkpoint-e' 'train --checkpoint-every'
+    result "$?" "a tab completes an option"
+    completed zsh "$setup" 'train --keep=b' 'train --keep=best'
+    result "$?" "and its value"
 else
     skip "completion in zsh" "no zsh"
 fi

@@ -111,6 +111,8 @@ fails 65 'CRC|checksum' "--verify finds a flipped bit in a payload" \
     inspect --verify "$streams/flipped-payload.tokens"
 ok "which the header and the end don't show" inspect "$streams/flipped-payload.tokens"
 fails 65 'not a charpipe file.*--print-config' "a text is no charpipe file" inspect "$ROOT/README.md"
+fails 65 'torch.save.*safetensors' "an archive of torch.save() is told" \
+    inspect "$models/invalid/torch-zip"
 fails 65 'not a charpipe file' "nor is nothing" inspect /dev/null
 fails 66 'nowhere' "a file that isn't there" inspect nowhere
 

@@ -444,6 +444,8 @@ static int inspect(const struct tool *tool, struct input *in, FILE *f, struct er
 	case STREAM_STATE:
 		return inspect_state(in, f, err);
 	case STREAM_UNKNOWN:
+		if (n >= 4 && memcmp(first, "PK\3\4", 4) == 0)
+			return inspect_model(in, f, err); /* which tells of torch.save() */
 		break;
 	}
 	return error_set(err, STATUS_DATA,
