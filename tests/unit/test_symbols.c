@@ -34,27 +34,33 @@ static uint32_t entry(size_t (*read)(const char *, const char *, uint32_t *), co
 
 static void every_character_that_is_written_is_read(void **state)
 {
+	char *yaml;
+	size_t n;
+	uint32_t found;
+	FILE *f = open_memstream(&yaml, &n);
 	(void)state;
-	for (uint32_t c = 0; c < UTF8_CODEPOINTS; c++) {
-		char yaml[64] = "";
-		if (is_surrogate(c))
-			continue;
-		FILE *f = fmemopen(yaml, sizeof yaml, "w");
-		yaml_write_symbol(f, c);
-		fclose(f);
-		assert_int_equal(entry(symbols_yaml, yaml), c);
-		for (size_t flags = JSON_ENCODE_ANY; c % 64 == 0 || c < 0x300;
-			flags |= JSON_ENSURE_ASCII) {
+	for (uint32_t c = 0; c < UTF8_CODEPOINTS; c++)
+		if (!is_surrogate(c))
+			yaml_write_symbol(f, c);
+	fclose(f);
+	const char *at = yaml;
+	for (uint32_t c = 0; c < UTF8_CODEPOINTS; c++)
+		if (!is_surrogate(c))
+			assert_true(
+				symbols_entry(symbols_yaml, &at, yaml + n, &found) && found == c);
+	assert_ptr_equal(at, yaml + n);
+	free(yaml);
+
+	for (uint32_t c = 0; c < UTF8_CODEPOINTS; c += c < 0x300 ? 1 : 61)
+		for (int ascii = 0; ascii < 2 && !is_surrogate(c); ascii++) {
 			unsigned char utf8[UTF8_MAX];
 			json_t *string = json_stringn((char *)utf8, (size_t)utf8_encode(c, utf8));
-			char *json = json_dumps(string, flags);
+			char *json = json_dumps(
+				string, JSON_ENCODE_ANY | (ascii ? JSON_ENSURE_ASCII : 0));
 			assert_int_equal(entry(symbols_json, json), c);
 			free(json);
 			json_decref(string);
-			if (flags & JSON_ENSURE_ASCII)
-				break;
 		}
-	}
 }
 
 static void an_entry_is_one_character_between_quotes(void **state)
@@ -114,7 +120,7 @@ static uint32_t by_libyaml(const char *text)
 {
 	struct yaml y;
 	struct error err;
-	char list[64];
+	char list[80];
 	uint32_t c = UINT32_MAX;
 	snprintf(list, sizeof list, "[%s]", text);
 	if (yaml_parse(&y, list, strlen(list), 1, NULL, STATUS_DATA, &err) < 0)
@@ -148,7 +154,7 @@ static void the_libraries_read_the_same(void **state)
 	enum { PIECES = sizeof pieces / sizeof *pieces };
 	uint32_t random = 1, accepted = 0;
 	(void)state;
-	for (int round = 0; round < 200000; round++) {
+	for (int round = 0; round < 20000; round++) {
 		char text[64] = "\"";
 		random = random * 1664525 + 1013904223;
 		for (uint32_t i = 0, n = random >> 28 & 3; i <= n; i++) {
@@ -163,7 +169,7 @@ static void the_libraries_read_the_same(void **state)
 			fail_msg("YAML: %s", text);
 		accepted += json != UINT32_MAX && yaml != UINT32_MAX;
 	}
-	assert_in_range(accepted, 1000, 200000);
+	assert_in_range(accepted, 500, 20000);
 }
 
 static void a_text_with_a_hole_is_read_around_it(void **state)
