@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +82,17 @@ ssize_t reader_line(struct reader *reader, const unsigned char **piece, struct e
 		if (fill(reader, err) < 0)
 			return -1;
 	}
+}
+
+bool reader_waits(const struct reader *reader)
+{
+	const struct input *in = reader->in;
+	struct pollfd input = {.fd = in->fd, .events = POLLIN};
+	const size_t unread = reader->end - reader->begin;
+	if (reader->ended || in->begin < in->end ||
+		memchr(reader->buffer + reader->begin, '\n', unread))
+		return false;
+	return poll(&input, 1, 0) == 0;
 }
 
 /* How many of n bytes can go without what follows them: not the start of a character, nor a CR. */

@@ -29,6 +29,9 @@ void reader_release(struct reader *reader);
  * on failure. *piece lives until the next call. Memory grows with the longest line. */
 ssize_t reader_line(struct reader *reader, const unsigned char **piece, struct error *err);
 
+/* Whether reader_line() would have to wait for the input: time to do what can be done. */
+bool reader_waits(const struct reader *reader);
+
 /* The next block, likewise; neither a UTF-8 character nor CRLF is cut in two. */
 ssize_t reader_block(struct reader *reader, const unsigned char **piece, struct error *err);
 

@@ -128,6 +128,18 @@ is "$(printf '%s' "$line" | evalloss -l model | tail -n 1)" "$(sed -n 779p table
 is "$(printf '\n' | evalloss -l model | tail -n 1 | cut -f 2,3)" "$(printf '1\t')" \
     "an empty line is its newline"
 is "$(evalloss -l model /dev/null | wc -l | tr -d ' ')" 1 "no text has no lines"
+mkfifo slow
+evalloss -l model <slow >answers &
+exec 9>slow
+printf '%s\n' '1 is a number' '2 is' >&9
+ok "lines are scored when they have come, whatever follows" timeout 60 sh -c '
+    until [ "$(wc -l <answers)" -eq 3 ]; do sleep 0.02; done'
+printf ' a num' >&9
+echo 'ber' >&9
+exec 9>&-
+wait $!
+printf '%s\n' '1 is a number' '2 is' ' a number' >quick
+is "$(cat answers)" "$(evalloss -l model quick)" "as they would be all at once"
 is "$(evalloss -l -j 1 model lines | cksum)" "$(evalloss -l -j 2 model lines | cksum)" "any -j"
 is "$(evalloss -l universal crlf | cut -f 1,2 | cksum)" "$(evalloss -l universal text | cut -f 1,2 | cksum)" \
     "with universal newlines the CR belongs to the line's end"

@@ -263,7 +263,11 @@ static int identify(const struct evalloss *e, struct input *in, enum kind *kind,
 	*kind = e->values->input;
 	if (*kind != KIND_AUTO)
 		return 0;
-	ssize_t n = input_peek(in, first, sizeof first, err);
+	/* Text is known by five bytes, as streams begin with # and models with a length below 2^32:
+	 * lines in a pipe needn't wait for more. */
+	ssize_t n = input_peek(in, first, 5, err);
+	if (n == 5 && (first[0] == '#' || first[4] == 0))
+		n = input_peek(in, first, sizeof first, err);
 	if (n < 0)
 		return -1;
 	enum stream_kind found = stream_identify(first, (size_t)n);

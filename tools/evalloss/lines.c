@@ -86,12 +86,15 @@ static int take_line(struct lines *lines, const unsigned char *text, size_t n, s
 	return 0;
 }
 
-/* Reads ahead: 1, 0 at the end of the text, or -1. */
+/* Reads ahead, but doesn't wait for more where there is something to do: 1, 0 at the end of the
+ * text, or -1. */
 static int read_ahead(struct lines *lines, struct error *err)
 {
 	const unsigned char *text;
 	size_t bytes = 0;
 	while (lines->count < AHEAD_LINES && bytes < AHEAD_BYTES) {
+		if (lines->count > 0 && reader_waits(lines->reader))
+			break;
 		ssize_t n = reader_line(lines->reader, &text, err);
 		if (n < 0)
 			return -1;
@@ -214,6 +217,10 @@ int lines_score(struct network *network, struct reader *reader, bool price, stru
 				goto out;
 			}
 		release_lines(lines);
+		if (reader_waits(reader) && output_flush(out, err) < 0) {
+			more = -1;
+			break;
+		}
 	}
 out:
 	release_lines(lines);
