@@ -56,7 +56,7 @@ static struct device *open_cuda(const struct device_options *options, struct err
 		return NULL;
 	}
 	const struct cuda_plugin *plugin = dlsym(library, CUDA_PLUGIN_SYMBOL);
-	if (!plugin || plugin->abi != CUDA_PLUGIN_ABI) {
+	if (!plugin || plugin->abi != CUDA_PLUGIN_ABI || plugin->ops_size != sizeof(struct ops)) {
 		error_set(
 			err, STATUS_NO_DEVICE, "%s: belongs to another version of charpipe", path);
 		return NULL;

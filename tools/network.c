@@ -50,11 +50,15 @@ int network_open(struct network *network, const struct tool *tool, const char *p
 	const struct network_options *options, const struct device_options *device,
 	struct error *err)
 {
+	struct device_options chosen = *device;
 	*network = (struct network){.use = MODEL_INFERENCE + options->weights};
+	/* Only the CPU knows other weights than those of a file. */
+	if (chosen.device == DEVICE_AUTO && network->use != MODEL_INFERENCE)
+		chosen.device = DEVICE_CPU;
 	if (network_read(&network->file, path, err) < 0 ||
 		take_vocab(&network->file, options->vocab, err) < 0)
 		return -1;
-	network->device = device_open(tool, device, err);
+	network->device = device_open(tool, &chosen, err);
 	return network->device ? 0 : -1;
 }
 
@@ -71,7 +75,10 @@ int network_prepare(struct network *network, size_t rows, size_t window, struct 
 		    network->use, rows, window, err) < 0)
 		return -1;
 	network->file.weights = NULL;
-	return model_adopt_weights(model, weights, err);
+	if (model_adopt_weights(model, weights, err) == 0)
+		return 0;
+	model_release(model);
+	return -1;
 }
 
 void network_close(struct network *network)

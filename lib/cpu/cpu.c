@@ -384,7 +384,7 @@ static void scan_forward_tile(const struct scan_job *job, size_t t, const struct
 	const struct products *of = &k->of[job->w->type];
 	const struct packed *w = &job->packed;
 	const size_t N = job->N, H = job->H, rows = tile->r1 - tile->r0;
-	const size_t old = (t * N + tile->r0) * H, new = old + N *H;
+	const size_t step = N * H, old = (t * N + tile->r0) * H, new = old + step;
 	float *gates = job->gates + 4 * old;
 	size_t first = 0, last = H;
 	if (tile->p1 - tile->p0 == job->tiles.columns || H % k->panel != 0) {
@@ -692,15 +692,16 @@ const struct kernels *const *kernels_all(void)
 		NULL,
 	};
 	const struct kernels *const *k = all;
+#ifdef KERNELS_avx2
+	/* What has AVX2 has F16C, which clang 14 can't ask for. */
+	const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #ifdef KERNELS_avx512
-	if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	if (!(avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 		    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")))
 		k++;
 #endif
-#ifdef KERNELS_avx2
-	/* What has AVX2 has F16C, which clang 14 can't ask for. */
-	if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")))
-		k = all + 2;
+	if (!avx2)
+		k++;
 #endif
 	return k;
 }

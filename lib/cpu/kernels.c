@@ -6,6 +6,7 @@
 #include "base/philox.h"
 #include "cpu/vec.h"
 
+#include <float.h>
 #include <math.h>
 
 enum {
@@ -69,8 +70,8 @@ static void pack_f16(size_t k, size_t n, bool transposed, const float *w, size_t
 			uint16_t *to = (uint16_t *)panels + (p * k + i) * PANEL;
 			float row[PANEL];
 			panel_row(k, n, transposed, w, p, i, smaller(PANEL, n - p * PANEL), row);
-			vstore_half(to, vload(row));
-			vstore_half(to + VL, vload(row + VL));
+			vstore_half(to, vclamp(vload(row), -HALF_MAX, HALF_MAX));
+			vstore_half(to + VL, vclamp(vload(row + VL), -HALF_MAX, HALF_MAX));
 		}
 }
 
@@ -86,7 +87,7 @@ static void pack_i8(size_t k, size_t n, bool transposed, const float *w, size_t 
 				max[j] = fmaxf(max[j], fabsf(row[j]));
 		}
 		for (size_t j = 0; j < PANEL; j++)
-			scale[p * PANEL + j] = max[j] > 0 ? max[j] / INT8_MAX : 1;
+			scale[p * PANEL + j] = fmaxf(max[j], FLT_MIN * INT8_MAX) / INT8_MAX;
 		for (size_t i = 0; i < k; i++) {
 			int8_t *to = (int8_t *)panels + (p * k + i) * PANEL;
 			panel_row(k, n, transposed, w, p, i, columns, row);

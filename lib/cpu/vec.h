@@ -49,7 +49,9 @@ static inline void vstore_part(float *p, vf x, size_t n)
 	memcpy(p, &x, n * sizeof *p);
 }
 
-/* VL halves (IEEE 754 binary16), and back, rounded to the nearest, ties to even. */
+/* VL halves (IEEE 754 binary16), and back, rounded to the nearest, ties to even; numbers to store
+ * lie within -HALF_MAX..HALF_MAX. */
+#define HALF_MAX 65504.f
 static inline vf vload_half(const uint16_t *p)
 {
 #if defined __AVX512F__
@@ -80,8 +82,6 @@ static inline void vstore_half(uint16_t *p, vf x)
 		uint32_t half = rest + 0xfff + (rest >> 13 & 1) - (112u << 23);
 		if (rest < 113u << 23)
 			half = 0;
-		else if (half > 31u << 23)
-			half = 31u << 23;
 		p[i] = (uint16_t)((bits >> 16 & 0x8000) | half >> 13);
 	}
 #endif
@@ -170,9 +170,8 @@ static inline vu vmulhi(vu a, uint32_t b)
 }
 
 /* e^x: x = n ln 2 + r, |r| <= ln 2 / 2, a polynomial in r (Cephes, S. Moshier), n added to the
- * exponent. Arguments are limited to
- * [-87.3, 88], where the result is a normal number: it neither reaches infinity nor 0. Error below
- * 2 ulp. */
+ * exponent. Arguments are limited to [-87.3, 88], where the result is a normal number: it
+ * neither reaches infinity nor 0. Error below 2 ulp. */
 static inline vf vexp(vf x)
 {
 	x = vclamp(x, -87.3f, 88.f);

@@ -267,7 +267,7 @@ static int cuda_operand_init(struct device *device, struct operand *b, struct er
 	if (b->type == OPERAND_F32)
 		return 0;
 	return error_set(err, STATUS_NO_DEVICE,
-		"the GPU multiplies by weights of 32 bits only; smaller ones need --device cpu");
+		"the GPU multiplies by weights of 32 bits only; smaller ones need -D cpu");
 }
 
 static void cuda_operand_update(struct device *device, struct operand *b)
@@ -367,7 +367,7 @@ static void cuda_scan_forward(struct device *device, size_t T, size_t N, size_t 
 {
 	struct cuda *cuda = cuda_of(device);
 	for (size_t t = 0; t < T; t++) {
-		const size_t old = t * N * H, new = old + N *H;
+		const size_t step = N * H, old = t * step, new = old + step;
 		multiply_operand(cuda, N, h + old, w_hh, 1, gates + 4 * old);
 		QUEUE(cuda,
 			launch_lstm_forward(

@@ -44,9 +44,10 @@ struct operand {
 	size_t k, n;     /* B is (k,n) */
 	bool transposed; /* B = w transposed, w being (n,k); else B = w */
 	enum operand_type type;
-	float *w;                   /* device; not owned; operand_seal may take it back */
-	const float *bias1, *bias2; /* device, (n) each; not owned; NULL: none */
-	void *packed;               /* the device's own; NULL where it takes w as it is */
+	float *w; /* device; not owned; operand_seal may take it back */
+	const float *bias1,
+		*bias2; /* device, (n) each; not owned; NULL: none; bias2 only beside bias1 */
+	void *packed;   /* the device's own; NULL where it takes w as it is */
 };
 
 /* A dropout mask. Units are numbered off in groups of 64: unit u of row r at time t is kept if

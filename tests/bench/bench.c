@@ -246,7 +246,7 @@ static const struct peaks *peaks_here(void)
 	static const struct peaks avx2 = {8, multiply_avx2, read_avx2};
 	if (__builtin_cpu_supports("avx512f"))
 		return &avx512;
-	return __builtin_cpu_supports("fma") ? &avx2 : NULL;
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &avx2 : NULL;
 }
 #else
 static const struct peaks *peaks_here(void)

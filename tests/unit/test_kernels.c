@@ -200,6 +200,8 @@ static void keep_as(enum operand_type type, size_t k, size_t n, bool transposed,
 			frexpf(*x, &exponent);
 			if (type == OPERAND_I8)
 				*x = (float)lrintf(*x / scale) * scale;
+			else if (type == OPERAND_F16 && fabsf(*x) > 65504)
+				*x = copysignf(65504, *x);
 			else if (type == OPERAND_F16) /* 11 bits; 2^-14 is the least normal one */
 				*x = exponent < -13 ? 0
 						    : ldexpf(rintf(ldexpf(*x, 11 - exponent)),
@@ -263,6 +265,35 @@ static void products_are_the_naive_sums_however_they_are_cut(void **state)
 			check_product(*k, type, 13, 1100, 37, true);
 			check_product(*k, type, 13, 1100, 37, false);
 			check_product(*k, type, 1, 600, 300, true);
+		}
+}
+
+static void weights_beyond_a_type_stay_numbers(void **state)
+{
+	(void)state;
+	static const struct {
+		enum operand_type type;
+		float weight, kept, error;
+	} cases[] = {
+		{OPERAND_F16, 1e6f, 65504, 0},
+		{OPERAND_F16, -FLT_MAX, -65504, 0},
+		{OPERAND_F16, 65519, 65504, 0},
+		{OPERAND_F16, 1e-9f, 0, 1e-7f},
+		{OPERAND_I8, 1e30f, 1e30f, 1e24f},
+		{OPERAND_I8, -1e-38f, 0, 1e-35f},
+		{OPERAND_I8, 0, 0, 0},
+	};
+	for (const struct kernels *const *k = kernels_all(); *k; k++)
+		for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+			const struct products *of = &(*k)->of[cases[i].type];
+			float *scale = zeros((*k)->panel, sizeof *scale);
+			void *packed = zeros((*k)->panel, of->bytes);
+			float x = 1, y = 0;
+			of->pack(1, 1, false, &cases[i].weight, 0, 1, scale, packed);
+			of->product(1, 1, 1, &x, scale, packed, &y, 0, 0, 1, &y);
+			assert_true(fabsf(y - cases[i].kept) <= cases[i].error);
+			free(scale);
+			free(packed);
 		}
 }
 
@@ -491,6 +522,7 @@ int main(void)
 		cmocka_unit_test(sigmoid_and_tanh_never_leave_their_ranges),
 		cmocka_unit_test(nan_comes_out_of_every_function),
 		cmocka_unit_test(products_are_the_naive_sums_however_they_are_cut),
+		cmocka_unit_test(weights_beyond_a_type_stay_numbers),
 		cmocka_unit_test(a_cell_follows_the_equations_however_it_is_cut),
 		cmocka_unit_test(dropout_masks_are_the_same_in_all_kernels),
 		cmocka_unit_test(cross_entropy_follows_the_formula),

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum {
-	SCORE_WINDOW = 256, /* characters scored at once: what model->window must be */
+	SCORE_WINDOW = 256, /* characters scored at once: model->window is at least that */
 };
 
 /* What an unknown character costs with --unknown price: log(0x110000), as if every code point were
