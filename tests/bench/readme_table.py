@@ -25,8 +25,9 @@ def newest():
 
 
 def number(text):
-    """12345.6 as 12,346; 0.01234 as 0.01234."""
-    return f"{float(text):,.0f}" if abs(float(text)) >= 100 else text
+    """Three digits: 12345.6 as 12,300, 0.012345 as 0.0123."""
+    rounded = float(f"{float(text):.3g}")
+    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:.3g}"
 
 
 def markdown(path):

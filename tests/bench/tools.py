@@ -140,6 +140,12 @@ def sampling_rows(folder, model):
     row("sample, one text, 2x512", one_rate, "characters/s",
         "the same without printing", 100 / inside)
     served.close()
+    for weights in "f16", "i8":
+        small = ["--weights", weights, model]
+        one, none = in_turn(tool("sample", "-k", 5, "-n", length + 1, *small),
+                            tool("sample", "-n", 1, *small))
+        row(f"sample --weights {weights}, one text, 2x512", length / (one - none),
+            "characters/s", "sample, one text", one_rate)
     length = 20 if QUICK else 300
     many, none = in_turn(tool("sample", "-k", 5, "-N", 64, "-n", length + 1, model), start)
     row("sample -N 64, 2x512", 64 * length / (many - none), "characters/s", "sample, one text",
