@@ -45,13 +45,15 @@ kernels = avx512 avx2 generic
 else
 kernels = generic
 endif
-kernel_flags_avx512  = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512
 kernel_flags_avx2    = -mavx2 -mfma -mf16c
+kernel_flags_avx512  = $(kernel_flags_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl \
+                       -mprefer-vector-width=512
 kernel_flags_generic =
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
-unit_tests = error memory input output spool option utf8 pool philox params kernels ops model adam sampler \
-             symbols yaml vocab text stream tokens shards safetensors state model_file config faults
+unit_tests = error memory input output spool option utf8 pool philox params kernels ops model \
+             adam sampler symbols yaml vocab text stream tokens shards safetensors state \
+             model_file config faults
 
 # --- flags --------------------------------------------------------------------------------------
 
@@ -221,7 +223,7 @@ NVCC       = nvcc
 CUDA_ARCHS = 75 80 86 89 90
 cuda_home  = $(patsubst %/bin/,%,$(dir $(shell command -v $(NVCC))))
 plugin     = $(bin)/charpipe-cuda.so
-plugin_src = lib/cuda/cuda.c lib/cuda/plugin.c lib/base/error.c lib/base/memory.c lib/base/utf8.c
+plugin_src = lib/cuda/cuda.c lib/cuda/plugin.c $(patsubst %,lib/base/%.c,error memory utf8)
 plugin_obj = $(plugin_src:%.c=$(B)/cuda/%.o) $(B)/cuda/lib/cuda/kernels.o
 pic_flags  = $(filter-out -fPIE,$(all_flags)) -fPIC -fvisibility=hidden
 nvcc_flags = -std=c++17 -O3 -lineinfo -fmad=false -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC \

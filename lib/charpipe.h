@@ -12,6 +12,7 @@
 
 #include "base/error.h"         /* what went wrong */
 #include "base/input.h"         /* files, pipes, gzip */
+#include "base/memory.h"        /* arrays of weights */
 #include "base/output.h"        /* ... and back, complete or not at all */
 #include "base/pool.h"          /* threads */
 #include "cpu/cpu.h"            /* the CPU as a device */

@@ -26,7 +26,7 @@ int main(int argc, char **argv)
 	check(model_file_read(&file, &in, &error));
 	const uint32_t V = file.params.vocab, H = file.params.hidden, L = file.params.layers;
 	check(model_init(&model, device, V, H, L, MODEL_INFERENCE, 1, 1, &error));
-	check(model_set_weights(&model, file.weights, &error));
+	check(model_adopt_weights(&model, file.weights, &error));
 	check(model_state_init(&state, &model, 1, &error));
 	check(sampler_init(&sampler, V, 5, 1, 1, &error));
 	float *logits = calloc(V, sizeof *logits);
