@@ -80,5 +80,5 @@ plot:
 	$(call plot,$^,$@)
 
 # What was made on the way stays; what a failed command leaves does not.
-.PRECIOUS: %.tokens %.shards %.model
+.PRECIOUS: %.tokens %.shards %.model %.log
 .DELETE_ON_ERROR:

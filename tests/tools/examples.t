@@ -100,6 +100,10 @@ if command -v gnuplot >/dev/null; then
     make -s a.png a.svg >/dev/null 2>&1
     like "$(head -c 8 a.png | od -c)" "P   N   G" "and as PNG"
     like "$(cat a.svg)" "a.log validation" "and as SVG"
+    cp b.txt c.txt
+    make -s c.png >/dev/null 2>&1
+    is "$(ls c.log c.model 2>&1)" "c.log
+c.model" "a picture alone keeps the log and the model that it took"
 else
     skip "make plot draws logs in the terminal" "no gnuplot"
 fi
