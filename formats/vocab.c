@@ -36,6 +36,7 @@ int vocab_init(struct vocab *vocab, enum vocab_unit unit, enum vocab_newlines ne
 	*vocab = (struct vocab){.unit = unit, .newlines = newlines};
 	if (size == 0)
 		return error_set(err, STATUS_DATA, "the vocabulary is empty");
+	assert(symbols);
 	if (size > limit)
 		return error_set(err, STATUS_DATA,
 			"a vocabulary of %zu symbols, there are only %" PRIu32, size, limit);

@@ -36,7 +36,8 @@ int main(int argc, char **argv)
 		unsigned char text[4];
 		check(model_feed(&model, &state, &id, 1, logits, &error));
 		id = sampler_draw(&sampler, logits, 0, i);
-		fwrite(text, 1, (size_t)vocab_text(&file.vocab, id, text), stdout);
+		int n = vocab_text(&file.vocab, id, text);
+		fwrite(text, 1, (size_t)n, stdout);
 	}
 	return fflush(stdout) != 0;
 }

@@ -334,7 +334,7 @@ static void dropout(
 /* The larger of two numbers, or that one of them which is none. */
 static inline vf vlarger(vf a, vf b)
 {
-	return vselect((a > b) | (a != a), a, b);
+	return vselect((a > b) | visnan(a), a, b);
 }
 
 static float row_max(size_t n, const float *x)

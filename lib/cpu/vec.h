@@ -136,6 +136,11 @@ static inline vf vabs(vf x)
 	return (vf)((vi)x & 0x7fffffff);
 }
 
+static inline vi visnan(vf x)
+{
+	return (vi)vabs(x) > 0x7f800000;
+}
+
 static inline vf vsqrt(vf x)
 {
 #if defined __AVX512F__
@@ -189,7 +194,7 @@ static inline vf vexp(vf x)
 	p = vfma(p, r, vset(5.0000001201e-1f));
 	p = vfma(p, r * r, r) + 1.f;
 	/* NaN went through the arithmetic on bits as anything at all. */
-	return vselect((vi)vabs(x) > 0x7f800000, x, (vf)((vu)p + ((vu)shifted << 23)));
+	return vselect(visnan(x), x, (vf)((vu)p + ((vu)shifted << 23)));
 }
 
 /* 1 / (1 + e^-x), relative error below 3 ulp. */
