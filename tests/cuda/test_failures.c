@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "cuda/cuda.h"
 
 #include "emulation.h"
@@ -103,6 +104,34 @@ static void no_memory_is_told_and_all_is_given_back(void **state)
 		assert_int_equal(emulation_pieces(), 0);
 	}
 	assert_true(nth > 20);
+}
+
+/* Without memory, or when the copy fails. LeakSanitizer sees to the host's memory. */
+static void weights_that_cannot_be_adopted_are_given_back(void **state)
+{
+	(void)state;
+	static const struct {
+		enum emulation_call call;
+		int error;
+		enum status status;
+	} cases[] = {
+		{EMULATION_ALLOC, cudaErrorMemoryAllocation, STATUS_NO_MEMORY},
+		{EMULATION_COPY, cudaErrorInvalidValue, STATUS_NO_DEVICE},
+		{EMULATION_SYNC, cudaErrorLaunchFailure, STATUS_NO_DEVICE},
+	};
+	struct error err = {0};
+	struct device *device = cuda_open(false, &err);
+	assert_non_null(device);
+	const size_t pieces = emulation_pieces();
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		float *host = memory_alloc(1000 * sizeof *host);
+		assert_non_null(host);
+		emulation_fail(cases[i].call, 1, cases[i].error);
+		assert_null(device->ops->adopt(device, host, 1000 * sizeof *host, &err));
+		assert_int_equal(err.status, cases[i].status);
+		assert_int_equal(emulation_pieces(), pieces);
+	}
+	device->ops->release(device);
 }
 
 static void a_gpu_that_fails_while_it_is_opened_is_told(void **state)
@@ -287,6 +316,8 @@ int main(void)
 		cmocka_unit_test_teardown(
 			a_gpu_that_cannot_be_used_is_told_by_what_is_missing, nothing_is_left),
 		cmocka_unit_test_teardown(no_memory_is_told_and_all_is_given_back, nothing_is_left),
+		cmocka_unit_test_teardown(
+			weights_that_cannot_be_adopted_are_given_back, nothing_is_left),
 		cmocka_unit_test_teardown(
 			a_gpu_that_fails_while_it_is_opened_is_told, nothing_is_left),
 		cmocka_unit_test_teardown(

@@ -72,6 +72,11 @@ for input in "$TMP/shards" "$TMP/text"; do
     close "$TMP/1" "$TMP/2" "evalloss gives the same loss on both"
 done
 
+fails 69 'smaller ones need -D cpu' "the GPU has no smaller weights" \
+    sample -n 1 -D cuda --weights f16 "$TMP/cuda"
+fails 69 'smaller ones need -D cpu' "nor for evalloss" \
+    evalloss -D cuda --weights i8 "$TMP/cuda" "$TMP/shards"
+
 # What is missing.
 export EMULATION_GPU
 EMULATION_GPU=absent
@@ -101,13 +106,18 @@ fails 69 'charpipe-cuda\.so: ' "a program for a plug-in" train -D cuda "$TMP/sha
 mkdir "$TMP/driver"
 ln -s "$EMULATED/charpipe-cuda.so" "$TMP/driver/libcuda.so.1"
 auto() {
-    LD_LIBRARY_PATH=$1 CHARPIPE_PLUGIN_DIR=$2 sample -v -n 1 -s 1 "$TMP/cuda" 2>&1 >"$TMP/out" |
+    driver=$1 plugins=$2
+    shift 2
+    LD_LIBRARY_PATH=$driver CHARPIPE_PLUGIN_DIR=$plugins \
+        sample -v -n 1 -s 1 "$@" "$TMP/cuda" 2>&1 >"$TMP/out" |
         grep 'device: '
 }
 if sanitized; then
     skip "auto" "a sanitizer's library can't stand for the driver's"
 else
     like "$(auto "$TMP/driver" "$EMULATED")" 'device: cuda' "auto takes a GPU where there is one"
+    like "$(auto "$TMP/driver" "$EMULATED" --weights f16)" 'device: cpu' \
+        "and the CPU for smaller weights"
     like "$(auto "$TMP/driver" "$TMP/nowhere")" 'device: cpu' "and the CPU without the plug-in"
     like "$(EMULATION_GPU=absent auto "$TMP/driver" "$EMULATED")" 'device: cpu' "or without a GPU"
 fi

@@ -240,7 +240,11 @@ static void product_run(struct work *w, const size_t *d, float *out)
 		.bias1 = d[4] > 0 ? upload_numbers(w, 4, n, 1) : NULL,
 		.bias2 = d[4] > 1 ? upload_numbers(w, 5, n, 1) : NULL};
 	struct error err;
-	float *x = upload_numbers(w, 1, rows * k, 1), *y = upload_numbers(w, 3, rows * n, 1);
+	float *x = upload_numbers(w, 1, rows * k, 1), *old = host_memory(w, rows * n * sizeof *old);
+	/* What y held is of no account, not even as NaN times 0. */
+	for (size_t i = 0; i < rows * n; i++)
+		old[i] = NAN;
+	float *y = upload(w, old, rows * n * sizeof *y);
 	assert_int_equal(ops->operand_init(w->device, &b, &err), 0);
 	ops->operand_update(w->device, &b);
 	ops->product(w->device, rows, x, &b, y);
