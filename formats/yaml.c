@@ -217,6 +217,24 @@ static int take_list(
 	return 0;
 }
 
+/* libyaml compares each %TAG with all before it and shows none of them until it has read the last:
+ * where there are many, none of them gets there. */
+static int check_tags(
+	const char *text, size_t bytes, enum status status, unsigned line, struct error *err)
+{
+	const char *end = text + bytes, *from = text;
+	unsigned count = 0;
+	for (const char *at; (at = memmem(from, (size_t)(end - from), "%TAG", 4)); from = at + 4) {
+		for (; from < at; from++)
+			line += *from == '\n';
+		if (count++ == YAML_TAGS_MAX)
+			return error_set(err, status,
+				"line %u: too many %%TAG: directives (%%) are not accepted here",
+				line);
+	}
+	return 0;
+}
+
 static int read_rest(void *rest, unsigned char *to, size_t n, size_t *done)
 {
 	*done = symbols_rest_read(rest, to, n);
@@ -241,6 +259,8 @@ int yaml_parse(struct yaml *y, const char *text, size_t bytes, unsigned first_li
 			YAML_BYTES_MAX);
 		goto out;
 	}
+	if (check_tags(text, bytes, status, first_line, err) < 0)
+		goto out;
 	if (!yaml_parser_initialize(&parser)) {
 		error_memory(err, sizeof parser, "the YAML parser");
 		goto out;

@@ -23,6 +23,7 @@ enum {
 	YAML_NODES_MAX = 1 << 16,
 	YAML_DEPTH_MAX = 8,  /* containers within containers */
 	YAML_KEYS_MAX = 256, /* of one mapping: finding duplicates takes quadratic time */
+	YAML_TAGS_MAX = 64,  /* times that "%TAG" may occur in a text: as well */
 };
 
 enum yaml_kind {

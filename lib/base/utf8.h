@@ -28,8 +28,8 @@ static inline bool utf8_continues(unsigned char byte)
 /* Decodes the characters that end in s[0..UTF8_BLOCK), the first of which may have begun before s:
  * codepoints[i] becomes the one whose last byte is s[i], or UTF8_INSIDE, which is a surrogate,
  * where none ends. Returns their number, or -1 if there are invalid bytes, and codepoints may then
- * hold anything. Before s stand three bytes at least, which so far are valid; behind the block one
- * is looked at. Characters of any length take the same time. */
+ * hold anything. Before s stand three bytes at least, which so far are valid. Characters of any
+ * length take the same time. */
 int utf8_decode_block(
 	const unsigned char *restrict s, uint32_t codepoints[restrict static UTF8_BLOCK]);
 

@@ -133,6 +133,7 @@ def largest():
             ("symbols, the last broken", b"vocab: [" + b'"a",' * 1000000 + b'"aa"]'), \
             ("escapes", b'vocab: "' + b"\\n" * (mib // 2 - 500) + b'"'), \
             ("comments", b"#\n" * (mib // 2 - 500)), \
+            ("directives", b"".join(b"%%TAG !%x! x\n" % i for i in range(70000))), \
             ("spaces", b"vocab: " + b" " * (16 * mib - 1000)):
         yield "tokens", what, stream(b"tokens", keys + yaml + b"\n")
     tensors, data = model()

@@ -109,6 +109,23 @@ static void what_headers_have_no_use_for_is_refused(void **state)
 	}
 }
 
+static void many_tag_directives_take_no_quadratic_time(void **state)
+{
+	char text[(YAML_TAGS_MAX + 2) * 16], *end = text;
+	struct yaml y;
+	struct error err;
+	(void)state;
+	for (int i = 0; i < YAML_TAGS_MAX; i++)
+		end += sprintf(end, "%%TAG !%d! x\n", i);
+	strcpy(end, "---\na: 1\n");
+	assert_int_equal(yaml_parse(&y, text, strlen(text), 1, NULL, STATUS_DATA, &err), -1);
+	assert_non_null(strstr(err.text, "line 1: directives"));
+	strcpy(end, "%TAG !! x\n---\na: 1\n");
+	assert_int_equal(yaml_parse(&y, text, strlen(text), 1, NULL, STATUS_DATA, &err), -1);
+	assert_non_null(strstr(err.text, "line 65: too many %TAG"));
+	assert_int_equal(err.status, STATUS_DATA);
+}
+
 static void lines_are_counted_from_the_first_line_given(void **state)
 {
 	struct yaml y;
@@ -436,6 +453,7 @@ int main(void)
 		cmocka_unit_test(containers_nest),
 		cmocka_unit_test(nothing_but_comments_is_an_empty_document),
 		cmocka_unit_test(what_headers_have_no_use_for_is_refused),
+		cmocka_unit_test(many_tag_directives_take_no_quadratic_time),
 		cmocka_unit_test(lines_are_counted_from_the_first_line_given),
 		cmocka_unit_test(a_mapping_of_too_many_keys_is_refused),
 		cmocka_unit_test(deep_nesting_ends_early_however_long_the_input),
