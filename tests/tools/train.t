@@ -172,6 +172,15 @@ fails 74 "write|space" "a full log" train -q -H 4 --steps 1 -l /dev/full -o mode
 rm -f model
 fails 73 "nowhere" "an output that can't be created" train -o nowhere/model shards
 fails 73 "nowhere" "a log that can't be created" train -l nowhere/log -o model shards
+cp shards precious
+fails 73 "precious.*no checkpoint" "a checkpoint in the place of something else" \
+    train -q --checkpoint precious -o model shards
+same precious shards "which stays as it is"
+for outputs in "-o f -l f" "-o f --checkpoint f" "--checkpoint f -l f"; do
+    # shellcheck disable=SC2086
+    fails 64 "both are f" "one file for two outputs ($outputs)" train $outputs shards
+done
+ok "a device may take two" train -q -H 4 --steps 1 -o /dev/null -l /dev/null shards
 mkfifo endless
 sleep 60 >endless &
 status 73 "which fails before anything is read" timeout 20 train -o nowhere/model endless

@@ -3,6 +3,7 @@
 
 #include "base/input.h"
 #include "base/output.h"
+#include "formats/stream.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -42,6 +43,28 @@ static int find_target(struct checkpoint *checkpoint, struct error *err)
 	return checkpoint->previous ? 0 : error_memory(err, 4096, "the checkpoint's name");
 }
 
+/* Saving replaces what stands there, which should be an earlier checkpoint and not, by a slip of the
+ * hand, the shards. */
+static int check_replaced(const struct checkpoint *checkpoint, struct error *err)
+{
+	unsigned char first[64];
+	struct input in;
+	int status = -1;
+	if (access(checkpoint->target, F_OK) < 0)
+		return 0;
+	if (input_open(&in, checkpoint->target, INPUT_GUNZIP, err) < 0)
+		return -1;
+	ssize_t n = input_peek(&in, first, sizeof first, err);
+	if (n == 0 || (n > 0 && stream_identify(first, (size_t)n) == STREAM_MODEL))
+		status = 0;
+	else if (n > 0)
+		error_set(err, STATUS_CANT_CREATE,
+			"%s: is no checkpoint, and one would take its place; name another file",
+			checkpoint->path);
+	input_close(&in);
+	return status;
+}
+
 /* An open-file-description lock goes with the descriptor, so that no crash leaves a stale one; the
  * file itself stays, as removing it would let two runs hold locks on two files of the same name. */
 static int take_lock(struct checkpoint *checkpoint, struct error *err)
@@ -74,7 +97,7 @@ int checkpoint_open(struct checkpoint *checkpoint, const char *path, bool resume
 		return 0;
 	if (resume && access(path, F_OK) < 0)
 		return error_errno(err, STATUS_NO_INPUT, "%s: can't be resumed from", path);
-	if (find_target(checkpoint, err) < 0)
+	if (find_target(checkpoint, err) < 0 || check_replaced(checkpoint, err) < 0)
 		return -1;
 	return take_lock(checkpoint, err);
 }

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct values {
@@ -109,6 +110,31 @@ static bool is_stdin(const char *path)
 	return !path || strcmp(path, "-") == 0;
 }
 
+/* Whether a name is, or will be, that of a plain file. */
+static bool is_plain(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) < 0 || S_ISREG(st.st_mode);
+}
+
+/* Of two outputs in one file one would take the place of the other. */
+static int check_outputs(const struct values *values, struct error *err)
+{
+	const struct {
+		const char *option, *path;
+	} outputs[] = {{"output", values->common.output}, {"checkpoint", values->checkpoint},
+		{"log", values->log}};
+	enum { COUNT = sizeof outputs / sizeof *outputs };
+	for (size_t i = 0; i < COUNT; i++)
+		for (size_t j = i + 1; j < COUNT; j++)
+			if (outputs[i].path && outputs[j].path &&
+				strcmp(outputs[i].path, outputs[j].path) == 0 &&
+				is_plain(outputs[i].path))
+				return error_set(err, STATUS_USAGE, "--%s and --%s: both are %s",
+					outputs[i].option, outputs[j].option, outputs[i].path);
+	return 0;
+}
+
 static int check_options(struct values *values, int argc, char **argv, struct error *err)
 {
 	if (argc > 1)
@@ -128,7 +154,7 @@ static int check_options(struct values *values, int argc, char **argv, struct er
 			"standard output can't take both the model and the log; give -o FILE");
 	if (values->resume)
 		values->checkpoint = values->resume;
-	return 0;
+	return check_outputs(values, err);
 }
 
 /* The network's dimensions are the initial model's; an option may say so too, but nothing else. */
