@@ -36,7 +36,7 @@ enum {
 	SAMPLED = 100, /* characters of each text in one measurement */
 	REPEATED = 20, /* ... of a single text: so many times as many, for it is soon done */
 	CHAINS = 12,   /* of multiply-adds that don't wait for each other: they hide the latency */
-	TURNS = 1 << 23,
+	TURNS = 1 << 26,
 };
 
 static double seconds(void)
