@@ -306,9 +306,12 @@ static void gather_task(void *arg, size_t i)
 {
 	const struct rows_job *job = arg;
 	const size_t n = job->n, last = smaller((i + 1) * job->tile, job->rows);
-	for (size_t r = i * job->tile; r < last; r++)
-		job->kernels->gather(
-			n, job->table + job->ids[r] * n, job->bias1, job->bias2, job->y + r * n);
+	for (size_t r = i * job->tile; r < last; r++) {
+		float *y = job->y + r * n;
+		memcpy(y, job->table + job->ids[r] * n, n * sizeof *y);
+		job->kernels->add(n, job->bias1, y);
+		job->kernels->add(n, job->bias2, y);
+	}
 }
 
 static void cpu_gather(struct device *device, size_t rows, size_t n, const float *table,

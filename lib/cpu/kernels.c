@@ -400,15 +400,6 @@ static void cross_entropy(
 	}
 }
 
-static void gather(size_t n, const float *row, const float *bias1, const float *bias2, float *y)
-{
-	for (size_t i = 0; i < n; i += VL) {
-		const size_t width = smaller(VL, n - i);
-		const vf x = load(row + i, width) + load(bias1 + i, width);
-		store(y + i, x + load(bias2 + i, width), width);
-	}
-}
-
 static void add(size_t n, const float *x, float *y)
 {
 	for (size_t i = 0; i < n; i += VL) {
@@ -490,7 +481,6 @@ const struct kernels EXPORT(KERNELS) = {
 	.lstm_backward = lstm_backward,
 	.dropout = dropout,
 	.cross_entropy = cross_entropy,
-	.gather = gather,
 	.add = add,
 	.sum = sum,
 	.sum_squares = sum_squares,

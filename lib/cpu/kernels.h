@@ -52,9 +52,6 @@ struct kernels {
 	void (*cross_entropy)(size_t rows, size_t vocab, float *logits, const uint32_t *targets,
 		float scale, float *nats);
 
-	/* y = row + bias1 + bias2. */
-	void (*gather)(
-		size_t n, const float *row, const float *bias1, const float *bias2, float *y);
 	void (*add)(size_t n, const float *x, float *y); /* y += x */
 	double (*sum)(size_t n, const float *x);
 	double (*sum_squares)(size_t n, const float *x);
