@@ -124,14 +124,18 @@ fi
 
 # --- man pages -----------------------------------------------------------------------------------
 
+# plain PAGE...: as text, without what makes letters bold.
+plain() {
+    mandoc -Tutf8 "$@" | LC_ALL=C.UTF-8 sed "s/.$(printf '\b')//g" | expand
+}
 if command -v mandoc >/dev/null; then
     ok "mandoc finds nothing wrong with the pages" \
         sh -c 'mandoc -Tlint -W warning tree/usr/share/man/man[1-9]/*'
-    mandoc -Tutf8 tree/usr/share/man/man5/charpipe-shards.5 | col -bx >page
+    plain tree/usr/share/man/man5/charpipe-shards.5 >page
     like "$(cat page)" "^ *window +T, the steps of a row" "charpipe-shards(5) has the table of its keys"
-    is "$(mandoc -Tutf8 tree/usr/share/man/man5/*.5 | col -bx | grep '](\|\*\*\|```\|^ *|--' | grep -v '^ *|  *[u#s]')" "" \
+    is "$(plain tree/usr/share/man/man5/*.5 | grep '](\|\*\*\|```\|^ *|--' | grep -v '^ *|  *[u#s]')" "" \
         "no Markdown is left in the pages"
-    like "$(mandoc -Tutf8 tree/usr/share/man/man5/charpipe-tokens.5 | col -bx)" \
+    like "$(plain tree/usr/share/man/man5/charpipe-tokens.5)" \
         '^TOKN|TOKN. frames|charpipe-stream\(5\)' "and they refer to each other"
 else
     skip "mandoc finds nothing wrong with the pages" "no mandoc"
