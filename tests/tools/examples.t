@@ -110,6 +110,9 @@ fi
 
 # --- the examples --------------------------------------------------------------------------------
 
+like "$(PKG_CONFIG_PATH='' PKG_CONFIG_LIBDIR=/nowhere make -n -C "$ROOT/examples/embed" 2>&1)" \
+    "install PREFIX=.*/installed.new" "embed installs the library beside it where there is none"
+
 for recipe in "$ROOT"/examples/*/*.yaml; do
     for tool in tokenize batchify train sample evalloss; do
         $tool -c "$recipe" --print-config >/dev/null 2>>"$TMP/bad" || echo "$recipe" >>"$TMP/bad"
