@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Whether a code point shows as one character of its own wherever the text is printed: false for
+ * controls, spaces but U+0020, combining and directional marks, private use and the like. */
+bool symbols_visible(uint32_t codepoint);
+
 /* The character that begins at s, before `end`, inside a quoted string: its bytes, or 0 if there is
  * none: a quote, a control, a broken escape or broken UTF-8, half a surrogate pair. YAML has
  * more spellings than are known here; yaml_write_symbol()'s are. */

@@ -1,6 +1,8 @@
 /* vocab.c: two tables, one for each direction, and their place in a stream's header. */
 #include "formats/vocab.h"
+
 #include "base/utf8.h"
+#include "formats/symbols.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -98,7 +100,7 @@ const char *vocab_name(const struct vocab *vocab, uint32_t symbol, char buf[32])
 	unsigned char text[UTF8_MAX];
 	if (vocab->unit == VOCAB_BYTE)
 		snprintf(buf, 32, "byte 0x%02" PRIX32, symbol);
-	else if (!yaml_visible(symbol))
+	else if (!symbols_visible(symbol))
 		snprintf(buf, 32, "U+%04" PRIX32, symbol);
 	else if (symbol < 0x80)
 		snprintf(buf, 32, "'%c'", (int)symbol);

@@ -88,10 +88,6 @@ int yaml_unsigned(const struct yaml *y, const struct yaml_node *node, const char
 int yaml_choice(const struct yaml *y, const struct yaml_node *node, const char *what,
 	const char *const *words, unsigned *value, struct error *err);
 
-/* Whether a code point shows as one character of its own wherever the text is printed: false for
- * controls, spaces but U+0020, combining and directional marks, private use and the like. */
-bool yaml_visible(uint32_t codepoint);
-
 /* Writes a code point as a double-quoted scalar, in the shortest escape unless it is visible. */
 void yaml_write_symbol(FILE *f, uint32_t codepoint);
 
