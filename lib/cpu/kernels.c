@@ -18,7 +18,7 @@ enum {
 #else
 	ROWS = 4, /* 8 of 16 */
 #endif
-	GROUP = 4,   /* panels */
+	GROUP = 4,   /* panels that one row takes at once */
 	DEPTH = 512, /* k at a time, so that a panel's part stays in the caches */
 };
 

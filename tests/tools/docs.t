@@ -8,7 +8,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL CONFIG TEXT
 sanitized && skip_all "a build with sanitizers is too slow to train a network"
 
 # What a command that shows no output gets in the place of hours of training.
-mkdir "$TMP/small" "$TMP/programs" "$TMP/work"
+mkdir "$TMP/small" "$TMP/programs" "$TMP/pages"
 cat >"$TMP/small/train" <<'END'
 #!/bin/sh
 exec "$BIN/train" "$@" --hidden 8 --steps 3
@@ -21,7 +21,7 @@ SMALL=$TMP/small
 SMALL_ENV="TRAIN_FLAGS=--hidden 8 --steps 3
 SAMPLE_FLAGS=-n 50"
 
-cd "$TMP/work" || exit 1
+cd "$TMP/pages" || exit 1
 cp "$ANNA" anna.txt
 head -c 400000 anna.txt >novel.txt
 head -n 20 anna.txt >chapter.txt
@@ -55,18 +55,18 @@ cd "$TMP/tree" || exit 1
 for example in examples/*/; do
     make -s -C "$example" clean
     mkdir -p "$example/path"
-    cp "$TMP/work/novel.txt" "$example/path/text.txt"
+    cp "$TMP/pages/novel.txt" "$example/path/text.txt"
     cp "$ANNA" "$example/path/anna.txt"
     ln -s text.txt "$example/path/book.txt"
-    tr -cs 'A-Za-z' '\n' <"$TMP/work/novel.txt" | sort -u >"$example/path/towns.txt"
+    tr -cs 'A-Za-z' '\n' <"$TMP/pages/novel.txt" | sort -u >"$example/path/towns.txt"
 done
 mkdir "$VAR_LOG"
 for name in syslog syslog.1; do
     awk -v seed=3 -v lines=500 -f examples/logs/generate.awk >"$VAR_LOG/$name"
 done
 # What a notebook would have left, and an installed library.
-cp "$TMP/work/novel.shards" examples/pytorch/anna.shards
-train -q -H 8 --steps 1 -o examples/pytorch/rnn_20_epoch.model "$TMP/work/novel.shards"
+cp "$TMP/pages/novel.shards" examples/pytorch/anna.shards
+train -q -H 8 --steps 1 -o examples/pytorch/rnn_20_epoch.model "$TMP/pages/novel.shards"
 make --no-print-directory -C "$ROOT" B="${B:-$ROOT/build}" bin="$BIN" PREFIX="$TMP/installed" \
     install >/dev/null
 for page in "$ROOT"/examples/*/README.md; do
