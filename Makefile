@@ -27,14 +27,15 @@ LIBS     = openblas zlib yaml-0.1 jansson
 base_src    = error memory input output spool option utf8 pool
 nn_src      = params model lstm adam sampler
 cpu_src     = cpu
-formats_src = symbols yaml vocab vocab_file text stream tokens shards safetensors model state config
+formats_src = symbols yaml vocab vocab_file text stream tokens shards safetensors model_file state_file \
+              config
 lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/cpu/%.c) \
               $(formats_src:%=formats/%.c)
 tool_src    = tools/tool.c tools/device.c tools/network.c tools/encode.c tools/reader.c \
               tools/table.c
 train_src   = checkpoint log run signals
 sample_src  = context draw interactive stop
-evalloss_src = chars heat html lines score text view
+evalloss_src = chars heat html lines score view whole
 format_pages = $(patsubst formats/%.md,%,$(filter-out %SECURITY.md,$(sort $(wildcard formats/*.md))))
 test_src    = tests/unit/reference.c
 
@@ -52,7 +53,7 @@ kernel_flags_generic =
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
 unit_tests = error memory input output spool option utf8 pool philox params kernels ops model \
-             adam sampler symbols yaml vocab text stream tokens shards safetensors state \
+             adam sampler symbols yaml vocab text stream tokens shards safetensors state_file \
              model_file config faults
 
 # --- flags --------------------------------------------------------------------------------------

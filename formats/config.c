@@ -27,7 +27,7 @@ static const struct option tools[] = {
 static int read_file(const char *path, char **text, size_t *bytes, struct error *err)
 {
 	struct input in;
-	int result = -1;
+	int rc = -1;
 	*text = NULL;
 	if (input_open(&in, path, INPUT_RAW, err) < 0)
 		return -1;
@@ -45,10 +45,10 @@ static int read_file(const char *path, char **text, size_t *bytes, struct error 
 		goto out;
 	}
 	*bytes = (size_t)n;
-	result = 0;
+	rc = 0;
 out:
 	input_close(&in);
-	return result;
+	return rc;
 }
 
 static int unknown(const struct yaml *y, const struct yaml_node *key, const char *what,
@@ -125,7 +125,7 @@ int config_apply(
 	char *text;
 	size_t bytes;
 	struct config *config = NULL;
-	int result = -1;
+	int rc = -1;
 
 	*storage = NULL;
 	if (read_file(path, &text, &bytes, err) < 0)
@@ -142,11 +142,11 @@ int config_apply(
 	}
 	*storage = config;
 	config = NULL;
-	result = 0;
+	rc = 0;
 out:
 	config_release(config);
 	free(text);
-	return result;
+	return rc;
 }
 
 void config_release(struct config *config)

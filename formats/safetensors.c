@@ -7,6 +7,7 @@
 #include "formats/symbols.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,8 +61,8 @@ static int read_exactly(struct safetensors *st, void *to, size_t n, struct error
 		return -1;
 	st->crc = (uint32_t)crc32_z(st->crc, to, (size_t)got);
 	if ((size_t)got < n)
-		return error_set(err, STATUS_DATA, "%s: truncated at byte %llu", st->in->name,
-			(unsigned long long)st->in->offset);
+		return error_set(err, STATUS_DATA, "%s: truncated at byte %" PRIu64, st->in->name,
+			st->in->offset);
 	return 0;
 }
 
@@ -128,8 +129,7 @@ static int parse_tensor(
 	if (!get_size(offsets, 0, &t->begin) || !get_size(offsets, 1, &t->end) ||
 		t->begin > t->end || t->end - t->begin != bytes)
 		return error_set(err, STATUS_DATA,
-			"tensor %s: data_offsets are not those of %llu bytes", name,
-			(unsigned long long)bytes);
+			"tensor %s: data_offsets are not those of %" PRIu64 " bytes", name, bytes);
 	return 0;
 }
 
@@ -297,8 +297,8 @@ static int parse(struct safetensors *st, struct error *err)
 		const struct safetensors_tensor *t = &st->tensors[i];
 		if (t->begin != st->data_bytes)
 			return error_set(err, STATUS_DATA,
-				"tensor %s: data begins at %llu; expected %llu (%s)", t->name,
-				(unsigned long long)t->begin, (unsigned long long)st->data_bytes,
+				"tensor %s: data begins at %" PRIu64 "; expected %" PRIu64 " (%s)",
+				t->name, t->begin, st->data_bytes,
 				t->begin > st->data_bytes ? "a hole" : "an overlap");
 		st->data_bytes = t->end;
 	}
@@ -311,9 +311,9 @@ static int check_size(const struct safetensors *st, uint64_t file_size, uint64_t
 {
 	if (file_size == UINT64_MAX || file_size == expected || (file_size > expected && !exactly))
 		return 0;
-	return error_set(err, STATUS_DATA, "%s: %s: the file has %llu bytes; expected %llu",
-		st->in->name, file_size < expected ? "truncated" : "too long",
-		(unsigned long long)file_size, (unsigned long long)expected);
+	return error_set(err, STATUS_DATA,
+		"%s: %s: the file has %" PRIu64 " bytes; expected %" PRIu64, st->in->name,
+		file_size < expected ? "truncated" : "too long", file_size, expected);
 }
 
 int safetensors_open(struct safetensors *st, struct input *in, struct error *err)
@@ -324,8 +324,8 @@ int safetensors_open(struct safetensors *st, struct input *in, struct error *err
 		return -1;
 	uint64_t header_bytes = get_u64(st->head);
 	if (header_bytes > SAFETENSORS_HEADER_MAX)
-		return error_set(err, STATUS_DATA, "%s: a header of %llu bytes; at most %d",
-			in->name, (unsigned long long)header_bytes, SAFETENSORS_HEADER_MAX);
+		return error_set(err, STATUS_DATA, "%s: a header of %" PRIu64 " bytes; at most %d",
+			in->name, header_bytes, SAFETENSORS_HEADER_MAX);
 	uint64_t begin = SAFETENSORS_LENGTH_BYTES + header_bytes;
 	if (check_size(st, file_size, begin, false, err) < 0 ||
 		read_head(st, (size_t)begin, err) < 0)
@@ -372,8 +372,9 @@ int safetensors_end(struct safetensors *st, struct error *err)
 	unsigned char more;
 	ssize_t n = input_read(st->in, &more, 1, err);
 	if (n > 0)
-		return error_set(err, STATUS_DATA, "%s: the file goes on after byte %llu, its end",
-			st->in->name, (unsigned long long)(st->head_bytes + st->data_bytes));
+		return error_set(err, STATUS_DATA,
+			"%s: the file goes on after byte %" PRIu64 ", its end", st->in->name,
+			(st->head_bytes + st->data_bytes));
 	return n < 0 ? -1 : 0;
 }
 
@@ -406,8 +407,8 @@ const char *safetensors_describe(const struct safetensors_tensor *tensor, char b
 	size_t n = 96;
 	int used = snprintf(buf, n, "%s (", tensor->dtype);
 	for (unsigned i = 0; i < tensor->dims && (size_t)used < n; i++)
-		used += snprintf(buf + used, n - (size_t)used, "%s%llu", i ? "," : "",
-			(unsigned long long)tensor->shape[i]);
+		used += snprintf(
+			buf + used, n - (size_t)used, "%s%" PRIu64, i ? "," : "", tensor->shape[i]);
 	if ((size_t)used < n)
 		snprintf(buf + used, n - (size_t)used, ")");
 	return buf;
@@ -456,8 +457,8 @@ int safetensors_header(const json_t *metadata, struct safetensors_tensor *tensor
 	size_t padded = size_align(SAFETENSORS_LENGTH_BYTES + length, align);
 	uint64_t header_bytes = padded - SAFETENSORS_LENGTH_BYTES;
 	if (header_bytes > SAFETENSORS_HEADER_MAX) {
-		error_set(err, STATUS_DATA, "a header of %llu bytes; at most %d",
-			(unsigned long long)header_bytes, SAFETENSORS_HEADER_MAX);
+		error_set(err, STATUS_DATA, "a header of %" PRIu64 " bytes; at most %d",
+			header_bytes, SAFETENSORS_HEADER_MAX);
 		goto out;
 	}
 	*header = malloc(padded);

@@ -94,11 +94,10 @@ static int write_yaml(struct shards_writer *w, struct output *out, const struct 
 	fprintf(f, "tokens: {used: %" PRIu64 ", dropped: %" PRIu64 "}\n", h->tokens_used,
 		h->tokens_dropped);
 	vocab_write_symbols(&h->vocab, f);
-	int result = fclose(f) != 0
-			     ? error_memory(err, bytes, "a header")
-			     : stream_write_header(&w->stream, out, "shards", yaml, bytes, err);
+	int rc = fclose(f) != 0 ? error_memory(err, bytes, "a header")
+				: stream_write_header(&w->stream, out, "shards", yaml, bytes, err);
 	free(yaml);
-	return result;
+	return rc;
 }
 
 /* A mapping of three numbers, one for each split. */
@@ -158,23 +157,23 @@ static int read_header(
 	*header = (struct shards_header){0};
 	if (stream_read_header(r, in, "shards", err) < 0)
 		return -1;
-	int result = yaml_parse(&y, r->yaml, r->yaml_bytes, 2, "vocab", STATUS_DATA, err);
-	if (result == 0)
-		result = read_yaml(header, &y, err);
+	int rc = yaml_parse(&y, r->yaml, r->yaml_bytes, 2, "vocab", STATUS_DATA, err);
+	if (rc == 0)
+		rc = read_yaml(header, &y, err);
 	yaml_release(&y);
 	stream_reader_release(r); /* the header's text can be large, and was read */
-	if (result == 0)
-		result = check_header(header, &rest, err);
-	if (result == 0 && in->size != UINT64_MAX && rest > in->size - in->offset)
-		result = error_set(err, STATUS_DATA,
+	if (rc == 0)
+		rc = check_header(header, &rest, err);
+	if (rc == 0 && in->size != UINT64_MAX && rest > in->size - in->offset)
+		rc = error_set(err, STATUS_DATA,
 			"%" PRIu64 " bytes, its header promises at least %" PRIu64
 			": its writer died or this copy is incomplete",
 			in->size, in->offset + rest);
-	if (result < 0) {
+	if (rc < 0) {
 		error_prefix(err, "%s: ", in->name);
 		vocab_release(&header->vocab);
 	}
-	return result;
+	return rc;
 }
 
 int shards_read_header(struct shards_header *header, struct input *in, struct error *err)

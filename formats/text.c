@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,9 +61,9 @@ static int invalid_error(const struct text *t, struct error *err)
 		return changed_error(t, err);
 	struct text_place place = place_of(t, t->begin);
 	return error_set(err, STATUS_DATA,
-		"%s: line %llu, byte offset %llu: invalid UTF-8 (0x%02X%s)%s", place.name,
-		(unsigned long long)place.line, (unsigned long long)place.offset,
-		t->buffer[t->begin], t->ended ? ", an unfinished character at the end" : "",
+		"%s: line %" PRIu64 ", byte offset %" PRIu64 ": invalid UTF-8 (0x%02X%s)%s",
+		place.name, place.line, place.offset, t->buffer[t->begin],
+		t->ended ? ", an unfinished character at the end" : "",
 		t->invalid_advice ? t->invalid_advice : "");
 }
 
@@ -74,9 +75,9 @@ static int unknown_error(const struct text *t, const struct vocab *vocab, size_t
 	char name[32];
 	struct text_place place = place_of(t, at);
 	return error_set(err, STATUS_DATA,
-		"%s: line %llu, byte offset %llu: %s is not in the vocabulary%s", place.name,
-		(unsigned long long)place.line, (unsigned long long)place.offset,
-		vocab_name(vocab, symbol, name), t->unknown_advice ? t->unknown_advice : "");
+		"%s: line %" PRIu64 ", byte offset %" PRIu64 ": %s is not in the vocabulary%s",
+		place.name, place.line, place.offset, vocab_name(vocab, symbol, name),
+		t->unknown_advice ? t->unknown_advice : "");
 }
 
 /* --- bytes ------------------------------------------------------------------------------------ */
@@ -339,7 +340,7 @@ static int vocab_of_seen(
 	for (uint32_t c = 0; c < UTF8_CODEPOINTS; c++)
 		size += seen[c];
 	uint32_t *symbols = malloc((size + 1) * sizeof *symbols);
-	if (symbols == NULL)
+	if (!symbols)
 		return error_memory(err, (size + 1) * sizeof *symbols, "the vocabulary");
 	size = 0;
 	for (uint32_t c = 0; c < UTF8_CODEPOINTS; c++)
@@ -370,7 +371,7 @@ int text_survey(struct text *t, struct vocab *vocab, struct error *err)
 
 	unsigned char *seen = calloc(UTF8_CODEPOINTS, 1);
 	int rc = -1;
-	if (seen == NULL) {
+	if (!seen) {
 		error_memory(err, UTF8_CODEPOINTS, "the survey");
 		goto out;
 	}
@@ -576,7 +577,7 @@ int text_open(struct text *t, struct error *err)
 {
 	t->in.fd = t->spool.fd = -1;
 	t->buffer = malloc(BUFFER_BYTES);
-	if (t->buffer == NULL)
+	if (!t->buffer)
 		return error_memory(err, BUFFER_BYTES, "a text buffer");
 	if (open_next(t, err) < 0) {
 		text_close(t);
@@ -587,7 +588,7 @@ int text_open(struct text *t, struct error *err)
 
 void text_close(struct text *t)
 {
-	if (t->buffer == NULL)
+	if (!t->buffer)
 		return;
 	input_close(&t->in);
 	spool_release(&t->spool);

@@ -14,11 +14,10 @@ static int write_header(struct tokens_writer *w, struct output *out, struct erro
 	fputs("kind: tokens\n", f);
 	vocab_write_keys(w->vocab, f);
 	vocab_write_symbols(w->vocab, f);
-	int result = fclose(f) != 0
-			     ? error_memory(err, bytes, "a header")
-			     : stream_write_header(&w->stream, out, "tokens", yaml, bytes, err);
+	int rc = fclose(f) != 0 ? error_memory(err, bytes, "a header")
+				: stream_write_header(&w->stream, out, "tokens", yaml, bytes, err);
 	free(yaml);
-	return result;
+	return rc;
 }
 
 int tokens_write_header(
@@ -76,15 +75,15 @@ static int read_keys(struct tokens_reader *r, struct error *err)
 	static const char *const kinds[] = {"tokens", NULL};
 	struct yaml y;
 	unsigned kind;
-	int result = -1;
+	int rc = -1;
 	if (yaml_parse(&y, r->stream.yaml, r->stream.yaml_bytes, 2, "vocab", STATUS_DATA, err) ==
 			0 &&
 		yaml_keys(&y, yaml_root(&y), keys, err) == 0 &&
 		yaml_choice(&y, yaml_get(&y, yaml_root(&y), "kind"), "kind", kinds, &kind, err) ==
 			0)
-		result = vocab_read(&r->vocab, &y, err);
+		rc = vocab_read(&r->vocab, &y, err);
 	yaml_release(&y);
-	return result;
+	return rc;
 }
 
 int tokens_read_header(struct tokens_reader *r, struct input *in, struct error *err)

@@ -353,7 +353,7 @@ int vocab_read(struct vocab *vocab, const struct yaml *y, struct error *err)
 	unsigned unit, newlines, dtype;
 	uint32_t *symbols = NULL;
 	size_t size = 0;
-	int result = -1;
+	int rc = -1;
 
 	*vocab = (struct vocab){0};
 	if (yaml_choice(y, yaml_get(y, root, "unit"), "unit", unit_names, &unit, err) < 0 ||
@@ -370,8 +370,8 @@ int vocab_read(struct vocab *vocab, const struct yaml *y, struct error *err)
 		vocab_release(vocab);
 		goto out;
 	}
-	result = 0;
+	rc = 0;
 out:
 	free(symbols);
-	return result;
+	return rc;
 }

@@ -2,7 +2,7 @@
 #include "formats/vocab_file.h"
 
 #include "base/input.h"
-#include "formats/model.h"
+#include "formats/model_file.h"
 #include "formats/shards.h"
 #include "formats/stream.h"
 #include "formats/tokens.h"

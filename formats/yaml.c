@@ -6,6 +6,7 @@
 #include "formats/symbols.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -373,8 +374,8 @@ int yaml_unsigned(const struct yaml *y, const struct yaml_node *node, const char
 			!__builtin_add_overflow(n, (unsigned)(text[i] - '0'), &n);
 	if (!valid || n < low || n > high)
 		return yaml_error(y, node, err,
-			"%s: expected a number from %llu to %llu, found \"%s\"", what,
-			(unsigned long long)low, (unsigned long long)high, text);
+			"%s: expected a number from %" PRIu64 " to %" PRIu64 ", found \"%s\"", what,
+			low, high, text);
 	*value = n;
 	return 0;
 }

@@ -16,7 +16,7 @@
 #include "base/output.h"        /* ... and back, complete or not at all */
 #include "base/pool.h"          /* threads */
 #include "cpu/cpu.h"            /* the CPU as a device */
-#include "formats/model.h"      /* models and checkpoints */
+#include "formats/model_file.h" /* models and checkpoints */
 #include "formats/shards.h"     /* batches */
 #include "formats/text.h"       /* text to ids */
 #include "formats/tokens.h"     /* token streams */

@@ -52,8 +52,8 @@ none() {
 # One offender for each rule.
 mkdir -p "$TMP/bad/lib/base" "$TMP/bad/lib/nn" "$TMP/bad/lib/cpu" "$TMP/bad/formats" "$TMP/bad/tools"
 printf '#include "nn/ops.h"\n' >"$TMP/bad/lib/base/up.c"
-printf '#include "formats/model.h"\n' >"$TMP/bad/lib/nn/up.c"
-printf '#include "formats/model.h"\n' >"$TMP/bad/lib/cpu/up.c"
+printf '#include "formats/model_file.h"\n' >"$TMP/bad/lib/nn/up.c"
+printf '#include "formats/model_file.h"\n' >"$TMP/bad/lib/cpu/up.c"
 printf '#include "tools/tool.h"\n' >"$TMP/bad/formats/up.c"
 printf '#include <cblas.h>\n#include <cuda_runtime.h>\n' >"$TMP/bad/formats/blas.c"
 printf '/* x */ int f(void)\n{\n\tputs("x");\n}\n' >"$TMP/bad/formats/talk.c"

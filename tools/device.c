@@ -67,7 +67,7 @@ static struct device *open_cuda(const struct device_options *options, struct err
 /* The plug-in drags in cuBLAS, which takes longer to load than a small model takes to sample. */
 static bool has_driver(void)
 {
-	return dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL) != NULL;
+	return dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
 }
 
 static struct device *open_cpu(

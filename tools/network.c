@@ -12,11 +12,11 @@ const char *const network_weights[] = {"f32", "f16", "i8", NULL};
 int network_read(struct model_file *file, const char *path, struct error *err)
 {
 	struct input in;
-	int status = -1;
+	int rc = -1;
 	if (input_open(&in, path, INPUT_GUNZIP, err) == 0)
-		status = model_file_read(file, &in, err);
+		rc = model_file_read(file, &in, err);
 	input_close(&in);
-	return status;
+	return rc;
 }
 
 static int take_vocab(struct model_file *file, const char *path, struct error *err)

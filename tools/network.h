@@ -3,7 +3,7 @@
 #define NETWORK_H
 
 #include "base/error.h"
-#include "formats/model.h"
+#include "formats/model_file.h"
 #include "nn/model.h"
 #include "tools/device.h"
 

@@ -69,8 +69,8 @@ static void write_stderr(const char *s, size_t n)
 static void print_line(const struct tool *tool, const char *prefix, const char *text)
 {
 	char line[sizeof((struct error *)0)->text + 64];
-	int n = snprintf(line, sizeof line, "%s%s%s\n", prefix != NULL ? prefix : "",
-		prefix != NULL ? ": " : "", text);
+	int n = snprintf(
+		line, sizeof line, "%s%s%s\n", prefix ? prefix : "", prefix ? ": " : "", text);
 
 	tool_progress_end(tool);
 	write_stderr(line, (size_t)n);
@@ -251,7 +251,7 @@ static int print_page(
 	int rc = -1;
 	FILE *f = open_memstream(&page, &n);
 
-	if (f == NULL) {
+	if (!f) {
 		error_memory(err, BUFSIZ, "a page of text");
 		goto out;
 	}
@@ -292,7 +292,7 @@ static int start(
 		return print_page(tool, write_man, err);
 	if (common->options_as == TOOL_OPTIONS_TSV)
 		return print_page(tool, write_tsv, err);
-	if (common->config != NULL && config_apply(common->config, &tool->options, config, err) < 0)
+	if (common->config && config_apply(common->config, &tool->options, config, err) < 0)
 		return -1;
 	argc -= first;
 	argv += first;
@@ -309,7 +309,7 @@ int tool_main(struct tool *tool, int argc, char **argv)
 	struct config *config = NULL;
 	const char *term = getenv("TERM");
 	struct tool_terminal terminal = {
-		.redraws = isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0,
+		.redraws = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0,
 	};
 
 	open_standard_descriptors();
@@ -323,7 +323,7 @@ int tool_main(struct tool *tool, int argc, char **argv)
 		print_line(tool, tool->name, err.text);
 	tool_progress_end(tool);
 	tool->terminal = NULL;
-	if (config != NULL)
+	if (config)
 		config_release(config);
 	assert(rc == 0 || err.status != STATUS_OK);
 	return rc == 0 ? STATUS_OK : (int)err.status;

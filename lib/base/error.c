@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -109,7 +110,8 @@ int error_prefix(struct error *err, const char *format, ...)
 	return error_set(err, err->status, "%s%s", raw, err->text);
 }
 
-int error_memory(struct error *err, unsigned long long bytes, const char *what)
+int error_memory(struct error *err, uint64_t bytes, const char *what)
 {
-	return error_set(err, STATUS_NO_MEMORY, "out of memory (%llu bytes for %s)", bytes, what);
+	return error_set(
+		err, STATUS_NO_MEMORY, "out of memory (%" PRIu64 " bytes for %s)", bytes, what);
 }

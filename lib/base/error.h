@@ -6,6 +6,7 @@
 #define BASE_ERROR_H
 
 #include <stdarg.h>
+#include <stdint.h>
 
 /* Exit statuses of every charpipe program: sysexits(3) where it has a fitting one. */
 enum status {
@@ -45,7 +46,7 @@ int error_errno(struct error *err, enum status status, const char *format, ...)
 int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* "out of memory (SIZE bytes for WHAT)"; returns -1. */
-int error_memory(struct error *err, unsigned long long bytes, const char *what);
+int error_memory(struct error *err, uint64_t bytes, const char *what);
 
 /* Lets compilers and analysers see that the result is -1, as git does with its error(). */
 static inline int error_result(void)

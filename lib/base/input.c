@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,16 +37,16 @@ static ssize_t read_some(const struct input *in, void *buf, size_t n, struct err
 			struct pollfd p = {.fd = in->fd, .events = POLLIN};
 			poll(&p, 1, -1);
 		} else if (errno != EINTR) {
-			return error_errno(err, STATUS_IO, "%s: can't read at byte %llu", in->name,
-				(unsigned long long)in->offset);
+			return error_errno(err, STATUS_IO, "%s: can't read at byte %" PRIu64,
+				in->name, in->offset);
 		}
 	}
 }
 
 static int gzip_error(const struct input *in, const char *what, struct error *err)
 {
-	return error_set(err, STATUS_DATA, "%s: %s, after %llu decompressed bytes", in->name, what,
-		(unsigned long long)(in->offset + (in->end - in->begin)));
+	return error_set(err, STATUS_DATA, "%s: %s, after %" PRIu64 " decompressed bytes", in->name,
+		what, (in->offset + (in->end - in->begin)));
 }
 
 /* Decompresses at most n bytes: as read_some(). */
@@ -91,7 +92,7 @@ static ssize_t read_source(struct input *in, void *buf, size_t n, struct error *
 {
 	if (in->eof)
 		return 0;
-	ssize_t got = in->gzip != NULL ? read_gzip(in, buf, n, err) : read_some(in, buf, n, err);
+	ssize_t got = in->gzip ? read_gzip(in, buf, n, err) : read_some(in, buf, n, err);
 	in->eof = got == 0;
 	return got;
 }
@@ -124,7 +125,7 @@ static int detect_gzip(struct input *in, struct error *err)
 		return 0;
 
 	struct input_gzip *gzip = calloc(1, sizeof *gzip);
-	if (gzip == NULL || inflateInit2(&gzip->z, GZIP_WINDOW) != Z_OK) {
+	if (!gzip || inflateInit2(&gzip->z, GZIP_WINDOW) != Z_OK) {
 		free(gzip);
 		return error_memory(err, sizeof *gzip, "decompression");
 	}
@@ -139,7 +140,7 @@ static int detect_gzip(struct input *in, struct error *err)
 
 static int open_descriptor(struct input *in, const char *path, struct error *err)
 {
-	if (path == NULL) {
+	if (!path) {
 		/* tool_main() opens a closed descriptor 0 for writing: not an empty input. */
 		int mode = fcntl(STDIN_FILENO, F_GETFL);
 		if (mode < 0 || (mode & O_ACCMODE) == O_WRONLY)
@@ -161,11 +162,11 @@ int input_open(struct input *in, const char *path, enum input_mode mode, struct 
 	struct stat st;
 
 	*in = (struct input){.fd = -1, .size = UINT64_MAX};
-	if (path != NULL && strcmp(path, "-") == 0)
+	if (path && strcmp(path, "-") == 0)
 		path = NULL;
-	in->name = strdup(path != NULL ? path : "standard input");
+	in->name = strdup(path ? path : "standard input");
 	in->buffer = malloc(BUFFER_BYTES);
-	if (in->name == NULL || in->buffer == NULL) {
+	if (!in->name || !in->buffer) {
 		error_memory(err, BUFFER_BYTES, "an input buffer");
 		goto fail;
 	}
@@ -252,7 +253,7 @@ bool input_seekable(const struct input *in)
 
 void input_close(struct input *in)
 {
-	if (in->gzip != NULL)
+	if (in->gzip)
 		inflateEnd(&in->gzip->z);
 	free(in->gzip);
 	free(in->buffer);

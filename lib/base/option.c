@@ -3,6 +3,7 @@
 #include "base/utf8.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,7 +122,7 @@ static bool store(const struct options *options, const struct option *option, co
 		*(const char **)value = text;
 		return true;
 	case OPTION_CHOICE:
-		for (unsigned i = 0; option->choices[i] != NULL; i++) {
+		for (unsigned i = 0; option->choices[i]; i++) {
 			if (strcmp(text, option->choices[i]) == 0) {
 				*(unsigned *)value = i;
 				return true;
@@ -143,7 +144,7 @@ static void store_default(const struct options *options, const struct option *op
 	};
 
 	memset(value_of(options, option), 0, sizes[option->type]);
-	bool fits = option->initial == NULL || store(options, option, option->initial);
+	bool fits = !option->initial || store(options, option, option->initial);
 	assert(fits);
 	(void)fits; /* with NDEBUG */
 }
@@ -154,7 +155,7 @@ static void join_choices(const struct option *option, const char *separator, cha
 	size_t used = 0;
 
 	buf[0] = '\0';
-	for (size_t i = 0; option->choices[i] != NULL && used < n; i++)
+	for (size_t i = 0; option->choices[i] && used < n; i++)
 		used += (size_t)snprintf(
 			buf + used, n - used, "%s%s", i > 0 ? separator : "", option->choices[i]);
 }
@@ -221,7 +222,7 @@ int options_set(struct options *options, const struct option *option, const char
 
 const struct option *options_find(const struct options *options, const char *name)
 {
-	for (const struct option *o = options->table; o->name != NULL; o++)
+	for (const struct option *o = options->table; o->name; o++)
 		if (strcmp(o->name, name) == 0)
 			return o;
 	return NULL;
@@ -231,7 +232,7 @@ bool options_given(const struct options *options, const char *name)
 {
 	const struct option *option = options_find(options, name);
 
-	assert(option != NULL);
+	assert(option);
 	return options->source[index_of(options, option)] != SOURCE_DEFAULT;
 }
 
@@ -275,8 +276,8 @@ const char *options_nearest(const struct options *options, const char *name)
 
 	if (length > NAME_MAX_BYTES)
 		return NULL;
-	for (const struct option *o = options->table; o->name != NULL; o++) {
-		if (o->help == NULL)
+	for (const struct option *o = options->table; o->name; o++) {
+		if (!o->help)
 			continue;
 		size_t d = edit_distance(name, o->name);
 		if (d < best) {
@@ -296,26 +297,26 @@ static const struct option *find_long(
 	const struct option *found = NULL;
 	char name[NAME_MAX_BYTES + 1];
 
-	for (const struct option *o = options->table; o->name != NULL; o++) {
+	for (const struct option *o = options->table; o->name; o++) {
 		if (strncmp(o->name, word, n) != 0)
 			continue;
 		if (o->name[n] == '\0')
 			return o;
-		if (o->help == NULL)
+		if (!o->help)
 			continue;
-		if (found != NULL) {
+		if (found) {
 			error_set(err, STATUS_USAGE, "option --%.*s is ambiguous: --%s or --%s",
 				(int)n, word, found->name, o->name);
 			return NULL;
 		}
 		found = o;
 	}
-	if (found != NULL)
+	if (found)
 		return found;
 	snprintf(name, sizeof name, "%.*s", (int)smaller(n, NAME_MAX_BYTES), word);
 	const char *nearest = n <= NAME_MAX_BYTES ? options_nearest(options, name) : NULL;
 	error_set(err, STATUS_USAGE, "unknown option --%.*s%s%s", (int)n, word,
-		nearest != NULL ? ", did you mean --" : "", nearest != NULL ? nearest : "");
+		nearest ? ", did you mean --" : "", nearest ? nearest : "");
 	return NULL;
 }
 
@@ -327,13 +328,13 @@ static int parse_long(struct options *options, int argc, char **argv, int *i, st
 	char what[NAME_MAX_BYTES + 3];
 	const struct option *option = find_long(options, word, n, err);
 
-	if (option == NULL)
+	if (!option)
 		return -1;
 	const char *text = word[n] == '=' ? word + n + 1 : NULL;
 	snprintf(what, sizeof what, "--%s", option->name);
-	if (text == NULL && option->type == OPTION_FLAG)
+	if (!text && option->type == OPTION_FLAG)
 		text = "yes";
-	if (text == NULL) {
+	if (!text) {
 		if (*i + 1 == argc)
 			return error_set(err, STATUS_USAGE, "%s: needs a value (%s)", what,
 				option->argument);
@@ -349,9 +350,9 @@ static int parse_short(struct options *options, int argc, char **argv, int *i, s
 		const struct option *option = options->table;
 		char what[NAME_MAX_BYTES + 6];
 
-		while (option->name != NULL && option->letter != *s)
+		while (option->name && option->letter != *s)
 			option++;
-		if (option->name == NULL) {
+		if (!option->name) {
 			uint32_t c;
 			int n = utf8_decode((const unsigned char *)s, strlen(s), &c);
 			return error_set(
@@ -378,7 +379,7 @@ int options_parse(struct options *options, int argc, char **argv, int *operands,
 	int kept = 1; /* argv[1..kept) are operands */
 	bool ended = false;
 
-	for (const struct option *o = options->table; o->name != NULL; o++) {
+	for (const struct option *o = options->table; o->name; o++) {
 		assert(index_of(options, o) < OPTIONS_MAX && strlen(o->name) <= NAME_MAX_BYTES);
 		store_default(options, o);
 		options->source[index_of(options, o)] = SOURCE_DEFAULT;
@@ -423,14 +424,14 @@ void options_format(const struct options *options, const struct option *option, 
 		if (option->infinite && *(const uint64_t *)value == UINT64_MAX)
 			snprintf(buf, n, "inf");
 		else
-			snprintf(buf, n, "%llu", (unsigned long long)*(const uint64_t *)value);
+			snprintf(buf, n, "%" PRIu64, *(const uint64_t *)value);
 		break;
 	case OPTION_REAL:
 		format_real(*(const double *)value, buf, n);
 		break;
 	case OPTION_TEXT:
 		text = *(const char *const *)value;
-		snprintf(buf, n, "%s", text != NULL ? text : "");
+		snprintf(buf, n, "%s", text ? text : "");
 		break;
 	case OPTION_CHOICE:
 		snprintf(buf, n, "%s", option->choices[*(const unsigned *)value]);
@@ -474,7 +475,7 @@ static void quote(const char *text, char *buf, size_t n)
 static void format_default(const struct option *option, char *buf, size_t n)
 {
 	buf[0] = '\0';
-	if (option->initial == NULL || option->type == OPTION_FLAG)
+	if (!option->initial || option->type == OPTION_FLAG)
 		return;
 	if (option->type == OPTION_TEXT)
 		quote(option->initial, buf, n);
@@ -488,7 +489,7 @@ static void format_argument(const struct option *option, char *buf, size_t n)
 	if (option->type == OPTION_CHOICE)
 		join_choices(option, "|", buf, n);
 	else
-		snprintf(buf, n, "%s", option->argument != NULL ? option->argument : "");
+		snprintf(buf, n, "%s", option->argument ? option->argument : "");
 }
 
 void options_wrap(const char *text, FILE *f, int column, int indent, int columns)
@@ -517,9 +518,9 @@ void options_help(const struct options *options, FILE *f, int columns)
 
 	if (columns < COLUMNS_MIN)
 		columns = COLUMNS_MIN;
-	for (const struct option *o = options->table; o->name != NULL; o++) {
+	for (const struct option *o = options->table; o->name; o++) {
 		char argument[256], initial[256], text[1024];
-		if (o->help == NULL)
+		if (!o->help)
 			continue;
 		format_argument(o, argument, sizeof argument);
 		format_default(o, initial, sizeof initial);
@@ -551,9 +552,9 @@ static void man_text(FILE *f, const char *s)
 
 void options_man(const struct options *options, FILE *f)
 {
-	for (const struct option *o = options->table; o->name != NULL; o++) {
+	for (const struct option *o = options->table; o->name; o++) {
 		char argument[256], initial[256];
-		if (o->help == NULL)
+		if (!o->help)
 			continue;
 		format_argument(o, argument, sizeof argument);
 		format_default(o, initial, sizeof initial);
@@ -591,12 +592,12 @@ void options_yaml(const struct options *options, FILE *f)
 	};
 
 	fprintf(f, "%s:\n", options->tool);
-	for (const struct option *o = options->table; o->name != NULL; o++) {
+	for (const struct option *o = options->table; o->name; o++) {
 		char text[FORMAT_MAX], quoted[2 * FORMAT_MAX];
 		unsigned source = options->source[index_of(options, o)];
-		if (o->command_line_only || o->help == NULL)
+		if (o->command_line_only || !o->help)
 			continue;
-		if (source == SOURCE_DEFAULT && o->initial == NULL && o->type != OPTION_FLAG) {
+		if (source == SOURCE_DEFAULT && !o->initial && o->type != OPTION_FLAG) {
 			fprintf(f, "  # %s: not set\n", o->name);
 			continue;
 		}
@@ -615,14 +616,14 @@ void options_yaml(const struct options *options, FILE *f)
 void options_tsv(const struct options *options, FILE *f)
 {
 	fprintf(f, "letter\tname\targument\tdefault\tchoices\thelp\n");
-	for (const struct option *o = options->table; o->name != NULL; o++) {
+	for (const struct option *o = options->table; o->name; o++) {
 		char initial[256], choices[256] = "";
-		if (o->help == NULL)
+		if (!o->help)
 			continue;
 		format_default(o, initial, sizeof initial);
 		if (o->type == OPTION_CHOICE)
 			join_choices(o, "|", choices, sizeof choices);
 		fprintf(f, "%.*s\t%s\t%s\t%s\t%s\t%s\n", o->letter != '\0', &o->letter, o->name,
-			o->argument != NULL ? o->argument : "", initial, choices, o->help);
+			o->argument ? o->argument : "", initial, choices, o->help);
 	}
 }

@@ -56,7 +56,7 @@ static int descriptor_of(const char *path)
 static size_t folder_length(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	return slash != NULL ? (size_t)(slash - path) + 1 : 0;
+	return slash ? (size_t)(slash - path) + 1 : 0;
 }
 
 /* A new string: `path`'s directory, then `name`; NULL with ENOMEM. */
@@ -72,7 +72,7 @@ static char *follow_links(const char *path, int *descriptor)
 {
 	char *at = strdup(path);
 
-	for (int i = 0; at != NULL; i++) {
+	for (int i = 0; at; i++) {
 		char link[PATH_MAX];
 		*descriptor = descriptor_of(at);
 		if (*descriptor >= 0)
@@ -107,7 +107,7 @@ static int open_retrying(const char *path, int flags)
 static int open_temporary(struct output *out)
 {
 	char *folder = beside(out->target, ".");
-	if (folder == NULL)
+	if (!folder)
 		return -1;
 	/* A file without a name gets one through /proc. */
 	if (access("/proc/self/fd", X_OK) == 0)
@@ -123,7 +123,7 @@ static int open_temporary(struct output *out)
 		snprintf(name, sizeof name, ".charpipe-%ld-%d", (long)getpid(), i);
 		free(out->temporary);
 		out->temporary = beside(out->target, name);
-		if (out->temporary == NULL)
+		if (!out->temporary)
 			return -1;
 		out->fd = open_retrying(out->temporary, O_CREAT | O_EXCL);
 		if (out->fd < 0 && errno != EEXIST)
@@ -150,7 +150,7 @@ static int open_path(struct output *out, const char *path, struct error *err)
 	int descriptor;
 	char *target = follow_links(path, &descriptor);
 
-	if (target == NULL)
+	if (!target)
 		return error_errno(err, STATUS_CANT_CREATE, "%s: can't create", out->name);
 	if (descriptor >= 0) {
 		out->fd = fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
@@ -189,8 +189,8 @@ check:
 static int open_gzip(struct output *out, struct error *err)
 {
 	out->gzip = calloc(1, sizeof *out->gzip);
-	if (out->gzip == NULL || deflateInit2(&out->gzip->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
-					 GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK) {
+	if (!out->gzip || deflateInit2(&out->gzip->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED,
+				  GZIP_WINDOW, GZIP_MEMORY, Z_DEFAULT_STRATEGY) != Z_OK) {
 		free(out->gzip);
 		out->gzip = NULL;
 		return error_memory(err, 256 << 10, "compression");
@@ -201,15 +201,15 @@ static int open_gzip(struct output *out, struct error *err)
 int output_open(struct output *out, const char *path, unsigned flags, struct error *err)
 {
 	*out = (struct output){.fd = -1};
-	if (path != NULL && strcmp(path, "-") == 0)
+	if (path && strcmp(path, "-") == 0)
 		path = NULL;
-	out->name = strdup(path != NULL ? path : "standard output");
+	out->name = strdup(path ? path : "standard output");
 	out->buffer = malloc(BUFFER_BYTES);
-	if (out->name == NULL || out->buffer == NULL) {
+	if (!out->name || !out->buffer) {
 		error_memory(err, BUFFER_BYTES, "an output buffer");
 		goto fail;
 	}
-	if (open_path(out, path != NULL ? path : "/dev/stdout", err) < 0)
+	if (open_path(out, path ? path : "/dev/stdout", err) < 0)
 		goto fail;
 	if ((flags & OUTPUT_BINARY) != 0 && isatty(out->fd)) {
 		error_set(err, STATUS_USAGE,
@@ -275,7 +275,7 @@ static int write_gzip(
 
 static int write_through(struct output *out, const unsigned char *s, size_t n, struct error *err)
 {
-	if (out->gzip == NULL)
+	if (!out->gzip)
 		return write_all(out, s, n, err);
 	while (n > 0) {
 		size_t piece = n < GZIP_WRITE_MAX ? n : GZIP_WRITE_MAX;
@@ -324,7 +324,7 @@ int output_reserve(struct output *out, uint64_t bytes, struct error *err)
 {
 	int rc;
 
-	if (out->target == NULL || out->gzip != NULL || bytes == 0)
+	if (!out->target || out->gzip || bytes == 0)
 		return check_usable(out, err);
 	if (check_usable(out, err) < 0)
 		return -1;
@@ -345,7 +345,7 @@ int output_flush(struct output *out, struct error *err)
 {
 	if (check_usable(out, err) < 0 || drain(out, err) < 0)
 		return -1;
-	return out->gzip != NULL ? write_gzip(out, NULL, 0, Z_SYNC_FLUSH, err) : 0;
+	return out->gzip ? write_gzip(out, NULL, 0, Z_SYNC_FLUSH, err) : 0;
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */
@@ -355,7 +355,7 @@ static int publish(struct output *out)
 {
 	char self[64];
 
-	if (out->temporary == NULL) {
+	if (!out->temporary) {
 		snprintf(self, sizeof self, "/proc/self/fd/%d", out->fd);
 		if (linkat(AT_FDCWD, self, AT_FDCWD, out->target, AT_SYMLINK_FOLLOW) == 0)
 			return 0;
@@ -364,7 +364,7 @@ static int publish(struct output *out)
 			char name[64];
 			snprintf(name, sizeof name, ".charpipe-%ld-%d", (long)getpid(), i);
 			char *temporary = beside(out->target, name);
-			if (temporary == NULL)
+			if (!temporary)
 				return -1;
 			if (linkat(AT_FDCWD, self, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) == 0) {
 				out->temporary = temporary;
@@ -372,7 +372,7 @@ static int publish(struct output *out)
 			}
 			free(temporary);
 		}
-		if (out->temporary == NULL)
+		if (!out->temporary)
 			return -1;
 	}
 	if (rename(out->temporary, out->target) < 0)
@@ -399,7 +399,7 @@ int output_sync_folder(const char *path)
 	char *folder = beside(path, ".");
 	int fd, rc = 0;
 
-	if (folder == NULL)
+	if (!folder)
 		return -1;
 	do {
 		fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -421,9 +421,9 @@ int output_commit(struct output *out, struct error *err)
 {
 	if (check_usable(out, err) < 0 || drain(out, err) < 0)
 		return -1;
-	if (out->gzip != NULL && write_gzip(out, NULL, 0, Z_FINISH, err) < 0)
+	if (out->gzip && write_gzip(out, NULL, 0, Z_FINISH, err) < 0)
 		return -1;
-	if (out->target != NULL) {
+	if (out->target) {
 		if (sync_retrying(out->fd) < 0)
 			return fail_with_errno(out, "can't sync", err);
 		if (publish(out) < 0)
@@ -444,9 +444,9 @@ void output_discard(struct output *out)
 {
 	if (out->fd > STDERR_FILENO) /* never 0..2: also right for a struct of zeros */
 		close(out->fd);
-	if (out->temporary != NULL)
+	if (out->temporary)
 		unlink(out->temporary);
-	if (out->gzip != NULL)
+	if (out->gzip)
 		deflateEnd(&out->gzip->z);
 	free(out->gzip);
 	free(out->buffer);

@@ -7,6 +7,7 @@
 #include "base/philox.h"
 #include "base/size.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,9 +49,9 @@ int params_init(
 	};
 	for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
 		if (ranges[i].value < 1 || ranges[i].value > ranges[i].max)
-			return error_set(err, STATUS_DATA, "a model of %llu %s; expected 1 to %llu",
-				(unsigned long long)ranges[i].value, ranges[i].name,
-				(unsigned long long)ranges[i].max);
+			return error_set(err, STATUS_DATA,
+				"a model of %" PRIu64 " %s; expected 1 to %" PRIu64,
+				ranges[i].value, ranges[i].name, ranges[i].max);
 	/* At these limits an arena has less than 2^44 floats: no product below overflows 64
 	 * bits. */
 	_Static_assert(sizeof(size_t) == 8, "sizes of models need 64 bits");

@@ -1,6 +1,6 @@
 /* fuzz_model.c: models and checkpoints. What is accepted is the same after it was written and read
  * again. */
-#include "formats/model.h"
+#include "formats/model_file.h"
 #include "tests/fuzz/fuzz.h"
 
 static bool read_model(struct model_file *model, const uint8_t *data, size_t n, bool pipe)

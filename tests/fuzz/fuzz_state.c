@@ -1,6 +1,6 @@
 /* fuzz_state.c: states, of one small model and of any. What is accepted is finite, and the same
  * after it was written and read again. */
-#include "formats/state.h"
+#include "formats/state_file.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <math.h>

@@ -31,10 +31,10 @@ static int set_up(void **state)
 	struct fixture *f = calloc(1, sizeof *f);
 	uint32_t x = 1;
 
-	if (f == NULL)
+	if (!f)
 		return -1;
 	snprintf(f->folder, sizeof f->folder, "/tmp/charpipe-input.XXXXXX");
-	if (mkdtemp(f->folder) == NULL)
+	if (!mkdtemp(f->folder))
 		return -1;
 	snprintf(f->path, sizeof f->path, "%s/file", f->folder);
 	for (size_t i = 0; i < TEXT_BYTES; i++) {

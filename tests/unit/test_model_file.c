@@ -1,6 +1,6 @@
 /* Models as files: what is written, what is read back, what is refused. The golden files were
  * written by tests/golden/model/make.py, which knows formats/model.md but none of this code. */
-#include "formats/model.h"
+#include "formats/model_file.h"
 
 #include "base/memory.h"
 #include "formats/safetensors.h"

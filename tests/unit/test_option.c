@@ -1,5 +1,6 @@
 /* test_option.c: the command line means what getopt_long's users expect, numbers are what they look
  * like, and all that is made of the option table agrees. */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,7 +73,7 @@ static int parse(struct fixture *f, const char *line)
 	strcpy(f->tool, "demo");
 	f->empty[0] = '\0';
 	f->argv[f->argc++] = f->tool;
-	for (char *word = strtok(f->text, " "); word != NULL; word = strtok(NULL, " "))
+	for (char *word = strtok(f->text, " "); word; word = strtok(NULL, " "))
 		f->argv[f->argc++] = strcmp(word, "_") == 0 ? f->empty : word;
 	f->argv[f->argc] = NULL;
 	return options_parse(&f->options, f->argc, f->argv, &f->operands, &f->err);
@@ -92,7 +93,7 @@ static void assert_refused(const char *line, const char *text)
 	if (parse(&f, line) == 0)
 		fail_msg("%s: taken", line);
 	assert_int_equal(f.err.status, STATUS_USAGE);
-	if (strstr(f.err.text, text) == NULL)
+	if (!strstr(f.err.text, text))
 		fail_msg("%s: expected \"%s\", found \"%s\"", line, text, f.err.text);
 }
 
@@ -123,7 +124,7 @@ static void a_value_may_stand_in_every_usual_place(void **state)
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
 		parse_well(&f, lines[i]);
 		if (f.values.rows != 7)
-			fail_msg("%s: %llu", lines[i], (unsigned long long)f.values.rows);
+			fail_msg("%s: %" PRIu64, lines[i], f.values.rows);
 		assert_true(options_given(&f.options, "rows"));
 		assert_false(options_given(&f.options, "length"));
 	}
@@ -321,7 +322,7 @@ static void help_names_every_option_within_the_width(void **state)
 	parse_well(&f, "");
 	for (int columns = 50; columns <= 80; columns += 30) {
 		char *text = written(columns == 80 ? help_80 : help_50, &f.options);
-		for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n"))
+		for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
 			if (strlen(line) > (size_t)columns)
 				fail_msg("wider than %d: %s", columns, line);
 		free(text);

@@ -31,11 +31,11 @@ static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof *f);
 
-	if (f == NULL)
+	if (!f)
 		return -1;
 	snprintf(f->folder, sizeof f->folder, "/tmp/charpipe-output.XXXXXX");
 	f->home = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (f->home < 0 || mkdtemp(f->folder) == NULL || chdir(f->folder) < 0)
+	if (f->home < 0 || !mkdtemp(f->folder) || chdir(f->folder) < 0)
 		return -1;
 	umask(022);
 	*state = f;

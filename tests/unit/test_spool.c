@@ -1,6 +1,7 @@
 /* The spool: what was written is read back from any place, in memory, in the file, across both. */
 #include "base/spool.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -37,7 +38,7 @@ static void assert_range(const struct spool *spool, uint64_t offset, size_t n)
 	assert_int_equal(spool_read(spool, offset, buf, n, &err), 0);
 	for (size_t i = 0; i < n; i++)
 		if (buf[i] != byte_at(offset + i))
-			fail_msg("byte %llu is wrong", (unsigned long long)offset + i);
+			fail_msg("byte %" PRIu64 " is wrong", offset + i);
 	assert_int_equal(buf[n], 77);
 	free(buf);
 }

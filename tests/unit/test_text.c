@@ -160,7 +160,7 @@ static void assert_complaint(const struct pieces *p, const char *place)
 	assert_int_equal(text_open(&text, &err), 0);
 	assert_int_equal(text_survey(&text, &vocab, &err), -1);
 	assert_int_equal(err.status, STATUS_DATA);
-	if (strstr(err.text, place) == NULL || strstr(err.text, "; so there") == NULL)
+	if (!strstr(err.text, place) || !strstr(err.text, "; so there"))
 		fail_msg("\"%s\" doesn't say \"%s\"", err.text, place);
 	text_close(&text);
 }

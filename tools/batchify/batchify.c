@@ -7,6 +7,7 @@
 #include "formats/tokens.h"
 #include "tools/tool.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,19 +95,19 @@ static uint64_t usable(const struct values *v, const struct part *part)
 
 static int too_short(const struct values *v, const char *name, uint64_t tokens, struct error *err)
 {
-	unsigned long long n = tokens / v->window, m = tokens / v->rows;
+	uint64_t n = tokens / v->window, m = tokens / v->rows;
 	char advice[96] = "there is nothing to make a batch of";
 	if (n > 0 && m > 0)
-		snprintf(advice, sizeof advice, "-n %llu or -m %llu would fit", n, m);
+		snprintf(advice, sizeof advice, "-n %" PRIu64 " or -m %" PRIu64 " would fit", n, m);
 	else if (n > 0 || m > 0)
-		snprintf(advice, sizeof advice, "-%c %llu would fit", n > 0 ? 'n' : 'm', n + m);
+		snprintf(advice, sizeof advice, "-%c %" PRIu64 " would fit", n > 0 ? 'n' : 'm',
+			n + m);
 	else if (tokens > 0)
-		snprintf(advice, sizeof advice, "-n 1 -m %llu would fit",
-			(unsigned long long)tokens);
+		snprintf(advice, sizeof advice, "-n 1 -m %" PRIu64 " would fit", tokens);
 	return error_set(err, STATUS_DATA,
-		"%s: %llu tokens to train on, fewer than one batch of %llu x %llu; at most %s",
-		name, (unsigned long long)tokens, (unsigned long long)v->rows,
-		(unsigned long long)v->window, advice);
+		"%s: %" PRIu64 " tokens to train on, fewer than one batch of %" PRIu64 " x %" PRIu64
+		"; at most %s",
+		name, tokens, v->rows, v->window, advice);
 }
 
 /* Sets rows and batches of a held-out part, which may be smaller than a batch: never silently. */
@@ -121,11 +122,13 @@ static void plan_held_out(const struct tool *tool, enum shards_split split, uint
 	header->rows[split] = (uint32_t)(rows < v->rows ? rows : v->rows);
 	header->batches[split] = rows < v->rows ? rows > 0 : tokens / (v->rows * v->window);
 	if (rows == 0)
-		tool_note(tool, "no %s data: its %llu tokens don't fill one row of %llu", name,
-			(unsigned long long)tokens, (unsigned long long)v->window);
+		tool_note(tool, "no %s data: its %" PRIu64 " tokens don't fill one row of %" PRIu64,
+			name, tokens, v->window);
 	else if (rows < v->rows)
-		tool_note(tool, "the %s data has %llu tokens, so its only batch has %llu rows",
-			name, (unsigned long long)tokens, (unsigned long long)rows);
+		tool_note(tool,
+			"the %s data has %" PRIu64 " tokens, so its only batch has %" PRIu64
+			" rows",
+			name, tokens, rows);
 }
 
 /* Fills in the header but for its vocabulary. */
@@ -212,7 +215,7 @@ static int write_part(const struct tool *tool, struct shards_writer *writer,
 	unsigned char *chunk = calloc(g->rows, stride);
 	unsigned char *batch = several > 1 ? malloc(g->rows * piece) : chunk;
 	int rc = -1;
-	if (chunk == NULL || batch == NULL) {
+	if (!chunk || !batch) {
 		error_memory(err, g->rows * (stride + piece), "the rows of a batch");
 		goto out;
 	}
@@ -226,8 +229,8 @@ static int write_part(const struct tool *tool, struct shards_writer *writer,
 				chunk + row * stride + at * window * g->id_bytes, piece);
 		if (shards_write_packed(writer, split, batch, err) < 0)
 			goto out;
-		tool_progress(tool, "%s: %llu of %llu batches", shards_split_name(split),
-			(unsigned long long)k + 1, (unsigned long long)batches);
+		tool_progress(tool, "%s: %" PRIu64 " of %" PRIu64 " batches",
+			shards_split_name(split), k + 1, batches);
 	}
 	rc = 0;
 out:
@@ -246,9 +249,9 @@ static int check_options(const struct values *v, size_t id_bytes, struct error *
 	uint64_t most = STREAM_FRAME_BYTES_MAX / id_bytes;
 	if (v->window + 1 > most / v->rows)
 		return error_set(err, STATUS_USAGE,
-			"a batch of %llu x %llu is too large: at most %llu ids make one",
-			(unsigned long long)v->rows, (unsigned long long)v->window,
-			(unsigned long long)most);
+			"a batch of %" PRIu64 " x %" PRIu64 " is too large: at most %" PRIu64
+			" ids make one",
+			v->rows, v->window, most);
 	return 0;
 }
 
@@ -256,11 +259,11 @@ static void report(const struct tool *tool, const struct shards_header *header)
 {
 	for (enum shards_split s = 0; s < SHARDS_SPLITS; s++)
 		if (header->batches[s] > 0)
-			tool_detail(tool, "%s: %llu batches of %lu x %lu", shards_split_name(s),
-				(unsigned long long)header->batches[s],
+			tool_detail(tool, "%s: %" PRIu64 " batches of %lu x %lu",
+				shards_split_name(s), header->batches[s],
 				(unsigned long)header->rows[s], (unsigned long)header->window);
-	tool_detail(tool, "%llu tokens used, %llu dropped", (unsigned long long)header->tokens_used,
-		(unsigned long long)header->tokens_dropped);
+	tool_detail(tool, "%" PRIu64 " tokens used, %" PRIu64 " dropped", header->tokens_used,
+		header->tokens_dropped);
 }
 
 /* Writes what the plan says. */

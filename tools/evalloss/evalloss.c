@@ -2,8 +2,8 @@
 #include "tools/device.h"
 #include "tools/evalloss/lines.h"
 #include "tools/evalloss/score.h"
-#include "tools/evalloss/text.h"
 #include "tools/evalloss/view.h"
+#include "tools/evalloss/whole.h"
 #include "tools/network.h"
 #include "tools/reader.h"
 #include "tools/tool.h"
@@ -130,7 +130,7 @@ static int score_split(struct evalloss *e, struct shards *shards, enum shards_sp
 	size_t count = shards_batch_ids(header, split);
 	struct model_state state = {0};
 	double total = 0, nats;
-	int status = -1;
+	int rc = -1;
 	uint32_t *batch = calloc(count, sizeof *batch);
 	if (!batch) {
 		error_memory(err, count * sizeof *batch, "a batch");
@@ -147,12 +147,12 @@ static int score_split(struct evalloss *e, struct shards *shards, enum shards_sp
 			goto out;
 		total += nats;
 	}
-	status = write_score(e, file, shards_split_name(split),
-		header->batches[split] * rows * window, total, err);
+	rc = write_score(e, file, shards_split_name(split), header->batches[split] * rows * window,
+		total, err);
 out:
 	model_state_release(&state);
 	free(batch);
-	return status;
+	return rc;
 }
 
 static int score_shards(struct evalloss *e, struct input *in, const char *file, struct error *err)
@@ -160,7 +160,7 @@ static int score_shards(struct evalloss *e, struct input *in, const char *file, 
 	struct shards shards;
 	uint32_t *map = NULL;
 	unsigned wanted = e->values->split;
-	int status = -1;
+	int rc = -1;
 	if (shards_open(&shards, in, err) < 0)
 		return -1;
 	map = make_map(e, &shards.header.vocab, err);
@@ -177,11 +177,11 @@ static int score_shards(struct evalloss *e, struct input *in, const char *file, 
 		if ((wanted == SPLIT_ALL || wanted == split) && shards.header.batches[split] > 0 &&
 			score_split(e, &shards, split, map, file, err) < 0)
 			goto out;
-	status = 0;
+	rc = 0;
 out:
 	free(map);
 	shards_close(&shards);
-	return status;
+	return rc;
 }
 
 /* --- token streams and text ------------------------------------------------------------------ */
@@ -217,7 +217,7 @@ static int score_stream(
 	struct score score = {0};
 	struct reader reader = {0};
 	struct view *view = e->viewed ? &e->view : NULL;
-	int status = -1;
+	int rc = -1;
 	if (network_prepare(&e->network, 1, SCORE_WINDOW, err) < 0 ||
 		score_init(&score, &e->network.model, err) < 0)
 		return -1;
@@ -226,20 +226,20 @@ static int score_stream(
 	if (view && e->several && e->view.kind->file && e->view.kind->file(view, file, err) < 0)
 		goto out;
 	if (kind == KIND_TOKENS)
-		status = read_tokens(e, in, &score, err);
+		rc = read_tokens(e, in, &score, err);
 	else if (reader_init(&reader, in, err) == 0)
-		status = text_read(&e->network.file.vocab, &reader,
+		rc = whole_score(&e->network.file.vocab, &reader,
 			e->values->unknown == UNKNOWN_PRICE, &score, view, err);
-	if (status == 0)
-		status = score_end(&score, err);
-	if (status == 0 && view)
-		status = view_end_file(view, err);
-	else if (status == 0)
-		status = write_score(e, file, "-", score.characters, score.nats, err);
+	if (rc == 0)
+		rc = score_end(&score, err);
+	if (rc == 0 && view)
+		rc = view_end_file(view, err);
+	else if (rc == 0)
+		rc = write_score(e, file, "-", score.characters, score.nats, err);
 out:
 	reader_release(&reader);
 	score_release(&score);
-	return status;
+	return rc;
 }
 
 static int score_lines(struct evalloss *e, struct input *in, struct error *err)
@@ -247,10 +247,10 @@ static int score_lines(struct evalloss *e, struct input *in, struct error *err)
 	struct reader reader;
 	if (reader_init(&reader, in, err) < 0)
 		return -1;
-	int status = lines_score(
+	int rc = lines_score(
 		&e->network, &reader, e->values->unknown == UNKNOWN_PRICE, &e->out, err);
 	reader_release(&reader);
-	return status;
+	return rc;
 }
 
 /* --- files ----------------------------------------------------------------------------------- */
@@ -310,7 +310,7 @@ static int score_file(struct evalloss *e, const char *path, struct error *err)
 {
 	struct input in;
 	enum kind kind;
-	int status = -1;
+	int rc = -1;
 	bool text = e->values->input == KIND_TEXT;
 	if (input_open(&in, path, text ? INPUT_RAW : INPUT_GUNZIP, err) < 0)
 		return -1;
@@ -321,14 +321,14 @@ static int score_file(struct evalloss *e, const char *path, struct error *err)
 			"%s: is not text, which --%s needs; tokenize -d restores it", in.name,
 			way_of(e->values));
 	else if (e->values->lines)
-		status = score_lines(e, &in, err);
+		rc = score_lines(e, &in, err);
 	else if (kind == KIND_SHARDS)
-		status = score_shards(e, &in, path, err);
+		rc = score_shards(e, &in, path, err);
 	else
-		status = score_stream(e, kind, &in, path, err);
+		rc = score_stream(e, kind, &in, path, err);
 out:
 	input_close(&in);
-	return status;
+	return rc;
 }
 
 /* Colours are not for everybody: https://no-color.org. */
@@ -376,7 +376,7 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 	struct evalloss e = {.values = tool->values, .out.fd = -1, .several = argc > 2};
 	char *all[] = {stdin_path};
 	char **files = argc > 1 ? argv + 1 : all;
-	int count = argc > 1 ? argc - 1 : 1, status = -1;
+	int count = argc > 1 ? argc - 1 : 1, rc = -1;
 	if (check_options(e.values, argc, argv, err) < 0)
 		return -1;
 	if (tool_output(tool, &e.out, false, err) < 0)
@@ -390,12 +390,12 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 			goto out;
 	if (e.viewed && e.view.kind->end && e.view.kind->end(&e.view, err) < 0)
 		goto out;
-	status = output_commit(&e.out, err);
+	rc = output_commit(&e.out, err);
 out:
 	view_release(&e.view);
 	network_close(&e.network);
 	output_discard(&e.out);
-	return status;
+	return rc;
 }
 
 int main(int argc, char **argv)

@@ -1,9 +1,9 @@
 /* inspect: what a charpipe file says of itself, as YAML, or the windows in it, as TSV. Names and
  * texts that a file brings along are printed quoted and escaped: no terminal obeys them. */
 #include "base/input.h"
-#include "formats/model.h"
+#include "formats/model_file.h"
 #include "formats/shards.h"
-#include "formats/state.h"
+#include "formats/state_file.h"
 #include "formats/tokens.h"
 #include "formats/yaml.h"
 #include "tools/tool.h"
@@ -340,7 +340,7 @@ static void write_object(FILE *f, const char *name, json_t *object)
 {
 	const char *key;
 	json_t *value;
-	if (object == NULL)
+	if (!object)
 		return;
 	fprintf(f, "%s:%s\n", name, json_object_size(object) == 0 ? " {}" : "");
 	json_object_foreach(object, key, value)
@@ -469,7 +469,7 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 	if (input_open(&in, argc > 0 ? argv[0] : "-", INPUT_GUNZIP, err) < 0)
 		return -1;
 	FILE *f = open_memstream(&text, &bytes);
-	if (f == NULL) {
+	if (!f) {
 		error_memory(err, BUFSIZ, "the text");
 		goto out;
 	}
@@ -481,7 +481,7 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 	}
 	const struct tool_common *common = tool->values;
 	struct error unwritten;
-	if (bytes > 0 && (rc == 0 || common->output == NULL) &&
+	if (bytes > 0 && (rc == 0 || !common->output) &&
 		(tool_output(tool, &out, false, &unwritten) < 0 ||
 			output_write(&out, text, bytes, &unwritten) < 0 ||
 			output_commit(&out, &unwritten) < 0)) {

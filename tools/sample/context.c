@@ -32,12 +32,12 @@ void context_copy(struct context *to, const struct context *from)
 int context_load(struct context *context, const char *path, uint32_t model_crc, struct error *err)
 {
 	struct input in;
-	int status = -1;
+	int rc = -1;
 	if (input_open(&in, path, INPUT_GUNZIP, err) == 0)
-		status = state_file_read(&context->state, model_crc, &in, err);
+		rc = state_file_read(&context->state, model_crc, &in, err);
 	input_close(&in);
 	context->begun = true;
-	return status;
+	return rc;
 }
 
 int context_save(
@@ -45,13 +45,13 @@ int context_save(
 {
 	const struct tool_common *common = context->tool->values;
 	struct output out;
-	int status = -1;
+	int rc = -1;
 	if (output_open(&out, path, common->force ? 0 : OUTPUT_BINARY, err) < 0)
 		return -1;
 	if (state_file_write(&context->state, model_crc, &out, err) == 0)
-		status = output_commit(&out, err);
+		rc = output_commit(&out, err);
 	output_discard(&out);
-	return status;
+	return rc;
 }
 
 /* One row that holds the state reads n ids, a window after the other. */
@@ -60,7 +60,7 @@ static int feed(struct context *context, const uint32_t *ids, size_t n, struct e
 	struct model *model = &context->network->model;
 	struct state_file *held = &context->state;
 	struct model_state state;
-	int status = -1;
+	int rc = -1;
 	if (model_state_init(&state, model, 1, err) < 0)
 		return -1;
 	if (model_state_set(&state, held->h, held->c, err) < 0)
@@ -71,10 +71,10 @@ static int feed(struct context *context, const uint32_t *ids, size_t n, struct e
 			goto out;
 	}
 	context->begun |= n > 0;
-	status = model_state_get(&state, held->h, held->c, err);
+	rc = model_state_get(&state, held->h, held->c, err);
 out:
 	model_state_release(&state);
-	return status;
+	return rc;
 }
 
 /* Takes what is not known out of n ids; returns how many are left. */
@@ -91,7 +91,7 @@ int context_read(struct context *context, const unsigned char *text, size_t n, s
 {
 	const struct vocab *vocab = &context->network->file.vocab;
 	size_t unknown;
-	int status = -1;
+	int rc = -1;
 	uint32_t *ids = calloc(n + 1, sizeof *ids);
 	if (!ids)
 		return error_memory(err, (n + 1) * sizeof *ids, "the prime");
@@ -105,10 +105,10 @@ int context_read(struct context *context, const unsigned char *text, size_t n, s
 	if (known < count)
 		tool_note(context->tool, "prime: %zu of %zu characters are unknown, and skipped",
 			count - known, count);
-	status = feed(context, ids, known, err);
+	rc = feed(context, ids, known, err);
 out:
 	free(ids);
-	return status;
+	return rc;
 }
 
 int context_begin(struct context *context, struct error *err)

@@ -3,7 +3,7 @@
 #define SAMPLE_CONTEXT_H
 
 #include "base/error.h"
-#include "formats/state.h"
+#include "formats/state_file.h"
 #include "tools/network.h"
 #include "tools/tool.h"
 

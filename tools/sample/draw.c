@@ -113,7 +113,7 @@ static int start_group(
 {
 	size_t H = start->hidden, L = start->layers, V = start->vocab, size = count * L * H;
 	float *h = calloc(size, sizeof *h), *c = calloc(size, sizeof *c);
-	int status = -1;
+	int rc = -1;
 	if (!h || !c) {
 		error_memory(err, 2 * size * sizeof *h, "the state");
 		goto out;
@@ -133,11 +133,11 @@ static int start_group(
 	draw->printing = 0;
 	model_state_release(&draw->state);
 	if (model_state_init(&draw->state, &draw->network->model, count, err) == 0)
-		status = model_state_set(&draw->state, h, c, err);
+		rc = model_state_set(&draw->state, h, c, err);
 out:
 	free(h);
 	free(c);
-	return status;
+	return rc;
 }
 
 /* Row `row` goes on with a character: printed, or kept until its turn. */

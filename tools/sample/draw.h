@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/output.h"
-#include "formats/state.h"
+#include "formats/state_file.h"
 #include "nn/sampler.h"
 #include "tools/network.h"
 #include "tools/sample/stop.h"

@@ -289,13 +289,13 @@ static int write_texts(struct sample *s, struct error *err)
 static int run(struct tool *tool, int argc, char **argv, struct error *err)
 {
 	struct sample s = {.tool = tool, .values = tool->values, .out.fd = -1};
-	int status = -1;
+	int rc = -1;
 	if (check_options(tool->values, &tool->options, argc, argv, err) < 0)
 		return -1;
 	if (open_all(&s, argc ? argv[0] : NULL, err) == 0 && write_texts(&s, err) == 0)
-		status = output_commit(&s.out, err);
+		rc = output_commit(&s.out, err);
 	close_all(&s);
-	return status;
+	return rc;
 }
 
 int main(int argc, char **argv)

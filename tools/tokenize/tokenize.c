@@ -6,6 +6,7 @@
 #include "formats/vocab_file.h"
 #include "tools/tool.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,7 +150,7 @@ static int parse_unknown(
 static int settle(const struct values *v, struct text *text, struct vocab *vocab, struct error *err)
 {
 	uint32_t unknown;
-	if (v->vocab != NULL) {
+	if (v->vocab) {
 		if (read_vocab(v, (int)text->count, vocab, err) < 0)
 			return -1;
 		text->unit = vocab->unit;
@@ -157,10 +158,10 @@ static int settle(const struct values *v, struct text *text, struct vocab *vocab
 	}
 	if (parse_unknown(v->unknown, text->unit, &unknown, err) < 0)
 		return -1;
-	if (v->vocab == NULL && unknown != TEXT_UNKNOWN_ERROR)
+	if (!v->vocab && unknown != TEXT_UNKNOWN_ERROR)
 		return error_set(err, STATUS_USAGE,
 			"--unknown %s: without --vocab every character is known", v->unknown);
-	if (v->vocab == NULL)
+	if (!v->vocab)
 		return 0;
 	if (unknown != TEXT_UNKNOWN_ERROR && unknown != TEXT_UNKNOWN_SKIP) {
 		unknown = vocab_find(vocab, unknown);
@@ -177,20 +178,20 @@ static void report(const struct tool *tool, const struct text *text, const struc
 {
 	const struct values *v = tool->values;
 	if (text->invalid_count > 0)
-		tool_note(tool, "invalid UTF-8 sequences replaced by U+FFFD: %llu",
-			(unsigned long long)text->invalid_count);
+		tool_note(tool, "invalid UTF-8 sequences replaced by U+FFFD: %" PRIu64,
+			text->invalid_count);
 	if (text->unknown_count > 0 && text->unknown == TEXT_UNKNOWN_SKIP)
-		tool_note(tool, "characters skipped that are not in the vocabulary: %llu",
-			(unsigned long long)text->unknown_count);
+		tool_note(tool, "characters skipped that are not in the vocabulary: %" PRIu64,
+			text->unknown_count);
 	else if (text->unknown_count > 0)
 		tool_note(tool,
-			"characters replaced by \"%s\" that are not in the vocabulary: %llu",
-			v->unknown, (unsigned long long)text->unknown_count);
+			"characters replaced by \"%s\" that are not in the vocabulary: %" PRIu64,
+			v->unknown, text->unknown_count);
 	if (text->carriage_returns && text->newlines == VOCAB_KEEP)
 		tool_note(tool, "the text has carriage returns (CRLF line ends?); "
 				"-u reads them as line feeds, as Python's text mode does");
-	tool_detail(tool, "%llu bytes, %llu ids over %lu symbols", (unsigned long long)text->bytes,
-		(unsigned long long)sink->count, (unsigned long)vocab->size);
+	tool_detail(tool, "%" PRIu64 " bytes, %" PRIu64 " ids over %lu symbols", text->bytes,
+		sink->count, (unsigned long)vocab->size);
 }
 
 static int pump(const struct tool *tool, struct text *text, const struct vocab *vocab,
@@ -245,7 +246,7 @@ static int encode(struct tool *tool, int argc, char **argv, struct error *err)
 		goto out;
 	if (tool_output(tool, &sink.out, !v->text, err) < 0)
 		goto close_text;
-	if (v->vocab == NULL && text_survey(&text, &vocab, err) < 0)
+	if (!v->vocab && text_survey(&text, &vocab, err) < 0)
 		goto close_output;
 	rc = write_tokens(tool, &text, &vocab, &sink, err);
 	if (rc == 0)
@@ -293,7 +294,7 @@ static int refuse_with_decode(const struct tool *tool, struct error *err)
 {
 	static const char *const others[] = {
 		"bytes", "universal-newlines", "vocab", "unknown", "invalid", "text", NULL};
-	for (const char *const *name = others; *name != NULL; name++)
+	for (const char *const *name = others; *name; name++)
 		if (options_given(&tool->options, *name))
 			return error_set(err, STATUS_USAGE, "--decode takes no --%s", *name);
 	return 0;

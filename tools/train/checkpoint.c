@@ -49,20 +49,20 @@ static int check_replaced(const struct checkpoint *checkpoint, struct error *err
 {
 	unsigned char first[64];
 	struct input in;
-	int status = -1;
+	int rc = -1;
 	if (access(checkpoint->target, F_OK) < 0)
 		return 0;
 	if (input_open(&in, checkpoint->target, INPUT_GUNZIP, err) < 0)
 		return -1;
 	ssize_t n = input_peek(&in, first, sizeof first, err);
 	if (n == 0 || (n > 0 && stream_identify(first, (size_t)n) == STREAM_MODEL))
-		status = 0;
+		rc = 0;
 	else if (n > 0)
 		error_set(err, STATUS_CANT_CREATE,
 			"%s: is no checkpoint, and one would take its place; name another file",
 			checkpoint->path);
 	input_close(&in);
-	return status;
+	return rc;
 }
 
 /* An open-file-description lock goes with the descriptor, so that no crash leaves a stale one; the
@@ -71,7 +71,7 @@ static int take_lock(struct checkpoint *checkpoint, struct error *err)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char *name = with_suffix(checkpoint->target, ".lock");
-	int status = -1;
+	int rc = -1;
 	if (!name)
 		return error_memory(err, 4096, "the lock's name");
 	do {
@@ -80,14 +80,14 @@ static int take_lock(struct checkpoint *checkpoint, struct error *err)
 	if (checkpoint->lock < 0)
 		error_errno(err, STATUS_CANT_CREATE, "%s: can't be created", name);
 	else if (fcntl(checkpoint->lock, F_OFD_SETLK, &lock) == 0)
-		status = 0;
+		rc = 0;
 	else if (errno == EAGAIN || errno == EACCES)
 		error_set(err, STATUS_LOCKED, "%s: another run holds this checkpoint",
 			checkpoint->path);
 	else
 		error_errno(err, STATUS_IO, "%s: can't be locked", name);
 	free(name);
-	return status;
+	return rc;
 }
 
 int checkpoint_open(struct checkpoint *checkpoint, const char *path, bool resume, struct error *err)
@@ -290,7 +290,7 @@ static int gather(struct model_file *file, struct run *run, struct error *err)
 	const struct params *params = &run->model.params;
 	bool best = run->best.weights && isfinite(run->best.loss);
 	float *m = malloc(params->total * sizeof *m), *v = malloc(params->total * sizeof *v);
-	int status = -1;
+	int rc = -1;
 	file->weights = malloc(params->total * sizeof *file->weights);
 	file->tensors = calloc(3 * params->count + 2, sizeof *file->tensors);
 	if (!m || !v || !file->weights || !file->tensors) {
@@ -304,11 +304,11 @@ static int gather(struct model_file *file, struct run *run, struct error *err)
 		add_arena(file, "v.", params, v, err) < 0 ||
 		(best && add_arena(file, "best.", params, run->best.weights, err) < 0))
 		goto out;
-	status = add_state(file, run, err);
+	rc = add_state(file, run, err);
 out:
 	free(m);
 	free(v);
-	return status;
+	return rc;
 }
 
 /* Writes beside the old file, keeps that under its second name, and takes its place. */
@@ -337,7 +337,7 @@ fail:
 int checkpoint_save(struct checkpoint *checkpoint, const struct options *options, struct run *run,
 	const struct log *log, struct error *err)
 {
-	int status = -1;
+	int rc = -1;
 	/* Dimensions, vocabulary are lent, the rest is owned by `file`. */
 	struct model_file file = {.params = run->model.params,
 		.has_vocab = true,
@@ -351,8 +351,8 @@ int checkpoint_save(struct checkpoint *checkpoint, const struct options *options
 	}
 	if (gather(&file, run, err) < 0 || log_sync(log, err) < 0)
 		goto out;
-	status = replace(checkpoint, &file, err);
-	if (status == 0) {
+	rc = replace(checkpoint, &file, err);
+	if (rc == 0) {
 		checkpoint->saved = true;
 		checkpoint->step = run_steps(run);
 	}
@@ -363,7 +363,7 @@ out:
 	free(file.weights);
 	json_decref(file.checkpoint);
 	json_decref(file.training);
-	return status;
+	return rc;
 }
 
 /* --- restoring ------------------------------------------------------------------------------- */
@@ -403,15 +403,15 @@ static int restore_moments(
 {
 	const struct params *params = &run->model.params;
 	float *m = calloc(params->total, sizeof *m), *v = calloc(params->total, sizeof *v);
-	int status = -1;
+	int rc = -1;
 	if (!m || !v)
 		error_memory(err, 2 * params->total * sizeof *m, "the optimizer's moments");
 	else if (find_arena(file, "m.", params, m, err) == 0 &&
 		 find_arena(file, "v.", params, v, err) == 0)
-		status = adam_set(&run->adam, m, v, step, err);
+		rc = adam_set(&run->adam, m, v, step, err);
 	free(m);
 	free(v);
-	return status;
+	return rc;
 }
 
 static int restore_state(const struct model_file *file, struct run *run, struct error *err)

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/option.h"
-#include "formats/model.h"
+#include "formats/model_file.h"
 #include "tools/train/log.h"
 #include "tools/train/run.h"
 

@@ -36,9 +36,9 @@ static int init_weights(struct run *run, const struct model_file *from, struct e
 	if (!arena)
 		return error_memory(err, params->total * sizeof *arena, "the initial weights");
 	params_initialise(params, (uint32_t)run->options->seed, arena);
-	int status = model_set_weights(&run->model, arena, err);
+	int rc = model_set_weights(&run->model, arena, err);
 	free(arena);
-	return status;
+	return rc;
 }
 
 static size_t larger(size_t a, size_t b)
@@ -242,7 +242,7 @@ int run_write(
 	const struct params *params = &run->model.params;
 	bool best = run->best.weights && isfinite(run->best.loss) && !(validation < run->best.loss);
 	float *arena = NULL;
-	int status = -1;
+	int rc = -1;
 	/* Everything is lent to the file but `training`: it is never released as a whole. */
 	struct model_file file = {.params = *params,
 		.has_vocab = true,
@@ -258,9 +258,9 @@ int run_write(
 	if (!best && model_get_weights(&run->model, arena, err) < 0)
 		goto out;
 	file.weights = best ? run->best.weights : arena;
-	status = model_file_write(&file, out, err);
+	rc = model_file_write(&file, out, err);
 out:
 	json_decref(file.training);
 	free(arena);
-	return status;
+	return rc;
 }

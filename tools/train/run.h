@@ -9,7 +9,7 @@
 #define TRAIN_RUN_H
 
 #include "base/error.h"
-#include "formats/model.h"
+#include "formats/model_file.h"
 #include "formats/shards.h"
 #include "nn/adam.h"
 #include "nn/model.h"

@@ -261,7 +261,7 @@ static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
 	struct params params = {0};
 	struct device *device = NULL;
 	char bytes[32];
-	int status = -1;
+	int rc = -1;
 	if (check_options(values, argc, argv, err) < 0)
 		return -1;
 	if (is_stdin(argc ? argv[0] : NULL))
@@ -283,7 +283,7 @@ static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
 		" x %" PRIu32,
 		grouped(total, bytes), shards.header.vocab.size, shards.header.rows[SHARDS_TRAIN],
 		shards.header.window);
-	status = 0;
+	rc = 0;
 out:
 	params_release(&params);
 	model_file_release(&from);
@@ -291,7 +291,7 @@ out:
 	input_close(&in);
 	if (device)
 		device->ops->release(device);
-	return status;
+	return rc;
 }
 
 /* Outputs first, so that one that can't be written fails at once; then everything there is to
@@ -303,7 +303,7 @@ static int open_all(struct train *t, const char *path, struct error *err)
 	bool begun = values->resume || values->init;
 	uint64_t log_bytes = 0;
 	uint32_t log_crc = 0;
-	int status = -1;
+	int rc = -1;
 	if (tool_output(t->tool, &t->out, true, err) < 0)
 		return -1;
 	if (checkpoint_open(&t->checkpoint, values->checkpoint, values->resume, err) < 0)
@@ -328,10 +328,10 @@ static int open_all(struct train *t, const char *path, struct error *err)
 	t->first = run_steps(&t->run);
 	if (set_last_step(t, err) < 0)
 		goto out;
-	status = log_begin(&t->log, values->resume, log_bytes, log_crc, err);
+	rc = log_begin(&t->log, values->resume, log_bytes, log_crc, err);
 out:
 	model_file_release(&from);
-	return status;
+	return rc;
 }
 
 static void close_all(struct train *t)
@@ -498,7 +498,7 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 	struct values *values = tool->values;
 	struct train t = {
 		.tool = tool, .values = values, .log.fd = -1, .checkpoint.lock = -1, .in.fd = -1};
-	int status = -1;
+	int rc = -1;
 	if (check_options(values, argc, argv, err) < 0)
 		return -1;
 	if (open_all(&t, argc ? argv[0] : NULL, err) < 0)
@@ -507,14 +507,14 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 	signals_catch();
 	if (loop(&t, err) < 0)
 		goto out;
-	status = finish(&t, err);
+	rc = finish(&t, err);
 out:
 	tool_progress_end(tool);
-	bool died = signals_stop() && (status == 0 || (t.out.failed && signals_stop() == SIGPIPE));
+	bool died = signals_stop() && (rc == 0 || (t.out.failed && signals_stop() == SIGPIPE));
 	close_all(&t);
 	if (died)
 		signals_die(signals_stop());
-	return status;
+	return rc;
 }
 
 int main(int argc, char **argv)

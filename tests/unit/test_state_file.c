@@ -1,5 +1,5 @@
 /* States of models as files: what is written, what is read back, what is refused. */
-#include "formats/state.h"
+#include "formats/state_file.h"
 
 #include "formats/safetensors.h"
 #include "tests/unit/streams.h"

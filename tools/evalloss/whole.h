@@ -1,6 +1,6 @@
-/* text.h: a text's characters, read, encoded and handed on to be scored and shown. */
-#ifndef EVALLOSS_TEXT_H
-#define EVALLOSS_TEXT_H
+/* whole.h: a text's characters, read, encoded and handed on to be scored and shown. */
+#ifndef EVALLOSS_WHOLE_H
+#define EVALLOSS_WHOLE_H
 
 #include "base/error.h"
 #include "formats/vocab.h"
@@ -12,7 +12,7 @@
 
 /* Adds everything that the reader reads to the score. Unknown characters are an error, or are
  * priced. `view` NULL: shown to nobody. */
-int text_read(const struct vocab *vocab, struct reader *reader, bool price, struct score *score,
+int whole_score(const struct vocab *vocab, struct reader *reader, bool price, struct score *score,
 	struct view *view, struct error *err);
 
 #endif

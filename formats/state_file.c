@@ -1,5 +1,5 @@
-/* state.c: see state.h and state.md. */
-#include "formats/state.h"
+/* state_file.c: see state_file.h and state.md. */
+#include "formats/state_file.h"
 
 #include "formats/safetensors.h"
 
@@ -182,7 +182,7 @@ static int read_state(struct state_file *state, const uint32_t *expected, uint32
 	struct safetensors_tensor tensors[TENSORS];
 	float *data[TENSORS];
 	uint32_t crc = 0;
-	int status = -1;
+	int rc = -1;
 	if (safetensors_open(&st, in, err) < 0)
 		goto out;
 	if (check_metadata(&st, model_crc, &crc, err) < 0 ||
@@ -201,10 +201,10 @@ static int read_state(struct state_file *state, const uint32_t *expected, uint32
 	if (check_shapes(&st, tensors, err) < 0)
 		error_prefix(err, "%s: ", in->name);
 	else
-		status = read_data(&st, tensors, data, crc, err);
+		rc = read_data(&st, tensors, data, crc, err);
 out:
 	safetensors_close(&st);
-	return status;
+	return rc;
 }
 
 int state_file_read(
@@ -218,10 +218,10 @@ int state_file_read_any(
 	struct state_file *state, uint32_t *model_crc, struct input *in, struct error *err)
 {
 	*state = (struct state_file){0};
-	int status = read_state(state, NULL, model_crc, in, err);
-	if (status < 0)
+	int rc = read_state(state, NULL, model_crc, in, err);
+	if (rc < 0)
 		state_file_release(state);
-	return status;
+	return rc;
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -234,7 +234,7 @@ int state_file_write(
 	char model[16];
 	unsigned char *head = NULL;
 	size_t head_bytes;
-	int status = -1;
+	int rc = -1;
 	list_tensors(state, tensors, data);
 	snprintf(model, sizeof model, "%08x", (unsigned)model_crc);
 	json_t *meta = json_pack("{s:s, s:s, s:s, s:s}", "crc32", "00000000", "format", "pt",
@@ -255,9 +255,9 @@ int state_file_write(
 	for (size_t i = 0; i < TENSORS; i++)
 		if (output_write(out, data[i], elements(&tensors[i]) * sizeof *data[i], err) < 0)
 			goto out;
-	status = 0;
+	rc = 0;
 out:
 	json_decref(meta);
 	free(head);
-	return status;
+	return rc;
 }

@@ -1,5 +1,5 @@
-/* text.c: see text.h. */
-#include "tools/evalloss/text.h"
+/* whole.c: see whole.h. */
+#include "tools/evalloss/whole.h"
 
 #include "tools/encode.h"
 
@@ -15,7 +15,7 @@ static int add_symbol(const struct vocab *vocab, uint32_t symbol, uint32_t id, s
 	return 0;
 }
 
-int text_read(const struct vocab *vocab, struct reader *reader, bool price, struct score *score,
+int whole_score(const struct vocab *vocab, struct reader *reader, bool price, struct score *score,
 	struct view *view, struct error *err)
 {
 	const unsigned char *piece;

@@ -1,6 +1,6 @@
-/* model.c: models and checkpoints in the safetensors container: which tensors and metadata a file
+/* model_file.c: models and checkpoints in the safetensors container: which tensors and metadata a file
  * must have, and how they become one arena of weights and a vocabulary. See model.md. */
-#include "formats/model.h"
+#include "formats/model_file.h"
 
 #include "base/memory.h"
 #include "base/size.h"
@@ -10,6 +10,7 @@
 #include "formats/symbols.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +96,7 @@ static int infer_params(struct params *params, const struct safetensors *st, str
 			safetensors_describe(w, text));
 	uint64_t layers = 1;
 	do
-		snprintf(name, sizeof name, "lstm.weight_ih_l%llu", (unsigned long long)layers);
+		snprintf(name, sizeof name, "lstm.weight_ih_l%" PRIu64, layers);
 	while (safetensors_find(st, name) && layers++ <= PARAMS_LAYERS_MAX);
 	return params_init(params, w->shape[1], w->shape[0] / 4, layers, err);
 }

@@ -1,8 +1,8 @@
-/* model.h: trained models and checkpoints as .safetensors files. Normative description: model.md.
+/* model_file.h: trained models and checkpoints as .safetensors files. Normative description: model.md.
  *
  * Weights are in host memory, in one arena laid out by nn/params.h. */
-#ifndef FORMATS_MODEL_H
-#define FORMATS_MODEL_H
+#ifndef FORMATS_MODEL_FILE_H
+#define FORMATS_MODEL_FILE_H
 
 #include "base/error.h"
 #include "base/input.h"

@@ -1,12 +1,12 @@
-/* state.h: what a model holds after it has read a text, as a file: a long context is read once and
+/* state_file.h: what a model holds after it has read a text, as a file: a long context is read once and
  * continued many times. Normative description: state.md. */
-#ifndef FORMATS_STATE_H
-#define FORMATS_STATE_H
+#ifndef FORMATS_STATE_FILE_H
+#define FORMATS_STATE_FILE_H
 
 #include "base/error.h"
 #include "base/input.h"
 #include "base/output.h"
-#include "formats/model.h"
+#include "formats/model_file.h"
 
 #include <stdint.h>
 
