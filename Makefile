@@ -35,7 +35,7 @@ tool_src    = tools/tool.c tools/device.c tools/network.c tools/encode.c tools/r
               tools/table.c
 train_src   = checkpoint log run signals
 sample_src  = context draw interactive stop
-evalloss_src = chars heat html lines score view whole
+evalloss_src = chars heat html lines rows score view whole
 format_pages = $(patsubst formats/%.md,%,$(filter-out %SECURITY.md,$(sort $(wildcard formats/*.md))))
 test_src    = tests/unit/reference.c
 

@@ -103,6 +103,62 @@ ok "--unknown price adds 20.09 bits for each and leaves the rest alone" sh -c '
     awk -F "\t" "FNR == 2 {total[FILENAME] = \$3 * \$5}
         END {d = total[\"a\"] - total[\"b\"]; exit !(d > 20.087 && d < 20.088)}" a b'
 
+# --- windows -------------------------------------------------------------------------------------
+
+# piecewise W PIECE...: the mean of what the pieces of `a` cost, each cut into windows of W
+# characters and the one that follows them, and each scored by itself.
+piecewise() {
+    rm -rf pieces && mkdir pieces
+    "$PYTHON" -c '
+import sys
+text, W = open("a").read(), int(sys.argv[1])
+for begin, end in (map(int, piece.split("-")) for piece in sys.argv[2:]):
+    for at in range(begin, end - 1, W):
+        open("pieces/%06d" % at, "w").write(text[at:min(at + W + 1, end)])' "$@"
+    evalloss model pieces/* | awk -F '\t' 'NR > 1 {n += $3; s += $3 * $4} END {printf "%.6f", s / n}'
+}
+head -c 900 text >a
+for W in 1 7 300; do
+    near "$(nats --window $W model a)" "$(piecewise $W 0-900)" \
+        "--window $W: a text costs what its windows cost, each from an empty state"
+done
+is "$(nats --window 7 model a)" "$(tokenize a | nats --window 7 model -)" "tokens likewise"
+is "$(evalloss --window 7 model a | tail -n 1 | cut -f 3)" 899 "no character but the first is left out"
+is "$(nats --window 899 model a)" "$(nats model a)" "a window as long as the text changes nothing"
+near "$(evalloss --chars --window 7 model a | awk 'NR > 2 {s += $1} END {print s / (NR - 2)}')" \
+    "$(evalloss --window 7 model a | tail -n 1 | cut -f 5)" "the characters cost the same"
+tokenize a | batchify -n 3 -m 10 -x 0 --targets next -o next.shards
+for W in 7 10 35; do
+    near "$(nats --split train --window $W model next.shards)" \
+        "$(piecewise $W 0-291 290-581 580-871)" "--window $W: so do the rows of shards"
+done
+fails 64 "--lines and --window" "lines are windows already" evalloss -l --window 7 model a
+fails 64 "window" "a window has at least one character" evalloss --window 0 model a
+
+# --- memory of shards ----------------------------------------------------------------------------
+
+# As many characters in each row, in batches as they are cut here.
+"$PYTHON" -c '
+import random
+print("".join(random.Random(1).choices("0123456789 isanumber\n", k=599999)))' >random
+tokenize random >random.tokens
+batchify -q -n 2 -m 300000 -x 0 -o wide random.tokens
+batchify -q -n 2 -m 1000 -x 0 -o narrow random.tokens
+is "$(nats --split train model wide)" "$(nats --split train model narrow)" \
+    "batches of any window have the same loss"
+batchify -q -n 100000 -m 6 -x 0 -o tall random.tokens
+batchify -q -n 100000 -m 2 -x 0 -o flat random.tokens
+is "$(nats --split train model tall)" "$(nats --split train model flat)" "so have many rows"
+if sanitized; then
+    skip "memory doesn't grow with the window" "a build with sanitizers"
+else
+    for f in wide tall; do
+        memory=$(peak_memory evalloss --split train model $f)
+        ok "$f shards take no memory for what isn't computed yet ($memory KiB)" \
+            test "$memory" -lt 40000
+    done
+fi
+
 # --- lines ---------------------------------------------------------------------------------------
 
 # Lines of all lengths, in no order: some much longer than others, some empty.

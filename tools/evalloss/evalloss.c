@@ -1,6 +1,7 @@
 /* evalloss: scores shards, token streams and text with a model. */
 #include "tools/device.h"
 #include "tools/evalloss/lines.h"
+#include "tools/evalloss/rows.h"
 #include "tools/evalloss/score.h"
 #include "tools/evalloss/view.h"
 #include "tools/evalloss/whole.h"
@@ -35,6 +36,7 @@ struct values {
 	struct device_options device;
 	struct network_options network;
 	unsigned input, split, unknown;
+	uint64_t window;
 	bool lines, chars, heat, html;
 };
 
@@ -50,6 +52,10 @@ static const struct option table[] = {
 	 .help = "what the files are; auto: what their first bytes say, else text"},
 	{0, "split", "train|validation|test|all", OPTION_CHOICE, AT(split), "validation",
 	 .choices = split_choices, .help = "which part of shards to score"},
+	{.name = "window", .argument = "W", .type = OPTION_INTEGER, .offset = AT(window),
+	 .initial = "inf", .low = 1, .high = 1e15, .infinite = true,
+	 .help = "forget everything after every W characters, as a model must that sees no more of a "
+		"text"},
 	{'l', "lines", NULL, OPTION_FLAG, AT(lines), NULL,
 	 .help = "score each line of a text on its own, after a newline"},
 	{0, "chars", NULL, OPTION_FLAG, AT(chars), NULL,
@@ -126,33 +132,11 @@ static int score_split(struct evalloss *e, struct shards *shards, enum shards_sp
 	const uint32_t *map, const char *file, struct error *err)
 {
 	const struct shards_header *header = &shards->header;
-	size_t rows = header->rows[split], window = header->window;
-	size_t count = shards_batch_ids(header, split);
-	struct model_state state = {0};
-	double total = 0, nats;
-	int rc = -1;
-	uint32_t *batch = calloc(count, sizeof *batch);
-	if (!batch) {
-		error_memory(err, count * sizeof *batch, "a batch");
-		goto out;
-	}
-	if (network_prepare(&e->network, rows, window, err) < 0 ||
-		model_state_init(&state, &e->network.model, rows, err) < 0)
-		goto out;
-	for (uint64_t k = 0; k < header->batches[split]; k++) {
-		if (shards_read(shards, split, k, batch, err) < 0)
-			goto out;
-		apply_map(map, batch, count);
-		if (model_score(&e->network.model, &state, batch, window, &nats, NULL, err) < 0)
-			goto out;
-		total += nats;
-	}
-	rc = write_score(e, file, shards_split_name(split), header->batches[split] * rows * window,
-		total, err);
-out:
-	model_state_release(&state);
-	free(batch);
-	return rc;
+	uint64_t characters = header->batches[split] * header->rows[split] * header->window;
+	double nats;
+	if (rows_score(&e->network, shards, split, map, e->values->window, &nats, err) < 0)
+		return -1;
+	return write_score(e, file, shards_split_name(split), characters, nats, err);
 }
 
 static int score_shards(struct evalloss *e, struct input *in, const char *file, struct error *err)
@@ -219,7 +203,7 @@ static int score_stream(
 	struct view *view = e->viewed ? &e->view : NULL;
 	int rc = -1;
 	if (network_prepare(&e->network, 1, SCORE_WINDOW, err) < 0 ||
-		score_init(&score, &e->network.model, err) < 0)
+		score_init(&score, &e->network.model, e->values->window, err) < 0)
 		return -1;
 	if (view)
 		view_follow(view, &score);
@@ -367,6 +351,9 @@ static int check_options(const struct values *values, int argc, char **argv, str
 	if (values->lines + values->chars + values->heat + values->html > 1)
 		return error_set(
 			err, STATUS_USAGE, "--lines, --chars, --heat and --html: give one of them");
+	if (values->lines && values->window != UINT64_MAX)
+		return error_set(err, STATUS_USAGE,
+			"--lines and --window: each line is scored from an empty state as it is");
 	return 0;
 }
 

@@ -1,9 +1,9 @@
 /* score.c: see score.h. */
 #include "tools/evalloss/score.h"
 
-int score_init(struct score *score, struct model *model, struct error *err)
+int score_init(struct score *score, struct model *model, uint64_t window, struct error *err)
 {
-	*score = (struct score){.model = model};
+	*score = (struct score){.model = model, .window = window};
 	return model_state_init(&score->state, model, 1, err);
 }
 
@@ -24,6 +24,11 @@ int score_end(struct score *score, struct error *err)
 		return -1;
 	score->nats += nats;
 	score->characters += T;
+	score->since += T;
+	if (score->since == score->window) {
+		model_state_zero(&score->state);
+		score->since = 0;
+	}
 	score->ids[0] = score->ids[T];
 	score->count = 1;
 	return score->scored ? score->scored(score->who, score->each, T, err) : 0;
@@ -32,8 +37,10 @@ int score_end(struct score *score, struct error *err)
 int score_add(struct score *score, const uint32_t *ids, size_t n, struct error *err)
 {
 	for (size_t i = 0; i < n; i++) {
+		uint64_t left = score->window - score->since;
 		score->ids[score->count++] = ids[i];
-		if (score->count == SCORE_WINDOW + 1 && score_end(score, err) < 0)
+		if (score->count > (left < SCORE_WINDOW ? left : SCORE_WINDOW) &&
+			score_end(score, err) < 0)
 			return -1;
 	}
 	return 0;

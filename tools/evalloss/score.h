@@ -22,6 +22,8 @@ struct score {
 	struct model_state state;
 	uint32_t ids[SCORE_WINDOW + 1]; /* read but not scored yet, behind the last that was */
 	size_t count;
+	uint64_t window;     /* the state is zero again behind every so many scored characters */
+	uint64_t since;      /* characters scored since it was */
 	uint64_t characters; /* scored so far */
 	double nats;         /* of them */
 	/* Told of each window's known characters, n in the order of the text, when they are scored;
@@ -31,7 +33,7 @@ struct score {
 	float each[SCORE_WINDOW]; /* for it */
 };
 
-int score_init(struct score *score, struct model *model, struct error *err);
+int score_init(struct score *score, struct model *model, uint64_t window, struct error *err);
 void score_release(struct score *score);
 
 /* The text goes on with these n ids; with characters that the model doesn't know: they are priced,
