@@ -9,26 +9,27 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { TENSORS = 3, ALIGN = 64 };
+enum { TENSORS = CELL_STATES + 1, ALIGN = 64 };
 
 int state_file_init(struct state_file *state, const struct params *params, struct error *err)
 {
-	size_t size = (size_t)params->layers * params->hidden;
-	*state = (struct state_file){
-		.layers = params->layers, .hidden = params->hidden, .vocab = params->vocab};
-	state->h = calloc(size, sizeof *state->h);
-	state->c = calloc(size, sizeof *state->c);
+	*state = (struct state_file){.cell = params->cell,
+		.layers = params->layers,
+		.hidden = params->hidden,
+		.vocab = params->vocab,
+		.size = params_state_size(params)};
+	state->state = calloc(state->size, sizeof *state->state);
 	state->logits = calloc(state->vocab, sizeof *state->logits);
-	if (state->h && state->c && state->logits)
+	if (state->state && state->logits)
 		return 0;
 	state_file_release(state);
-	return error_memory(err, (2 * size + params->vocab) * sizeof(float), "the state");
+	return error_memory(
+		err, (params_state_size(params) + params->vocab) * sizeof(float), "the state");
 }
 
 void state_file_release(struct state_file *state)
 {
-	free(state->h);
-	free(state->c);
+	free(state->state);
 	free(state->logits);
 	*state = (struct state_file){0};
 }
@@ -53,21 +54,25 @@ int state_file_model_crc(const struct model_file *model, uint32_t *crc, struct e
 	return 0;
 }
 
-/* The file's tensors in its order, and where each one's data is. */
-static void list_tensors(const struct state_file *state, struct safetensors_tensor tensors[TENSORS],
-	float *data[TENSORS])
+/* The file's tensors in its order, and where each one's data is: the arrays of the state, then the
+ * logits. Returns how many there are. */
+static size_t list_tensors(const struct state_file *state,
+	struct safetensors_tensor tensors[TENSORS], float *data[TENSORS])
 {
-	const struct safetensors_tensor all[TENSORS] = {
-		{.name = "h", .dims = 3, .shape = {state->layers, 1, state->hidden}},
-		{.name = "c", .dims = 3, .shape = {state->layers, 1, state->hidden}},
-		{.name = "logits", .dims = 1, .shape = {state->vocab}},
-	};
-	memcpy(tensors, all, sizeof all);
-	for (size_t i = 0; i < TENSORS; i++)
+	const struct cell *cell = state->cell;
+	const size_t n = cell->states;
+	for (size_t s = 0; s < n; s++) {
+		tensors[s] = (struct safetensors_tensor){.name = cell->state_names[s],
+			.dims = 3,
+			.shape = {state->layers, 1, state->hidden}};
+		data[s] = state->state + s * (state->size / n);
+	}
+	tensors[n] =
+		(struct safetensors_tensor){.name = "logits", .dims = 1, .shape = {state->vocab}};
+	data[n] = state->logits;
+	for (size_t i = 0; i <= n; i++)
 		tensors[i].dtype = "F32";
-	data[0] = state->h;
-	data[1] = state->c;
-	data[2] = state->logits;
+	return n + 1;
 }
 
 static size_t elements(const struct safetensors_tensor *t)
@@ -117,27 +122,30 @@ static bool within(uint64_t size, uint64_t max)
  * where none of them is 0. */
 static int init_as_found(struct state_file *state, const struct safetensors *st, struct error *err)
 {
-	const struct safetensors_tensor *h = safetensors_find(st, "h");
+	const struct cell *cell = &lstm_cell;
+	const struct safetensors_tensor *h = safetensors_find(st, cell->state_names[0]);
 	const struct safetensors_tensor *logits = safetensors_find(st, "logits");
 	if (!h || !logits || h->dims != 3 || logits->dims != 1 || h->shape[1] != 1 ||
 		!within(h->shape[0], PARAMS_LAYERS_MAX) ||
 		!within(h->shape[2], PARAMS_HIDDEN_MAX) ||
 		!within(logits->shape[0], PARAMS_VOCAB_MAX))
-		return error_set(err, STATUS_DATA, "expected tensors h, c (L,1,H), logits (V)");
-	const struct params params = {.layers = (uint32_t)h->shape[0],
+		return error_set(err, STATUS_DATA, "expected tensors %s (L,1,H) and logits (V)",
+			cell->state_names[0]);
+	const struct params params = {.cell = cell,
+		.layers = (uint32_t)h->shape[0],
 		.hidden = (uint32_t)h->shape[2],
 		.vocab = (uint32_t)logits->shape[0]};
 	return state_file_init(state, &params, err);
 }
 
-static int check_shapes(const struct safetensors *st,
-	const struct safetensors_tensor expected[TENSORS], struct error *err)
+static int check_shapes(const struct safetensors *st, const struct safetensors_tensor *expected,
+	size_t count, struct error *err)
 {
 	char found[96], wanted[96];
-	if (st->count != TENSORS)
-		return error_set(err, STATUS_DATA, "%zu tensors; expected %d: h, c, logits",
-			st->count, TENSORS);
-	for (size_t i = 0; i < TENSORS; i++) {
+	if (st->count != count)
+		return error_set(err, STATUS_DATA,
+			"%zu tensors; expected %zu: the state and logits", st->count, count);
+	for (size_t i = 0; i < count; i++) {
 		const struct safetensors_tensor *t = &st->tensors[i];
 		if (strcmp(t->name, expected[i].name) != 0)
 			return error_set(err, STATUS_DATA, "tensor %s; expected %s", t->name,
@@ -152,11 +160,11 @@ static int check_shapes(const struct safetensors *st,
 }
 
 /* Reads the data section. */
-static int read_data(struct safetensors *st, const struct safetensors_tensor tensors[TENSORS],
-	float *const data[TENSORS], uint32_t crc, struct error *err)
+static int read_data(struct safetensors *st, const struct safetensors_tensor *tensors,
+	float *const *data, size_t count, uint32_t crc, struct error *err)
 {
 	bool finite = true;
-	for (size_t i = 0; i < TENSORS; i++) {
+	for (size_t i = 0; i < count; i++) {
 		size_t n = elements(&tensors[i]);
 		if (safetensors_read(st, data[i], n * sizeof *data[i], err) < 0)
 			return -1;
@@ -197,11 +205,11 @@ static int read_state(struct state_file *state, const uint32_t *expected, uint32
 			in->name, (unsigned)*model_crc, (unsigned)*expected);
 		goto out;
 	}
-	list_tensors(state, tensors, data);
-	if (check_shapes(&st, tensors, err) < 0)
+	const size_t count = list_tensors(state, tensors, data);
+	if (check_shapes(&st, tensors, count, err) < 0)
 		error_prefix(err, "%s: ", in->name);
 	else
-		rc = read_data(&st, tensors, data, crc, err);
+		rc = read_data(&st, tensors, data, count, crc, err);
 out:
 	safetensors_close(&st);
 	return rc;
@@ -235,7 +243,7 @@ int state_file_write(
 	unsigned char *head = NULL;
 	size_t head_bytes;
 	int rc = -1;
-	list_tensors(state, tensors, data);
+	const size_t count = list_tensors(state, tensors, data);
 	snprintf(model, sizeof model, "%08x", (unsigned)model_crc);
 	json_t *meta = json_pack("{s:s, s:s, s:s, s:s}", "crc32", "00000000", "format", "pt",
 		"charpipe_state", "1", "model_crc32", model);
@@ -243,16 +251,16 @@ int state_file_write(
 		error_memory(err, 4096, "the header of a state");
 		goto out;
 	}
-	if (safetensors_header(meta, tensors, TENSORS, ALIGN, &head, &head_bytes, err) < 0)
+	if (safetensors_header(meta, tensors, count, ALIGN, &head, &head_bytes, err) < 0)
 		goto out;
 	uLong crc = crc32_z(0, head, head_bytes);
-	for (size_t i = 0; i < TENSORS; i++)
+	for (size_t i = 0; i < count; i++)
 		crc = crc32_z(crc, (const unsigned char *)data[i],
 			elements(&tensors[i]) * sizeof *data[i]);
 	safetensors_put_crc(head, (uint32_t)crc);
 	if (output_write(out, head, head_bytes, err) < 0)
 		goto out;
-	for (size_t i = 0; i < TENSORS; i++)
+	for (size_t i = 0; i < count; i++)
 		if (output_write(out, data[i], elements(&tensors[i]) * sizeof *data[i], err) < 0)
 			goto out;
 	rc = 0;

@@ -11,8 +11,10 @@
 #include <stdint.h>
 
 struct state_file {
+	const struct cell *cell; /* not owned */
 	uint32_t layers, hidden, vocab;
-	float *h, *c;  /* (L,1,H); owned */
+	size_t size;   /* floats of one row's state: params_state_size() */
+	float *state;  /* (S,L,1,H); owned */
 	float *logits; /* (V): of the next symbol; owned */
 };
 

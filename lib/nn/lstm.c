@@ -2,6 +2,13 @@
  * scan, the scan backward, and each weight gradient as one product over all time steps. */
 #include "nn/lstm.h"
 
+const struct cell lstm_cell = {
+	.name = "lstm",
+	.gates = 4,
+	.states = 2,
+	.state_names = {"h", "c"},
+};
+
 int lstm_init(struct lstm *lstm, struct device *device, const struct params *params, uint32_t layer,
 	bool training, enum operand_type type, struct error *err)
 {
@@ -49,9 +56,11 @@ static void release_activations(struct lstm *lstm)
 {
 	const struct ops *ops = lstm->device->ops;
 	ops->free(lstm->device, lstm->gates);
-	ops->free(lstm->device, lstm->h);
-	ops->free(lstm->device, lstm->c);
-	lstm->gates = lstm->h = lstm->c = NULL;
+	lstm->gates = NULL;
+	for (size_t s = 0; s < lstm_cell.states; s++) {
+		ops->free(lstm->device, lstm->state[s]);
+		lstm->state[s] = NULL;
+	}
 }
 
 int lstm_resize(struct lstm *lstm, size_t T, size_t rows, struct error *err)
@@ -60,10 +69,11 @@ int lstm_resize(struct lstm *lstm, size_t T, size_t rows, struct error *err)
 	const struct ops *ops = device->ops;
 	const size_t H = lstm->H;
 	release_activations(lstm);
-	if (!(lstm->gates = ops->alloc(device, T * rows * 4 * H * sizeof(float), err)) ||
-		!(lstm->h = ops->alloc(device, (T + 1) * rows * H * sizeof(float), err)) ||
-		!(lstm->c = ops->alloc(device, (T + 1) * rows * H * sizeof(float), err)))
+	if (!(lstm->gates = ops->alloc(device, T * rows * 4 * H * sizeof(float), err)))
 		return -1;
+	for (size_t s = 0; s < lstm_cell.states; s++)
+		if (!(lstm->state[s] = ops->alloc(device, (T + 1) * rows * H * sizeof(float), err)))
+			return -1;
 	return 0;
 }
 
@@ -118,7 +128,7 @@ void lstm_forward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, co
 			lstm->gates);
 	else
 		ops->product(device, rows, x, &lstm->ih, lstm->gates);
-	ops->scan_forward(device, T, N, H, &lstm->hh, lstm->gates, lstm->h, lstm->c);
+	ops->scan_forward(device, T, N, H, &lstm->hh, lstm->gates, lstm->state[0], lstm->state[1]);
 }
 
 void lstm_backward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, const float *x,
@@ -128,8 +138,8 @@ void lstm_backward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, c
 	const struct ops *ops = device->ops;
 	const size_t rows = T * N, H = lstm->H;
 	float *const dz = lstm->gates;
-	ops->scan_backward(device, T, N, H, &lstm->hh_backward, dz, lstm->c, dh, dc);
-	ops->product_tn(device, rows, 4 * H, H, dz, lstm->h, lstm->dw_hh);
+	ops->scan_backward(device, T, N, H, &lstm->hh_backward, dz, lstm->state[1], dh, dc);
+	ops->product_tn(device, rows, 4 * H, H, dz, lstm->state[0], lstm->dw_hh);
 	if (lstm->one_hot) {
 		ops->scatter_add(device, rows, 4 * H, lstm->inputs, dz, ids, lstm->dw_ih);
 	} else {

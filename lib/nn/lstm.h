@@ -20,7 +20,7 @@ struct lstm {
 	struct operand ih, hh;
 	struct operand ih_backward, hh_backward; /* W_ih (4H,H), W_hh (4H,H); for training */
 	float *gates; /* (T,N,4H): i, f, g, o; after the backward pass the gradient of z */
-	float *h, *c; /* (T+1,N,H); [0] is the state before the window */
+	float *state[CELL_STATES]; /* h and c, (T+1,N,H); [0] is what was before the window */
 };
 
 /* Makes layer `layer` of `params`. It can run after lstm_bind(), lstm_resize(), and
@@ -44,14 +44,14 @@ uint64_t lstm_bytes(
 /* Makes the operands again after the weights changed, which those for inference do but once. */
 void lstm_weights_changed(struct lstm *lstm);
 
-/* Runs N rows over T steps from h[0] and c[0], which the caller has set. Input: ids (T,N) for the
+/* Runs N rows over T steps from the state[0] that the caller has set. Input: ids (T,N) for the
  * first layer, x (T,N,H) for the others. */
 void lstm_forward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, const float *x);
 
-/* The layer's outputs, (T,N,H): a view into h. */
+/* The layer's outputs, (T,N,H): a view into the state. */
 static inline float *lstm_outputs(const struct lstm *lstm, size_t N)
 {
-	return lstm->h + N * lstm->H;
+	return lstm->state[0] + N * lstm->H;
 }
 
 /* Adds to the gradients what dh (T,N,H), the gradient of the outputs, implies, and overwrites dh

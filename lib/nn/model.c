@@ -223,45 +223,53 @@ int model_state_init(
 	struct model_state *state, const struct model *model, size_t rows, struct error *err)
 {
 	struct device *device = model->device;
-	*state = (struct model_state){.device = device, .rows = rows};
-	state->size = (size_t)model->params.layers * rows * model->params.hidden;
-	if (!(state->h = device->ops->alloc(device, state->size * sizeof(float), err)) ||
-		!(state->c = device->ops->alloc(device, state->size * sizeof(float), err))) {
-		model_state_release(state);
-		return -1;
-	}
-	return 0;
+	*state = (struct model_state){.device = device,
+		.rows = rows,
+		.hidden = model->params.hidden,
+		.size = rows * params_state_size(&model->params)};
+	state->data = device->ops->alloc(device, state->size * sizeof *state->data, err);
+	if (state->data)
+		return 0;
+	*state = (struct model_state){0};
+	return -1;
 }
 
 void model_state_zero(struct model_state *state)
 {
-	state->device->ops->zero(state->device, state->h, state->size);
-	state->device->ops->zero(state->device, state->c, state->size);
+	state->device->ops->zero(state->device, state->data, state->size);
 }
 
 void model_state_release(struct model_state *state)
 {
 	if (!state->device)
 		return;
-	state->device->ops->free(state->device, state->h);
-	state->device->ops->free(state->device, state->c);
+	state->device->ops->free(state->device, state->data);
 	*state = (struct model_state){0};
 }
 
-int model_state_set(struct model_state *state, const float *h, const float *c, struct error *err)
+int model_state_set(struct model_state *state, const float *from, struct error *err)
 {
-	const struct ops *ops = state->device->ops;
-	if (ops->put(state->device, state->h, h, state->size * sizeof *h, err) < 0)
-		return -1;
-	return ops->put(state->device, state->c, c, state->size * sizeof *c, err);
+	struct device *device = state->device;
+	return device->ops->put(device, state->data, from, state->size * sizeof *from, err);
 }
 
-int model_state_get(const struct model_state *state, float *h, float *c, struct error *err)
+int model_state_get(const struct model_state *state, float *to, struct error *err)
 {
-	const struct ops *ops = state->device->ops;
-	if (ops->get(state->device, h, state->h, state->size * sizeof *h, err) < 0)
-		return -1;
-	return ops->get(state->device, c, state->c, state->size * sizeof *c, err);
+	struct device *device = state->device;
+	return device->ops->get(device, to, state->data, state->size * sizeof *to, err);
+}
+
+int model_state_fill(struct model_state *state, const float *row, struct error *err)
+{
+	const size_t H = state->hidden;
+	float *all = malloc(state->size * sizeof *all);
+	if (!all)
+		return error_memory(err, state->size * sizeof *all, "the state");
+	for (size_t i = 0; i < state->size / H; i++)
+		memcpy(all + i * H, row + i / state->rows * H, H * sizeof *all);
+	int rc = model_state_set(state, all, err);
+	free(all);
+	return rc;
 }
 
 /* --- a block of rows -------------------------------------------------------------------------- */
@@ -307,28 +315,35 @@ static const float *seen_above(struct model *model, const struct block *b, uint3
 	return model->x;
 }
 
+/* Where the state of the block's rows lies: array s of layer l, (N,H). */
+static float *state_of(const struct model *model, const struct model_state *state,
+	const struct block *b, size_t s, uint32_t l)
+{
+	const size_t array = s * model->params.layers + l;
+	return state->data + (array * state->rows + b->first) * state->hidden;
+}
+
 /* Moves the state of the block's rows into the layers (window's step 0) or back from their last
  * step. */
 static void load_state(struct model *model, const struct model_state *state, const struct block *b)
 {
 	struct device *device = model->device;
-	const size_t H = model->params.hidden;
-	for (uint32_t l = 0; l < model->params.layers; l++) {
-		const size_t at = (l * state->rows + b->first) * H;
-		device->ops->copy(device, model->layers[l].h, state->h + at, b->N * H);
-		device->ops->copy(device, model->layers[l].c, state->c + at, b->N * H);
-	}
+	const struct params *p = &model->params;
+	for (uint32_t l = 0; l < p->layers; l++)
+		for (size_t s = 0; s < p->cell->states; s++)
+			device->ops->copy(device, model->layers[l].state[s],
+				state_of(model, state, b, s, l), b->N * p->hidden);
 }
 
 static void save_state(struct model *model, struct model_state *state, const struct block *b)
 {
 	struct device *device = model->device;
-	const size_t H = model->params.hidden, last = b->T * b->N * H;
-	for (uint32_t l = 0; l < model->params.layers; l++) {
-		const size_t at = (l * state->rows + b->first) * H;
-		device->ops->copy(device, state->h + at, model->layers[l].h + last, b->N * H);
-		device->ops->copy(device, state->c + at, model->layers[l].c + last, b->N * H);
-	}
+	const struct params *p = &model->params;
+	const size_t n = b->N * p->hidden;
+	for (uint32_t l = 0; l < p->layers; l++)
+		for (size_t s = 0; s < p->cell->states; s++)
+			device->ops->copy(device, state_of(model, state, b, s, l),
+				model->layers[l].state[s] + b->T * n, n);
 }
 
 /* From the block's inputs to the last layer's outputs, state carried on. Returns what the output
@@ -407,7 +422,7 @@ struct sequence model_sequence(const struct model *model, enum model_sequence ki
 	const struct model_state *state, size_t T)
 {
 	struct sequence sequence = {
-		.key = {(uint64_t)kind, (uintptr_t)model->weights, (uintptr_t)state->h,
+		.key = {(uint64_t)kind, (uintptr_t)model->weights, (uintptr_t)state->data,
 			(uint64_t)state->rows, (uint64_t)T, model->seed}};
 	memcpy(&sequence.key[6], &model->dropout, sizeof model->dropout);
 	return sequence;

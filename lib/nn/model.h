@@ -46,11 +46,12 @@ struct model {
 	float *scored; /* of nats */
 };
 
-/* h and c of every layer, carried from window to window. */
+/* What every layer carries from window to window. */
 struct model_state {
 	struct device *device; /* not owned */
-	size_t rows, size;     /* N; floats of each array: L N H */
-	float *h, *c;          /* device, (L,N,H) */
+	size_t rows, hidden;   /* N, H */
+	size_t size;           /* floats: N params_state_size() */
+	float *data;           /* device, (S,L,N,H) */
 };
 
 enum model_use {
@@ -88,9 +89,11 @@ int model_state_init(
 	struct model_state *state, const struct model *model, size_t rows, struct error *err);
 void model_state_zero(struct model_state *state);
 void model_state_release(struct model_state *state);
-/* Copies h and c, (L,N,H) each, from and to the host (checkpoints). */
-int model_state_set(struct model_state *state, const float *h, const float *c, struct error *err);
-int model_state_get(const struct model_state *state, float *h, float *c, struct error *err);
+/* Copies all of it, (S,L,N,H), from and to the host: for an LSTM h (L,N,H), then c. */
+int model_state_set(struct model_state *state, const float *from, struct error *err);
+int model_state_get(const struct model_state *state, float *to, struct error *err);
+/* Gives every row the state of one, (S,L,1,H), host. */
+int model_state_fill(struct model_state *state, const float *row, struct error *err);
 
 /* One training pass over a batch of exactly state->rows rows: gradients (overwritten) of the mean
  * loss, dropout on with the masks of optimizer step `step`, state carried on. *nats: the mean loss;

@@ -56,6 +56,7 @@ int params_init(
 	 * bits. */
 	_Static_assert(sizeof(size_t) == 8, "sizes of models need 64 bits");
 
+	params->cell = &lstm_cell;
 	params->vocab = (uint32_t)vocab;
 	params->hidden = (uint32_t)hidden;
 	params->layers = (uint32_t)layers;
@@ -72,8 +73,9 @@ int params_init(
 		};
 		for (size_t k = 0; k < PARAMS_PER_LAYER; k++) {
 			char name[sizeof params->v->name];
-			snprintf(name, sizeof name, "lstm.%s_l%zu", names[k], l);
-			add(params, l * PARAMS_PER_LAYER + k, name, 4 * hidden, cols[k]);
+			snprintf(name, sizeof name, "%s.%s_l%zu", params->cell->name, names[k], l);
+			add(params, l * PARAMS_PER_LAYER + k, name, params->cell->gates * hidden,
+				cols[k]);
 		}
 	}
 	params->v[PARAM_W_IH].transposed = true;

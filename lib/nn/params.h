@@ -7,6 +7,7 @@
 #define NN_PARAMS_H
 
 #include "base/error.h"
+#include "nn/cell.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,7 @@ struct param {
 };
 
 struct params {
+	const struct cell *cell;        /* of every layer; not owned */
 	uint32_t vocab, hidden, layers; /* V, H, L */
 	size_t count;                   /* of tensors: 4 L + 2 */
 	struct param *v;                /* (count); owned */
@@ -54,6 +56,13 @@ static inline const struct param *params_fc_weight(const struct params *p) /* (V
 static inline const struct param *params_fc_bias(const struct params *p) /* (V) */
 {
 	return &p->v[p->count - 1];
+}
+
+/* Floats of one row's state: what all layers carry from step to step, (S,L,1,H), S being the cell's
+ * states. */
+static inline size_t params_state_size(const struct params *p)
+{
+	return p->cell->states * p->layers * p->hidden;
 }
 
 /* Builds the table; sizes checked (65 when out of range, 71 when no memory). */

@@ -89,7 +89,7 @@ static inline int run_step(struct run *run, double *nats, double *norm, struct e
 /* Everything that a checkpoint holds: weights, moments, state; floats in all. To be freed. */
 static inline size_t run_size(const struct run *run)
 {
-	return 3 * run->model.params.total + 2 * run->state.size;
+	return 3 * run->model.params.total + run->state.size;
 }
 
 static inline float *run_save(struct run *run, struct error *err)
@@ -98,7 +98,7 @@ static inline float *run_save(struct run *run, struct error *err)
 	float *saved = calloc(run_size(run), sizeof *saved), *state = saved + 3 * total;
 	if (saved && model_get_weights(&run->model, saved, err) == 0 &&
 		adam_get(&run->adam, saved + total, saved + 2 * total, err) == 0 &&
-		model_state_get(&run->state, state, state + run->state.size, err) == 0)
+		model_state_get(&run->state, state, err) == 0)
 		return saved;
 	free(saved);
 	return NULL;
@@ -111,7 +111,7 @@ static inline int run_load(struct run *run, const float *saved, uint64_t step, s
 	if (model_set_weights(&run->model, saved, err) < 0 ||
 		adam_set(&run->adam, saved + total, saved + 2 * total, step, err) < 0)
 		return -1;
-	return model_state_set(&run->state, state, state + run->state.size, err);
+	return model_state_set(&run->state, state, err);
 }
 
 #endif

@@ -249,13 +249,13 @@ static void training_goes_on_from_saved_moments_as_if_never_stopped(void **state
 	size_t total = first.model.params.total, states = first.state.size;
 	float *w = zeros(total, sizeof *w), *m = zeros(total, sizeof *m),
 	      *v = zeros(total, sizeof *v);
-	float *h = zeros(states, sizeof *h), *c = zeros(states, sizeof *c);
+	float *carried = zeros(states, sizeof *carried);
 	assert_ok(model_get_weights(&first.model, w, &err), &err);
 	assert_ok(adam_get(&first.adam, m, v, &err), &err);
-	assert_ok(model_state_get(&first.state, h, c, &err), &err);
+	assert_ok(model_state_get(&first.state, carried, &err), &err);
 	assert_ok(model_set_weights(&second.model, w, &err), &err);
 	assert_ok(adam_set(&second.adam, m, v, first.adam.step, &err), &err);
-	assert_ok(model_state_set(&second.state, h, c, &err), &err);
+	assert_ok(model_state_set(&second.state, carried, &err), &err);
 	for (uint32_t step = 3; step < 6; step++)
 		train(&second, step, NULL);
 	for (enum arena which = WEIGHTS; which < ARENAS; which++)
@@ -264,8 +264,7 @@ static void training_goes_on_from_saved_moments_as_if_never_stopped(void **state
 	free(w);
 	free(m);
 	free(v);
-	free(h);
-	free(c);
+	free(carried);
 	release_run(&whole);
 	release_run(&first);
 	release_run(&second);
@@ -401,19 +400,19 @@ static void check_golden(const char *name)
 	free(initial);
 	free(final);
 
-	float *h = zeros(run.state.size, sizeof *h), *c = zeros(run.state.size, sizeof *c);
-	assert_ok(model_state_get(&run.state, h, c, &err), &err);
-	for (int which = 0; which < 2; which++) {
-		const float *part =
-			golden_part(&golden, "final.", which ? "c" : "h", run.state.size);
-		double *expected = zeros(run.state.size, sizeof *expected);
-		for (size_t i = 0; i < run.state.size; i++)
+	const struct cell *cell = params->cell;
+	const size_t size = run.state.size / cell->states;
+	float *carried = zeros(run.state.size, sizeof *carried);
+	assert_ok(model_state_get(&run.state, carried, &err), &err);
+	for (size_t s = 0; s < cell->states; s++) {
+		const float *part = golden_part(&golden, "final.", cell->state_names[s], size);
+		double *expected = zeros(size, sizeof *expected);
+		for (size_t i = 0; i < size; i++)
 			expected[i] = (double)part[i];
-		assert_true(numbers_error(which ? c : h, expected, run.state.size) <= 1e-4);
+		assert_true(numbers_error(carried + s * size, expected, size) <= 1e-4);
 		free(expected);
 	}
-	free(h);
-	free(c);
+	free(carried);
 	release_run(&run);
 	golden_close(&golden);
 }

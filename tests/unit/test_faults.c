@@ -410,7 +410,7 @@ static int reads_optional_frames(struct error *err)
 
 static int carries_a_state_on(struct error *err)
 {
-	const struct params sizes = {.layers = 1, .hidden = 2, .vocab = 3};
+	const struct params sizes = {.cell = &lstm_cell, .layers = 1, .hidden = 2, .vocab = 3};
 	struct state_file state, again;
 	struct model_file model;
 	struct output out;

@@ -9,7 +9,7 @@
 
 enum { L = 2, H = 3, V = 4, MODEL = 0x0123abcd };
 
-static const struct params sizes = {.layers = L, .hidden = H, .vocab = V};
+static const struct params sizes = {.cell = &lstm_cell, .layers = L, .hidden = H, .vocab = V};
 
 /* A state that holds 0, 1/8, 2/8, ... */
 static struct state_file make(void)
@@ -17,10 +17,10 @@ static struct state_file make(void)
 	struct state_file state;
 	struct error err;
 	assert_int_equal(state_file_init(&state, &sizes, &err), 0);
-	for (int i = 0; i < L * H; i++) {
-		assert_true(state.h[i] == 0 && state.c[i] == 0);
-		state.h[i] = (float)i / 8;
-		state.c[i] = (float)(L * H + i) / 8;
+	assert_int_equal(state.size, 2 * L * H);
+	for (int i = 0; i < 2 * L * H; i++) {
+		assert_true(state.state[i] == 0);
+		state.state[i] = (float)i / 8;
 	}
 	for (int i = 0; i < V; i++)
 		state.logits[i] = (float)(2 * L * H + i) / 8;
@@ -71,8 +71,7 @@ static void what_is_written_is_read_back(void **unused)
 		assert_int_equal(again.layers, L);
 		assert_int_equal(again.hidden, H);
 		assert_int_equal(again.vocab, V);
-		assert_memory_equal(again.h, state.h, L * H * sizeof(float));
-		assert_memory_equal(again.c, state.c, L * H * sizeof(float));
+		assert_memory_equal(again.state, state.state, 2 * L * H * sizeof(float));
 		assert_memory_equal(again.logits, state.logits, V * sizeof(float));
 		struct bytes same = write_state(&again);
 		assert_int_equal(same.n, file.n);
@@ -241,7 +240,7 @@ static void numbers_that_are_not_finite_are_refused(void **unused)
 	(void)unused;
 	for (size_t i = 0; i < 3; i++) {
 		struct state_file state = make();
-		*(i == 0 ? &state.h[5] : i == 1 ? &state.c[0] : &state.logits[3]) = bad[i];
+		*(i == 2 ? &state.logits[3] : &state.state[i ? L * H : 5]) = bad[i];
 		struct bytes file = write_state(&state);
 		struct error err;
 		assert_int_equal(read_state(&state, MODEL, file, IN_FILE, &err), -1);

@@ -22,9 +22,7 @@ void context_release(struct context *context)
 void context_copy(struct context *to, const struct context *from)
 {
 	const struct state_file *state = &from->state;
-	size_t size = (size_t)state->layers * state->hidden;
-	memcpy(to->state.h, state->h, size * sizeof *state->h);
-	memcpy(to->state.c, state->c, size * sizeof *state->c);
+	memcpy(to->state.state, state->state, state->size * sizeof *state->state);
 	memcpy(to->state.logits, state->logits, state->vocab * sizeof *state->logits);
 	to->begun = from->begun;
 }
@@ -63,7 +61,7 @@ static int feed(struct context *context, const uint32_t *ids, size_t n, struct e
 	int rc = -1;
 	if (model_state_init(&state, model, 1, err) < 0)
 		return -1;
-	if (model_state_set(&state, held->h, held->c, err) < 0)
+	if (model_state_set(&state, held->state, err) < 0)
 		goto out;
 	for (size_t i = 0, T; i < n; i += T) {
 		T = n - i < model->window ? n - i : model->window;
@@ -71,7 +69,7 @@ static int feed(struct context *context, const uint32_t *ids, size_t n, struct e
 			goto out;
 	}
 	context->begun |= n > 0;
-	rc = model_state_get(&state, held->h, held->c, err);
+	rc = model_state_get(&state, held->state, err);
 out:
 	model_state_release(&state);
 	return rc;

@@ -111,18 +111,7 @@ static int print_done(struct draw *draw, struct error *err)
 static int start_group(
 	struct draw *draw, const struct state_file *start, size_t count, struct error *err)
 {
-	size_t H = start->hidden, L = start->layers, V = start->vocab, size = count * L * H;
-	float *h = calloc(size, sizeof *h), *c = calloc(size, sizeof *c);
-	int rc = -1;
-	if (!h || !c) {
-		error_memory(err, 2 * size * sizeof *h, "the state");
-		goto out;
-	}
-	for (size_t l = 0; l < L; l++)
-		for (size_t r = 0; r < count; r++) {
-			memcpy(h + (l * count + r) * H, start->h + l * H, H * sizeof *h);
-			memcpy(c + (l * count + r) * H, start->c + l * H, H * sizeof *c);
-		}
+	const size_t V = start->vocab;
 	for (size_t r = 0; r < count; r++) {
 		struct draw_text *text = &draw->texts[r];
 		memcpy(draw->logits + r * V, start->logits, V * sizeof *draw->logits);
@@ -132,12 +121,9 @@ static int start_group(
 	draw->count = count;
 	draw->printing = 0;
 	model_state_release(&draw->state);
-	if (model_state_init(&draw->state, &draw->network->model, count, err) == 0)
-		rc = model_state_set(&draw->state, h, c, err);
-out:
-	free(h);
-	free(c);
-	return rc;
+	if (model_state_init(&draw->state, &draw->network->model, count, err) < 0)
+		return -1;
+	return model_state_fill(&draw->state, start->state, err);
 }
 
 /* Row `row` goes on with a character: printed, or kept until its turn. */

@@ -271,17 +271,28 @@ static int add_arena(struct model_file *file, const char *prefix, const struct p
 static int add_state(struct model_file *file, const struct run *run, struct error *err)
 {
 	const struct params *params = &run->model.params;
-	struct model_tensor *pair[2];
-	for (int i = 0; i < 2; i++) {
-		pair[i] = add_tensor(file, i ? "c" : "h", "", run->state.size, err);
-		if (!pair[i])
-			return -1;
-		pair[i]->shape[0] = params->layers;
-		pair[i]->shape[1] = run->state.rows;
-		pair[i]->shape[2] = params->hidden;
-		pair[i]->dims = 3;
+	const struct cell *cell = params->cell;
+	const size_t size = run->state.size / cell->states;
+	int rc = -1;
+	float *state = malloc(run->state.size * sizeof *state);
+	if (!state)
+		return error_memory(err, run->state.size * sizeof *state, "a checkpoint");
+	if (model_state_get(&run->state, state, err) < 0)
+		goto out;
+	for (size_t s = 0; s < cell->states; s++) {
+		struct model_tensor *tensor = add_tensor(file, cell->state_names[s], "", size, err);
+		if (!tensor)
+			goto out;
+		tensor->shape[0] = params->layers;
+		tensor->shape[1] = run->state.rows;
+		tensor->shape[2] = params->hidden;
+		tensor->dims = 3;
+		memcpy(tensor->data, state + s * size, size * sizeof *state);
 	}
-	return model_state_get(&run->state, pair[0]->data, pair[1]->data, err);
+	rc = 0;
+out:
+	free(state);
+	return rc;
 }
 
 /* Fills `file` with copies of what the device holds. */
@@ -292,7 +303,7 @@ static int gather(struct model_file *file, struct run *run, struct error *err)
 	float *m = malloc(params->total * sizeof *m), *v = malloc(params->total * sizeof *v);
 	int rc = -1;
 	file->weights = malloc(params->total * sizeof *file->weights);
-	file->tensors = calloc(3 * params->count + 2, sizeof *file->tensors);
+	file->tensors = calloc(3 * params->count + params->cell->states, sizeof *file->tensors);
 	if (!m || !v || !file->weights || !file->tensors) {
 		error_memory(err, 3 * params->total * sizeof *m, "a checkpoint");
 		goto out;
@@ -418,9 +429,22 @@ static int restore_state(const struct model_file *file, struct run *run, struct 
 {
 	const struct params *params = &run->model.params;
 	uint64_t shape[3] = {params->layers, run->state.rows, params->hidden};
-	const float *h = find_tensor(file, "h", "", shape, err);
-	const float *c = h ? find_tensor(file, "c", "", shape, err) : NULL;
-	return c ? model_state_set(&run->state, h, c, err) : -1;
+	const struct cell *cell = params->cell;
+	const size_t size = run->state.size / cell->states;
+	int rc = -1;
+	float *state = malloc(run->state.size * sizeof *state);
+	if (!state)
+		return error_memory(err, run->state.size * sizeof *state, "the state");
+	for (size_t s = 0; s < cell->states; s++) {
+		const float *data = find_tensor(file, cell->state_names[s], "", shape, err);
+		if (!data)
+			goto out;
+		memcpy(state + s * size, data, size * sizeof *state);
+	}
+	rc = model_state_set(&run->state, state, err);
+out:
+	free(state);
+	return rc;
 }
 
 static int restore_best(
