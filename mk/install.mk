@@ -8,7 +8,6 @@
 PROGRAM_PREFIX =
 prefixed       = $(PROGRAM_PREFIX)$1
 staged         = $(B)/install/$(or $(PROGRAM_PREFIX:%-=%),plain)
-date           = 2026-11-22
 public_headers = lib/charpipe.h $(sort $(wildcard lib/base/*.h lib/nn/*.h formats/*.h)) lib/cpu/cpu.h
 
 # Below $(DESTDIR)$(PREFIX): TARGET=SOURCE
@@ -59,11 +58,6 @@ deb: all
 
 # --- what is made for it ----------------------------------------------------------------------
 
-$(format_pages:%=$(B)/man/charpipe-%.5): $(B)/man/charpipe-%.5: formats/%.md mk/man.awk
-	@mkdir -p $(@D)
-	@awk -v name=charpipe-$* -v date=$(date) -v also='$(format_pages)' -f mk/man.awk $< >$@.tmp
-	@mv $@.tmp $@
-
 # Programs are called in man pages by their installed names.
 words  = \($(subst $(space),\|,$(TOOLS))\)
 space := $(subst ,, )
@@ -71,9 +65,7 @@ rename = $(if $(PROGRAM_PREFIX),sed \
 	-e 's/^\(\.\(BR\|B\|RB\) "\{0,1\}\)$(words)\>/\1$(PROGRAM_PREFIX)\3/' \
 	-e 's/^$(words) \\-/$(PROGRAM_PREFIX)&/' \
 	-e 's/\(^\$$ \|| \)$(words)\>/\1$(PROGRAM_PREFIX)\2/g',cat)
-$(staged)/%.1: $(B)/man/%.1
-	@mkdir -p $(@D) && $(rename) $< >$@
-$(staged)/%.7: tools/%.7
+$(staged)/%: $(B)/man/%
 	@mkdir -p $(@D) && $(rename) $< >$@
 $(staged)/charpipe.mk: examples/charpipe.mk
 	@mkdir -p $(@D) && sed 's/^PROGRAM_PREFIX ?=$$/& $(PROGRAM_PREFIX)/' $< >$@

@@ -1,6 +1,6 @@
 # man.awk: a page of formats/*.md as man(7) source, in the subset of Markdown that those pages use.
 #
-#     awk -v name=charpipe-shards -v date=2026-11-22 -v also='model tokens' -f man.awk shards.md
+#     awk -v name=charpipe-shards -v date=2026-12-31 -v also='model tokens' -f man.awk shards.md
 #
 # Left out is what is for those who work on charpipe: what the tests refuse, and the Python recipes.
 
