@@ -5,7 +5,11 @@
 #include "formats/vocab_file.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 const char *const network_weights[] = {"f32", "f16", "i8", NULL};
 
@@ -46,6 +50,36 @@ static int take_vocab(struct model_file *file, const char *path, struct error *e
 	return -1;
 }
 
+static void on_interrupt(int number)
+{
+	(void)number;
+}
+
+/* Reads a model that train sends through a pipe. Ctrl-C interrupts all programs of a pipeline at
+ * once; train then sends its best model so far, which is worth waiting for: the first interrupt is
+ * left to train, the second one ends this program too. */
+static int read_sent(struct model_file *file, struct error *err)
+{
+	struct sigaction once = {.sa_handler = on_interrupt,
+				 .sa_flags = (int)(SA_RESTART | SA_RESETHAND)},
+			 before;
+	sigemptyset(&once.sa_mask);
+	bool heeded = sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler != SIG_IGN &&
+		      sigaction(SIGINT, &once, NULL) == 0;
+	int rc = network_read(file, NULL, err);
+	if (heeded)
+		sigaction(SIGINT, &before, NULL);
+	return rc;
+}
+
+static int read_model(struct model_file *file, const char *path, struct error *err)
+{
+	struct stat st;
+	bool standard = !path || strcmp(path, "-") == 0;
+	bool sent = standard && fstat(STDIN_FILENO, &st) == 0 && S_ISFIFO(st.st_mode);
+	return sent ? read_sent(file, err) : network_read(file, path, err);
+}
+
 int network_open(struct network *network, const struct tool *tool, const char *path,
 	const struct network_options *options, const struct device_options *device,
 	struct error *err)
@@ -55,7 +89,7 @@ int network_open(struct network *network, const struct tool *tool, const char *p
 	/* Only the CPU knows other weights than those of a file. */
 	if (chosen.device == DEVICE_AUTO && network->use != MODEL_INFERENCE)
 		chosen.device = DEVICE_CPU;
-	if (network_read(&network->file, path, err) < 0 ||
+	if (read_model(&network->file, path, err) < 0 ||
 		take_vocab(&network->file, options->vocab, err) < 0)
 		return -1;
 	network->device = device_open(tool, &chosen, err);

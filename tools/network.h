@@ -41,7 +41,7 @@ struct network {
 int network_read(struct model_file *file, const char *path, struct error *err);
 
 /* Reads the model, gives it its vocabulary (options->vocab is for one that has none of its own),
- * and opens the device. */
+ * and opens the device. While a pipe brings the model, the first SIGINT is let pass. */
 int network_open(struct network *network, const struct tool *tool, const char *path,
 	const struct network_options *options, const struct device_options *device,
 	struct error *err);
