@@ -36,7 +36,7 @@ lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/
 tool_src    = tools/tool.c tools/device.c tools/network.c tools/encode.c tools/reader.c \
               tools/table.c
 train_src   = checkpoint log run signals
-sample_src  = context draw interactive stop
+sample_src  = context draw interactive stop unescape
 evalloss_src = chars heat html lines rows score view whole
 format_pages = $(patsubst formats/%.md,%,$(filter-out %SECURITY.md,$(sort $(wildcard formats/*.md))))
 pages       = $(TOOLS:%=$(B)/man/%.1) $(format_pages:%=$(B)/man/charpipe-%.5) $(B)/man/charpipe.7

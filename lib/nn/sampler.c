@@ -10,9 +10,11 @@ int sampler_init(struct sampler *sampler, uint32_t vocab, uint32_t top_k, double
 	uint32_t seed, struct error *err)
 {
 	*sampler = (struct sampler){.vocab = vocab,
-		.top_k = top_k == 0 || top_k > vocab ? vocab : top_k,
+		.top_k = temperature == 0              ? 1
+			 : top_k == 0 || top_k > vocab ? vocab
+						       : top_k,
 		.top_p = 1,
-		.temperature = temperature,
+		.temperature = temperature == 0 ? 1 : temperature,
 		.seed = seed};
 	sampler->p = malloc(vocab * sizeof *sampler->p);
 	sampler->order = malloc(vocab * sizeof *sampler->order);

@@ -24,7 +24,8 @@ struct sampler {
 	uint32_t *order; /* (V): scratch; owned */
 };
 
-/* top_k 0 or above V means V. Of top_p and min_p all is kept. */
+/* top_k 0 or above V means V. temperature 0 is the limit: the likeliest alone, as with top_k 1. Of
+ * top_p and min_p all is kept. */
 int sampler_init(struct sampler *sampler, uint32_t vocab, uint32_t top_k, double temperature,
 	uint32_t seed, struct error *err);
 void sampler_release(struct sampler *sampler);

@@ -70,6 +70,7 @@ is "$(sample -k 1 -n 60 -p 'is a' model)" "$(models greedy model 'is a' 60)" \
 is "$(sample -k 1 -n 60 -s 1 model)" "$(sample -k 1 -n 60 -s 2 model)" "whatever the seed"
 is "$(sample -t 0.001 -n 60 -s 1 -p 'is a' model)" "$(sample -k 1 -n 60 -p 'is a' model)" \
     "as a very low temperature does"
+is "$(sample -t 0 -n 60 -p 'is a' model)" "$(sample -k 1 -n 60 -p 'is a' model)" "and as -t 0 does"
 sample -k 100000 -s 3 -n 200 model >a
 sample -s 3 -n 200 model >b
 same a b "-k beyond the vocabulary takes all"
@@ -107,6 +108,92 @@ sample -s 1 -n 100000 --stop aabaaab ab >a
 is "$(tail -c 7 a) $(grep -o 'aabaaab' a | wc -l)" "aabaaab 1" "a stop that overlaps itself is found"
 is "$(sample -N 9 -s 1 -n 100000 --separator '' --stop '
 ' model | wc -l | tr -d ' ')" 9 "so --stop newline --separator nothing draws lines"
+
+sample -s 3 -n 1000 --stop '
+' model >a
+sample -s 3 -n 1000 --stop '\n' model >b
+same a b "\\n is a newline there too"
+is "$(sample -s 3 -n 2 -N 2 -p 'is a' --separator '\t\\\\n\r' model | tr -cd '\\\\\t\r' | od -An -c | tr -d ' ')" \
+    '\t\\\r\t\\\r' "--separator has tabs, backslashes and carriage returns"
+for o in '--stop a\d' '--separator a\'; do
+    # shellcheck disable=SC2086
+    fails 64 "${o%% *}: a backslash" "$o is refused" sample $o model
+done
+sample -s 3 -n 5 --stop 'is x' model 2>err >a
+like "$(cat err)" "^sample: --stop never comes: 'x'" "a stop that can't be drawn is noted"
+sample -s 3 -n 5 --stop '\r' model 2>err >a
+like "$(cat err)" "never comes: U\+000D" "by its escape too"
+sample -s 3 -n 5 --stop 'is 7\n' model 2>err >a
+is "$(cat err)" "" "one that can be isn't"
+
+# --- on a terminal -------------------------------------------------------------------------------
+
+# ended OPTION...: how many newlines follow the last other character on a terminal.
+ended() {
+    on_terminal sample -s 3 "$@" model
+    tr -d '\r' <terminal | "$PYTHON" -c '
+import sys
+text = sys.stdin.read()
+print(len(text) - len(text.rstrip("\n")))'
+}
+is "$(sample -s 3 -n 8 model | tr -d '\n' | bytes)" "$(sample -s 3 -n 8 model | bytes)" \
+    "into a pipe a text goes as it is"
+is "$(ended -n 8)" 1 "on a terminal a newline ends it"
+is "$(ended --stop '\n')" 1 "unless it has ended a line"
+is "$(ended -n 8 -N 2)" 1 "several texts as well"
+is "$(ended -n 0)" 0 "no text, no newline"
+
+# interrupted N COMMAND: runs it in the foreground of a terminal, on which Ctrl-C is pressed N times
+# when train has made some steps.
+cat >interrupted.py <<'EOF'
+import os, pty, sys, time
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp("sh", ["sh", "-c", sys.argv[2]])
+seen, left = b"", int(sys.argv[1])
+while True:
+    try:
+        data = os.read(fd, 65536)
+    except OSError:
+        break
+    if not data:
+        break
+    seen += data
+    while left > 0 and b"Step: 20" in seen:
+        os.write(fd, b"\x03")
+        left -= 1
+        time.sleep(0.1)
+os.waitpid(pid, 0)
+EOF
+long="tokenize -q text | batchify -q -n 4 -m 10 | train -H 16 --steps 100000000"
+timeout 60 "$PYTHON" interrupted.py 1 "$long | sample -s 3 -n 50 >a"
+is "$(bytes <a)" 50 "Ctrl-C in a pipeline: train ends, and sample still shows what it learnt"
+timeout 60 "$PYTHON" interrupted.py 1 "$long -l log | evalloss - text >a"
+is "$(wc -l <a | tr -d ' ')" 2 "evalloss scores it"
+timeout 60 "$PYTHON" interrupted.py 1 "$long -o unfinished; sample -n 5 unfinished >a" || true
+ok "train's file is whole" sample -n 5 unfinished
+ok "a second Ctrl-C ends sample" "$PYTHON" -c '
+import os, signal, subprocess, time
+run = subprocess.Popen(["sample"], stdin=subprocess.PIPE)
+status = "/proc/%d/status" % run.pid
+def caught():
+    line = next(line for line in open(status) if line.startswith("SigCgt:"))
+    return int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1
+while not caught():
+    time.sleep(0.005)
+run.send_signal(signal.SIGINT)
+while caught():
+    time.sleep(0.005)
+assert run.poll() is None
+run.send_signal(signal.SIGINT)
+assert run.wait() == -signal.SIGINT'
+ok "where nobody sends a model, the first" "$PYTHON" -c '
+import pty, signal, subprocess, time
+master, slave = pty.openpty()
+run = subprocess.Popen(["sample"], stdin=slave)
+time.sleep(0.3)
+run.send_signal(signal.SIGINT)
+assert run.wait() == -signal.SIGINT'
 
 # --- streaming -----------------------------------------------------------------------------------
 
@@ -261,7 +348,14 @@ for i in range(5):
     assert run.stdout.readline().endswith(b"\n")
 run.stdin.close()
 assert run.stdout.read() == b"" and run.wait() == 0'
-fails 65 "byte 1: 'x'" "a prompt with an unknown character is an error" sh -c 'echo 1x | sample -i model'
+printf '12 is\n1x\n7\n' >prompts
+status 65 "a prompt with an unknown character is an error" sample -i -s 3 model <prompts
+like "$(cat err)" "^sample: line 2: prime: byte 1: 'x'" "which is told at once"
+like "$(cat err)" "^sample: not answered: 1 of 3 lines; --unknown skip" "and in the end"
+is "$(cat out)" "$(printf '12 is\n\n7\n' | sample -i -s 3 model | sed '2s/.*//')" \
+    "its answer is empty, the others are what they would be"
+sample -i -s 3 -N 2 --logprob model <prompts >a 2>err
+is "$(sed -n '3,4p' a)" "$(printf -- '-\t-\t\n-\t-\t')" "in a table it has no figures"
 is "$(printf '1x2 is\nx' | sample -q -i -s 3 --unknown skip model | head -n 1)" \
     "$(echo '12 is' | sample -i -s 3 model)" "--unknown skip does not read it"
 is "$(sample -s 3 -n 20 -p 'x1xx2 is' --unknown skip --no-prime model 2>err)" \
@@ -273,7 +367,7 @@ like "$(sample -q -s 3 -n 2 -p 'x1xx2 is' --unknown skip model)" "^x1xx2 is" \
 # --- what it refuses -----------------------------------------------------------------------------
 
 for o in '-n -1' '-n x' '-k 0' '-k -1' '--top-p 0' '--top-p 1.1' '--min-p -1' '--min-p 2' \
-    '--unknown x' '-t 0' '-t -1' '-t nan' '-t x' '-N 0' '-s -1' \
+    '--unknown x' '-t -1' '-t nan' '-t x' '-N 0' '-s -1' \
     '-s 4294967296' '-j 0' '-n' '--nonsense'; do
     # shellcheck disable=SC2086
     fails 64 "^sample: " "$o is refused" sample $o model
@@ -295,6 +389,7 @@ else
     fails 69 "CUDA|cuda" "there is no GPU: status 69" sample -D cuda model
 fi
 fails 65 "byte 1: 'x'.*vocabulary" "an unknown character in the prime is named" sample -p axe model
+fails 65 "byte 1: '.*prime has no escapes: --prime-file" "an escape in it is none" sample -p 'a\n' model
 fails 65 "U\+00E9" "by its code point too" sample -p "$(printf '\303\251')" model
 fails 65 "byte 0xFF.*UTF-8" "so is one that is no character" sample -p "$(printf 'a\377')" model
 fails 66 "absent" "a model that isn't there" sample absent

@@ -382,6 +382,21 @@ static void releasing_twice_does_no_harm(void **state)
 	sampler_release(&sampler);
 }
 
+static void temperature_zero_takes_the_likeliest_and_of_equals_the_smaller_id(void **state)
+{
+	(void)state;
+	const float logits[] = {1, 3, 2, 3, -1};
+	struct sampler sampler;
+	for (uint32_t top_k = 0; top_k < 4; top_k++) {
+		init(&sampler, 5, top_k, 0, 1);
+		sampler.top_p = 0.3;
+		for (uint64_t position = 0; position < 100; position++)
+			assert_int_equal(sampler_draw(&sampler, logits, 0, position), 1);
+		assert_true(sampler_probabilities(&sampler, logits)[1] == 1);
+		sampler_release(&sampler);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,6 +408,7 @@ int main(void)
 		cmocka_unit_test(draws_are_independent_of_each_other),
 		cmocka_unit_test(a_draw_depends_on_seed_text_and_position_alone),
 		cmocka_unit_test(one_kept_is_greedy),
+		cmocka_unit_test(temperature_zero_takes_the_likeliest_and_of_equals_the_smaller_id),
 		cmocka_unit_test(ties_at_the_last_place_go_to_the_smaller_id),
 		cmocka_unit_test(no_k_and_a_k_above_the_vocabulary_keep_all),
 		cmocka_unit_test(extreme_logits_and_temperatures_give_probabilities),

@@ -97,6 +97,13 @@ int context_read(struct context *context, const unsigned char *text, size_t n, s
 	if (unknown < n && !context->skip) {
 		encode_error(vocab, text + unknown, n - unknown, err);
 		error_prefix(err, "prime: byte %zu: ", unknown);
+		if (text[unknown] == '\\') {
+			const struct error found = *err;
+			error_set(err, found.status,
+				"%s; a prime has no escapes: --prime-file reads "
+				"one with line ends",
+				found.text);
+		}
 		goto out;
 	}
 	size_t known = drop_unknown(ids, count);

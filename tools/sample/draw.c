@@ -45,6 +45,13 @@ size_t draw_rows(uint64_t texts)
 
 /* --- printing -------------------------------------------------------------------------------- */
 
+static int print(struct draw *draw, const void *bytes, size_t n, struct error *err)
+{
+	if (n > 0)
+		draw->within = ((const char *)bytes)[n - 1] != '\n';
+	return output_write(draw->out, bytes, n, err);
+}
+
 static int append(struct draw_text *text, const unsigned char *bytes, size_t n, struct error *err)
 {
 	if (n > text->room - text->used) {
@@ -79,9 +86,9 @@ static int begin_text(struct draw *draw, struct error *err)
 	struct draw_text *text = &draw->texts[draw->printing];
 	if (draw->table)
 		return 0;
-	if (output_write(draw->out, draw->prime, draw->prime_bytes, err) < 0)
+	if (print(draw, draw->prime, draw->prime_bytes, err) < 0)
 		return -1;
-	return output_write(draw->out, text->waiting, text->used, err);
+	return print(draw, text->waiting, text->used, err);
 }
 
 static int end_text(struct draw *draw, struct error *err)
@@ -90,7 +97,7 @@ static int end_text(struct draw *draw, struct error *err)
 		return write_row(draw, &draw->texts[draw->printing], err);
 	if (!draw->separator)
 		return 0;
-	return output_write(draw->out, draw->separator, strlen(draw->separator), err);
+	return print(draw, draw->separator, strlen(draw->separator), err);
 }
 
 /* Ends the texts that are done, up to the first that isn't. */
@@ -142,7 +149,7 @@ static int take(struct draw *draw, size_t row, uint32_t id, struct error *err)
 		return 0;
 	}
 	if (row == draw->printing && !draw->table)
-		return output_write(draw->out, bytes, n, err);
+		return print(draw, bytes, n, err);
 	return append(text, bytes, n, err);
 }
 
@@ -183,6 +190,15 @@ int draw_texts(struct draw *draw, const struct state_file *start, const unsigned
 	for (uint64_t done = 0; done < count; done += DRAW_ROWS)
 		if (draw_group(draw, start, (uint32_t)(first + done), draw_rows(count - done),
 			    err) < 0)
+			return -1;
+	return 0;
+}
+
+int draw_nothing(struct draw *draw, uint64_t count, struct error *err)
+{
+	const char *text = draw->table ? "-\t-\t\n" : draw->separator ? draw->separator : "";
+	for (uint64_t i = 0; i < count; i++)
+		if (print(draw, text, strlen(text), err) < 0)
 			return -1;
 	return 0;
 }

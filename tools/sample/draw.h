@@ -40,6 +40,7 @@ struct draw {
 	const unsigned char *prime; /* printed in front of each text */
 	size_t prime_bytes;
 	size_t count;    /* of texts in the group */
+	bool within;     /* what was printed last is not the end of a line */
 	size_t printing; /* the text whose characters go straight to the output */
 };
 
@@ -52,5 +53,8 @@ size_t draw_rows(uint64_t texts);
 /* Draws and prints texts number first .. first + count - 1, which start from `start`. */
 int draw_texts(struct draw *draw, const struct state_file *start, const unsigned char *prime,
 	size_t prime_bytes, uint64_t first, uint64_t count, struct error *err);
+/* Prints what stands in the place of as many texts that can't be drawn: empty ones, in a table
+ * without figures. */
+int draw_nothing(struct draw *draw, uint64_t count, struct error *err);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include "tools/reader.h"
 
+#include <inttypes.h>
+
 /* The line without its end, CRLF being one where the model's text had universal newlines. */
 static size_t without_end(const struct context *context, const unsigned char *line, size_t n)
 {
@@ -14,38 +16,58 @@ static size_t without_end(const struct context *context, const unsigned char *li
 	return n;
 }
 
-static int answer(const struct context *base, struct context *context, struct draw *draw,
-	const unsigned char *line, size_t n, uint64_t first, uint64_t samples, struct error *err)
+struct dialogue {
+	const struct context *base;
+	struct context context; /* of one line */
+	struct draw *draw;
+	uint64_t samples, lines, unanswered;
+};
+
+static int answer(struct dialogue *dialogue, const unsigned char *line, size_t n, struct error *err)
 {
-	context_copy(context, base);
-	if (context_read(context, line, n, err) < 0 || context_begin(context, err) < 0 ||
-		draw_texts(draw, &context->state, NULL, 0, first, samples, err) < 0)
-		return -1;
-	return output_flush(draw->out, err);
+	struct context *context = &dialogue->context;
+	const uint64_t samples = dialogue->samples, first = dialogue->lines++ * samples;
+	context_copy(context, dialogue->base);
+	if (context_read(context, line, n, err) == 0) {
+		if (context_begin(context, err) < 0 || draw_texts(dialogue->draw, &context->state,
+							       NULL, 0, first, samples, err) < 0)
+			return -1;
+	} else {
+		if (err->status != STATUS_DATA)
+			return -1;
+		tool_warning(context->tool, "line %" PRIu64 ": %s", dialogue->lines, err->text);
+		dialogue->unanswered++;
+		if (draw_nothing(dialogue->draw, samples, err) < 0)
+			return -1;
+	}
+	return output_flush(dialogue->draw->out, err);
 }
 
 int interactive(const struct context *base, struct draw *draw, uint64_t samples, struct error *err)
 {
-	struct context context = {0};
+	struct dialogue dialogue = {.base = base, .draw = draw, .samples = samples};
 	struct reader reader = {0};
 	struct input in;
 	const unsigned char *line;
 	ssize_t n = -1;
 	if (input_open(&in, NULL, INPUT_RAW, err) < 0)
 		return -1;
-	if (context_init(&context, base->tool, base->network, base->skip, err) < 0 ||
+	if (context_init(&dialogue.context, base->tool, base->network, base->skip, err) < 0 ||
 		reader_init(&reader, &in, err) < 0)
 		goto out;
-	for (uint64_t first = 0; (n = reader_line(&reader, &line, err)) > 0; first += samples) {
-		size_t bytes = without_end(base, line, (size_t)n);
-		if (answer(base, &context, draw, line, bytes, first, samples, err) < 0) {
+	while ((n = reader_line(&reader, &line, err)) > 0)
+		if (answer(&dialogue, line, without_end(base, line, (size_t)n), err) < 0) {
 			n = -1;
 			break;
 		}
-	}
+	if (n == 0 && dialogue.unanswered > 0)
+		n = error_set(err, STATUS_DATA,
+			"not answered: %" PRIu64 " of %" PRIu64
+			" lines; --unknown skip passes over what the model doesn't know",
+			dialogue.unanswered, dialogue.lines);
 out:
 	reader_release(&reader);
-	context_release(&context);
+	context_release(&dialogue.context);
 	input_close(&in);
 	return (int)n;
 }

@@ -1,11 +1,13 @@
 /* sample: draws text from a model, one character after the other. */
 #include "base/input.h"
+#include "base/utf8.h"
 #include "nn/sampler.h"
 #include "tools/device.h"
 #include "tools/network.h"
 #include "tools/sample/context.h"
 #include "tools/sample/draw.h"
 #include "tools/sample/interactive.h"
+#include "tools/sample/unescape.h"
 #include "tools/tool.h"
 
 #include <inttypes.h>
@@ -48,8 +50,9 @@ static const struct option table[] = {
 	{0, "min-p", "P", OPTION_REAL, AT(min_p), "0", .low = 0, .high = 1,
 	 .help = "of these, from those that are at least P times as likely as the likeliest"},
 	{'t', "temperature", "T", OPTION_REAL, AT(temperature), "1",
-	 .low = 0, .open_low = true, .high = 1e6,
-	 .help = "divide the scores by T before the softmax: below 1 safer, above 1 wilder"},
+	 .low = 0, .high = 1e6,
+	 .help = "divide the scores by T before the softmax: below 1 safer, above 1 wilder; 0 always "
+		"takes the likeliest"},
 	{'p', "prime", "TEXT", OPTION_TEXT, AT(prime), NULL,
 	 .help = "text that the model reads first (default: a newline, which is not printed)"},
 	{'P', "prime-file", "FILE", OPTION_TEXT, AT(prime_file), NULL,
@@ -67,11 +70,12 @@ static const struct option table[] = {
 	{'s', "seed", "N", OPTION_INTEGER, AT(seed), NULL, .low = 0, .high = UINT32_MAX,
 	 .help = "what the draws follow from (default: a random one, which -v prints)"},
 	{0, "stop", "TEXT", OPTION_TEXT, AT(stop), NULL,
-	 .help = "end a text when TEXT has been drawn; TEXT is still printed"},
+	 .help = "end a text when TEXT has been drawn; TEXT, in which \\n, \\t, \\r and \\\\ stand for "
+		"control characters and a backslash, is still printed"},
 	{'N', "samples", "N", OPTION_INTEGER, AT(samples), "1", .low = 1, .high = UINT32_MAX,
 	 .help = "texts to draw"},
 	{0, "separator", "TEXT", OPTION_TEXT, AT(separator), "\n",
-	 .help = "what follows each text where there are several"},
+	 .help = "what follows each text where there are several, written as for --stop"},
 	{0, "no-prime", NULL, OPTION_FLAG, AT(no_prime), NULL, .help = "do not print the prime"},
 	{0, "logprob", NULL, OPTION_FLAG, AT(logprob), NULL,
 	 .help = "print a table: each text's log-probability in nats, its length, and itself on one "
@@ -92,7 +96,8 @@ struct sample {
 	struct context context;
 	struct draw draw;
 	struct output out;
-	unsigned char *prime; /* text to be read first, and its length; owned */
+	char *stop, *separator; /* without escapes; owned */
+	unsigned char *prime;   /* text to be read first, and its length; owned */
 	size_t prime_bytes;
 };
 
@@ -227,10 +232,31 @@ static bool is_live(const struct sample *s)
 	return !s->values->interactive || isatty(s->out.fd);
 }
 
+/* A text that holds something which the model never draws never comes. */
+static void check_stop(const struct sample *s)
+{
+	const struct vocab *vocab = &s->network.file.vocab;
+	const unsigned char *stop = (const unsigned char *)s->stop;
+	for (size_t n = stop ? strlen(s->stop) : 0, length; n > 0; n -= length, stop += length) {
+		uint32_t symbol = *stop;
+		char name[32];
+		int bytes = vocab->unit == VOCAB_BYTE ? 1 : utf8_decode(stop, n, &symbol);
+		length = bytes > 0 ? (size_t)bytes : 1;
+		if (bytes <= 0 || vocab_find(vocab, symbol) != VOCAB_NONE)
+			continue;
+		tool_note(s->tool, "--stop never comes: %s is not in the model's vocabulary",
+			vocab_name(vocab, symbol, name));
+		return;
+	}
+}
+
 static int open_all(struct sample *s, const char *path, struct error *err)
 {
 	const struct values *values = s->values;
 	size_t rows = draw_rows(values->samples);
+	if ((values->stop && !(s->stop = unescape("--stop", values->stop, err))) ||
+		!(s->separator = unescape("--separator", values->separator, err)))
+		return -1;
 	if (tool_output(s->tool, &s->out, false, err) < 0)
 		return -1;
 	if (network_open(&s->network, s->tool, path, &values->network, &values->device, err) < 0)
@@ -253,11 +279,12 @@ static int open_all(struct sample *s, const char *path, struct error *err)
 		.lines = values->interactive,
 		.table = values->logprob,
 		.live = is_live(s),
-		.stop = values->stop,
+		.stop = s->stop,
 		.separator = values->interactive   ? "\n"
-			     : values->samples > 1 ? values->separator
+			     : values->samples > 1 ? s->separator
 						   : NULL,
 	};
+	check_stop(s);
 	if (draw_init(&s->draw, err) < 0 || read_context(s, err) < 0)
 		return -1;
 	tool_detail(s->tool, "seed %" PRIu64, values->seed);
@@ -267,6 +294,8 @@ static int open_all(struct sample *s, const char *path, struct error *err)
 static void close_all(struct sample *s)
 {
 	free(s->prime);
+	free(s->stop);
+	free(s->separator);
 	draw_release(&s->draw);
 	context_release(&s->context);
 	sampler_release(&s->sampler);
@@ -282,8 +311,11 @@ static int write_texts(struct sample *s, struct error *err)
 		return interactive(&s->context, &s->draw, s->values->samples, err);
 	if (s->values->logprob && output_write(&s->out, header, strlen(header), err) < 0)
 		return -1;
-	return draw_texts(
-		&s->draw, &s->context.state, s->prime, prime_bytes, 0, s->values->samples, err);
+	if (draw_texts(&s->draw, &s->context.state, s->prime, prime_bytes, 0, s->values->samples,
+		    err) < 0)
+		return -1;
+	/* A shell's prompt would stand behind the text. */
+	return s->draw.within && isatty(s->out.fd) ? output_write(&s->out, "\n", 1, err) : 0;
 }
 
 static int run(struct tool *tool, int argc, char **argv, struct error *err)
