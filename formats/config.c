@@ -135,7 +135,7 @@ int config_apply(
 		error_memory(err, sizeof *config, "a configuration");
 		goto out;
 	}
-	if (yaml_parse(&config->yaml, text, bytes, 1, NULL, STATUS_CONFIG, err) < 0 ||
+	if (yaml_parse(&config->yaml, text, bytes, 1, STATUS_CONFIG, err) < 0 ||
 		apply_all(&config->yaml, options, err) < 0) {
 		error_prefix(err, "%s: ", strcmp(path, "-") == 0 ? "standard input" : path);
 		goto out;

@@ -7,7 +7,6 @@
 #include "base/utf8.h"
 #include "formats/safetensors.h"
 #include "formats/stream.h"
-#include "formats/symbols.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -21,6 +20,8 @@ enum {
 	OBJECT_VALUES_MAX = 1024, /* of `training` and `checkpoint`, which have some dozens */
 	CHUNK = 1 << 16, /* elements read at a time: they are still in the cache when looked at */
 };
+
+_Static_assert((int)PARAMS_VOCAB_MAX == (int)VOCAB_SIZE_MAX, "symbols that a model can have");
 
 #define TRAIN "train."
 #define TRAIN_NAME_BYTES (sizeof TRAIN + sizeof((struct model_tensor *)0)->name)
@@ -195,85 +196,65 @@ static int read_dropout(const struct safetensors *st, double *dropout, struct er
 	return 0;
 }
 
-/* A metadata value that is a JSON object in itself; *object stays NULL where the file has none. */
-static int read_object(
-	const struct safetensors *st, const char *key, json_t **object, struct error *err)
+/* A metadata value that is JSON of at most that many values in itself; *json stays NULL where the
+ * file has none. */
+static int read_json(const struct safetensors *st, const char *key, size_t values_max,
+	json_t **json, struct error *err)
 {
 	const char *text = safetensors_metadata(st, key);
 	json_error_t where;
-	bool quoted = false;
+	char what[32];
 	if (!text)
 		return 0;
-	size_t values = safetensors_count_values(text, strlen(text), &quoted);
-	if (values > OBJECT_VALUES_MAX)
-		return error_set(err, STATUS_DATA, "metadata %s: some %zu JSON values; at most %d",
-			key, values, OBJECT_VALUES_MAX);
-	*object = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
-	if (!*object) {
-		char what[32];
-		snprintf(what, sizeof what, "metadata %s", key);
-		return safetensors_json_error(what, &where, err);
-	}
-	if (!json_is_object(*object))
+	size_t values = safetensors_count_values(text, strlen(text));
+	if (values > values_max)
+		return error_set(err, STATUS_DATA, "metadata %s: some %zu JSON values; at most %zu",
+			key, values, values_max);
+	*json = json_loads(text, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
+	if (*json)
+		return 0;
+	snprintf(what, sizeof what, "metadata %s", key);
+	return safetensors_json_error(what, &where, err);
+}
+
+static int read_object(
+	const struct safetensors *st, const char *key, json_t **object, struct error *err)
+{
+	if (read_json(st, key, OBJECT_VALUES_MAX, object, err) < 0)
+		return -1;
+	if (*object && !json_is_object(*object))
 		return error_set(err, STATUS_DATA, "metadata %s: expected a JSON object", key);
 	return 0;
 }
 
-static const char *skip_space(const char *at)
+/* Turns the list of tokens into symbols (size): strings of one character, or bytes' numbers. *unit
+ * follows from the first. */
+static int read_symbols(const json_t *list, size_t size, enum vocab_unit *unit, uint32_t *symbols,
+	struct error *err)
 {
-	while (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')
-		at++;
-	return at;
-}
-
-/* Reads a number of at most 255 and moves *at behind it; false if something else stands there. */
-static bool read_byte(const char **at, uint32_t *byte)
-{
-	const char *s = *at;
-	for (*byte = 0; *s >= '0' && *s <= '9' && s < *at + 3; s++)
-		*byte = *byte * 10 + (uint32_t)(*s - '0');
-	bool valid = s > *at && *byte <= 255 && (**at != '0' || s == *at + 1);
-	*at = s;
-	return valid;
-}
-
-/* Turns the list of tokens, which is JSON, into symbols (size): strings of one character, or bytes'
- * numbers. *unit follows from the first. */
-static int read_symbols(
-	const char *text, size_t size, enum vocab_unit *unit, uint32_t *symbols, struct error *err)
-{
-	const char *at = skip_space(text), *end = at + strlen(at);
-	size_t count = 0;
-	if (*at != '[')
+	if (!json_is_array(list))
 		return error_set(err, STATUS_DATA, "metadata tokens: expected a JSON list");
-	at = skip_space(at + 1);
-	*unit = *at >= '0' && *at <= '9' ? VOCAB_BYTE : VOCAB_CODEPOINT;
-	while (*at != ']' || count > 0) {
-		uint32_t symbol;
-		if (*unit == VOCAB_BYTE ? !read_byte(&at, &symbol)
-					: !symbols_entry(symbols_json, &at, end, &symbol))
+	if (json_array_size(list) != size)
+		return error_set(err, STATUS_DATA,
+			"metadata tokens: a list of %zu; the tensors have %zu symbols",
+			json_array_size(list), size);
+	*unit = json_is_integer(json_array_get(list, 0)) ? VOCAB_BYTE : VOCAB_CODEPOINT;
+	for (size_t i = 0; i < size; i++) {
+		const json_t *entry = json_array_get(list, i);
+		json_int_t byte = json_is_integer(entry) ? json_integer_value(entry) : -1;
+		size_t n = json_string_length(entry);
+		const unsigned char *s = (const unsigned char *)json_string_value(entry);
+		bool valid = *unit == VOCAB_BYTE
+				     ? byte >= 0 && byte <= 255
+				     : n > 0 && utf8_decode(s, n, &symbols[i]) == (int)n;
+		if (!valid)
 			return error_set(err, STATUS_DATA,
-				"metadata tokens: entry %zu: expected %s", count,
+				"metadata tokens: entry %zu: expected %s", i,
 				*unit == VOCAB_BYTE ? "a byte, 0 to 255"
 						    : "a string of one character");
-		if (count == size)
-			return error_set(err, STATUS_DATA,
-				"metadata tokens: a list of more than %zu; the tensors have %zu "
-				"symbols",
-				size, size);
-		symbols[count++] = symbol;
-		at = skip_space(at);
-		if (*at != ',')
-			break;
-		at = skip_space(at + 1);
+		if (*unit == VOCAB_BYTE)
+			symbols[i] = (uint32_t)byte;
 	}
-	if (*at != ']' || *skip_space(at + 1))
-		return error_set(err, STATUS_DATA,
-			"metadata tokens: expected ',' or the list's end after entry %zu", count);
-	if (count != size)
-		return error_set(err, STATUS_DATA,
-			"metadata tokens: a list of %zu; the tensors have %zu symbols", count,
-			size);
 	return 0;
 }
 
@@ -306,23 +287,25 @@ static int read_newlines(const struct safetensors *st, enum vocab_unit unit,
 
 static int read_vocab(struct model_file *model, const struct safetensors *st, struct error *err)
 {
-	const char *text = safetensors_metadata(st, "tokens");
-	bool has_unit = safetensors_metadata(st, "unit"),
+	bool has_tokens = safetensors_metadata(st, "tokens"),
+	     has_unit = safetensors_metadata(st, "unit"),
 	     has_newlines = safetensors_metadata(st, "newlines");
-	if (has_unit != has_newlines || (has_unit && !text))
+	if (has_unit != has_newlines || (has_unit && !has_tokens))
 		return error_set(
 			err, STATUS_DATA, "metadata: tokens, unit and newlines are not all there");
-	if (!text)
+	if (!has_tokens)
 		return 0;
 
 	int rc = -1;
+	json_t *list = NULL;
 	size_t size = model->params.vocab;
 	enum vocab_unit unit = VOCAB_CODEPOINT;
 	enum vocab_newlines newlines;
 	uint32_t *symbols = calloc(size, sizeof *symbols);
 	if (!symbols)
 		return error_memory(err, size * sizeof *symbols, "a vocabulary");
-	if (read_symbols(text, size, &unit, symbols, err) < 0 ||
+	if (read_json(st, "tokens", VOCAB_SIZE_MAX + 1, &list, err) < 0 ||
+		read_symbols(list, size, &unit, symbols, err) < 0 ||
 		read_newlines(st, unit, symbols, size, &newlines, err) < 0)
 		goto out;
 	if (vocab_init(&model->vocab, unit, newlines, symbols, size, err) < 0) {
@@ -332,6 +315,7 @@ static int read_vocab(struct model_file *model, const struct safetensors *st, st
 	model->has_vocab = true;
 	rc = 0;
 out:
+	json_decref(list);
 	free(symbols);
 	return rc;
 }

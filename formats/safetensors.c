@@ -3,8 +3,6 @@
 #include "formats/safetensors.h"
 
 #include "base/size.h"
-#include "base/utf8.h"
-#include "formats/symbols.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -141,91 +139,20 @@ static int by_extent(const void *a, const void *b)
 	return (x->end > y->end) - (x->end < y->end);
 }
 
-size_t safetensors_count_values(const char *text, size_t n, bool *quoted)
+size_t safetensors_count_values(const char *text, size_t n)
 {
 	size_t count = 0;
+	bool quoted = false;
 	for (size_t i = 0; i < n; i++) {
 		char c = text[i];
 		if (c == '"')
-			*quoted = !*quoted;
-		else if (*quoted)
+			quoted = !quoted;
+		else if (quoted)
 			i += c == '\\';
 		else
 			count += c == ',' || c == ':' || c == '[' || c == '{';
 	}
 	return count;
-}
-
-/* Decodes the JSON string at *at into `to`, which has room for as many bytes, up to its closing
- * quote, where it leaves *at; false if it isn't one, or holds a NUL. */
-static bool decode_string(const char **at, const char *end, char *to)
-{
-	const char *s = *at;
-	while (s < end && *s != '"') {
-		if (*s >= 0x20 && *s < 0x7F && *s != '\\') { /* most are */
-			*to++ = *s++;
-			continue;
-		}
-		uint32_t c;
-		size_t bytes = symbols_json(s, end, &c);
-		if (bytes == 0 || c == 0)
-			return false;
-		s += bytes;
-		to += utf8_encode(c, (unsigned char *)to);
-	}
-	*to = '\0';
-	*at = s;
-	return s < end;
-}
-
-static const char *skip_space(const char *at, const char *end)
-{
-	while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
-		at++;
-	return at;
-}
-
-/* Where the text of SAFETENSORS_LONG_KEY begins, behind its opening quote; NULL: nowhere. */
-static const char *find_long_text(const char *text, const char *end)
-{
-	static const char key[] = "\"" SAFETENSORS_LONG_KEY "\"";
-	for (const char *at = text; (at = memmem(at, (size_t)(end - at), key, sizeof key - 1));) {
-		bool escaped = at > text && at[-1] == '\\';
-		at = skip_space(at + sizeof key - 1, end);
-		if (escaped || at == end || *at != ':')
-			continue;
-		at = skip_space(at + 1, end);
-		return at < end && *at == '"' ? at + 1 : NULL;
-	}
-	return NULL;
-}
-
-/* Takes the long text out of the JSON: what is left is in *rest. One that isn't right stays, for
- * jansson to tell. The same key in any other place makes a header that is refused: only metadata
- * are texts. */
-static int take_long_text(struct safetensors *st, struct symbols_rest *rest, struct error *err)
-{
-	const char *end = rest->text + rest->bytes;
-	const char *at = find_long_text(rest->text, end), *begin = at;
-	if (!at)
-		return 0;
-	size_t most = (size_t)(end - at) + 1;
-	char *text = malloc(most);
-	if (!text)
-		return error_memory(err, most, "metadata " SAFETENSORS_LONG_KEY);
-	if (!decode_string(&at, end, text)) {
-		free(text);
-		return 0;
-	}
-	st->long_text = text;
-	rest->begin = (size_t)(begin - rest->text);
-	rest->end = (size_t)(at - rest->text);
-	return 0;
-}
-
-static size_t read_rest(void *to, size_t n, void *rest)
-{
-	return symbols_rest_read(rest, to, n);
 }
 
 /* jansson has no word for a lack of memory. */
@@ -239,30 +166,18 @@ int safetensors_json_error(const char *what, const json_error_t *cause, struct e
 /* The header's JSON as a tree. */
 static int parse_json(struct safetensors *st, struct error *err)
 {
-	struct symbols_rest rest = {.text = (const char *)st->head + SAFETENSORS_LENGTH_BYTES,
-		.bytes = st->head_bytes - SAFETENSORS_LENGTH_BYTES};
+	const char *text = (const char *)st->head + SAFETENSORS_LENGTH_BYTES;
+	size_t bytes = st->head_bytes - SAFETENSORS_LENGTH_BYTES;
+	size_t values = safetensors_count_values(text, bytes);
 	json_error_t where;
-	bool quoted = false;
-	if (take_long_text(st, &rest, err) < 0)
-		return -1;
-	size_t hole = rest.end - rest.begin;
-	if (rest.bytes - hole > SAFETENSORS_JSON_MAX)
-		return error_set(err, STATUS_DATA,
-			"header: %zu bytes of JSON beside metadata %s; at most %d",
-			rest.bytes - hole, SAFETENSORS_LONG_KEY, SAFETENSORS_JSON_MAX);
-	size_t values =
-		safetensors_count_values(rest.text, rest.begin, &quoted) +
-		safetensors_count_values(rest.text + rest.end, rest.bytes - rest.end, &quoted);
+	char what[40];
 	if (values > SAFETENSORS_VALUES_MAX)
 		return error_set(err, STATUS_DATA, "header: some %zu JSON values; at most %d",
 			values, SAFETENSORS_VALUES_MAX);
-	st->header = json_load_callback(read_rest, &rest, JSON_REJECT_DUPLICATES, &where);
+	st->header = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &where);
 	if (st->header)
 		return 0;
-	char what[40];
-	size_t position = (size_t)where.position;
-	snprintf(what, sizeof what, "header, byte %zu",
-		SAFETENSORS_LENGTH_BYTES + position + (position > rest.begin ? hole : 0));
+	snprintf(what, sizeof what, "header, byte %d", SAFETENSORS_LENGTH_BYTES + where.position);
 	return safetensors_json_error(what, &where, err);
 }
 
@@ -382,15 +297,12 @@ void safetensors_close(struct safetensors *st)
 {
 	free(st->tensors);
 	json_decref(st->header);
-	free(st->long_text);
 	free(st->head);
 	*st = (struct safetensors){0};
 }
 
 const char *safetensors_metadata(const struct safetensors *st, const char *key)
 {
-	if (st->long_text && strcmp(key, SAFETENSORS_LONG_KEY) == 0)
-		return st->long_text;
 	return json_string_value(json_object_get(st->metadata, key));
 }
 

@@ -23,17 +23,13 @@
 #include <stdint.h>
 
 enum {
-	SAFETENSORS_LENGTH_BYTES = 8,      /* the header's length, u64, stands first */
-	SAFETENSORS_HEADER_MAX = 24 << 20, /* all of Unicode, escaped twice, takes 22 MB */
-	SAFETENSORS_JSON_MAX = 1 << 20,    /* without the text of SAFETENSORS_LONG_KEY */
-	SAFETENSORS_VALUES_MAX = 1 << 16,  /* JSON values, punctuation counted: 12 a tensor */
+	SAFETENSORS_LENGTH_BYTES = 8,     /* the header's length, u64, stands first */
+	SAFETENSORS_HEADER_MAX = 2 << 20, /* 65,536 symbols, escaped twice, take 1.3 MB */
+	SAFETENSORS_VALUES_MAX = 1 << 16, /* JSON values, punctuation counted: 12 a tensor */
 	SAFETENSORS_DIMS_MAX = 8,
 	SAFETENSORS_CRC_OFFSET = 34, /* of charpipe's CRC in the file (model.md) */
 	SAFETENSORS_CRC_DIGITS = 8,
 };
-
-/* The metadata key whose text grows with the vocabulary; everything else in a header is small. */
-#define SAFETENSORS_LONG_KEY "tokens"
 
 struct safetensors_tensor {
 	const char *name;  /* not owned: the header's, or the writer's */
@@ -50,7 +46,6 @@ struct safetensors {
 	size_t head_bytes;      /* ... its bytes */
 	json_t *header;         /* owned */
 	const json_t *metadata; /* in `header`: an object of strings; NULL where there is none */
-	char *long_text;        /* of SAFETENSORS_LONG_KEY, which is "" in `metadata`; owned */
 	struct safetensors_tensor *tensors; /* (count), in the order of their data; owned */
 	size_t count;
 	uint64_t data_bytes; /* of the data section */
@@ -85,10 +80,10 @@ const char *safetensors_metadata(const struct safetensors *st, const char *key);
 /* The tensor of that name, or NULL. */
 const struct safetensors_tensor *safetensors_find(const struct safetensors *st, const char *name);
 
-/* Bounds the number of JSON values in a text by its punctuation, strings left out: *quoted says
- * whether it begins, and then whether it ends, in one. As a tree each value takes up to 200 bytes, in
- * a text as few as two: to be asked before one is made of the other. */
-size_t safetensors_count_values(const char *text, size_t n, bool *quoted);
+/* Bounds the number of JSON values in a text by its punctuation, strings left out. As a tree each
+ * value takes up to 200 bytes, in a text as few as two: to be asked before one is made of the other.
+ */
+size_t safetensors_count_values(const char *text, size_t n);
 
 /* The error that a JSON text was refused with; `what` begins the message. Returns -1. */
 int safetensors_json_error(const char *what, const json_error_t *cause, struct error *err);

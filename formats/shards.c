@@ -157,7 +157,7 @@ static int read_header(
 	*header = (struct shards_header){0};
 	if (stream_read_header(r, in, "shards", err) < 0)
 		return -1;
-	int rc = yaml_parse(&y, r->yaml, r->yaml_bytes, 2, "vocab", STATUS_DATA, err);
+	int rc = yaml_parse(&y, r->yaml, r->yaml_bytes, 2, STATUS_DATA, err);
 	if (rc == 0)
 		rc = read_yaml(header, &y, err);
 	yaml_release(&y);

@@ -16,7 +16,7 @@ enum {
 	STREAM_VERSION = 1,
 	STREAM_ALIGN = 64,
 	STREAM_LINE_BYTES = 64,           /* the first line */
-	STREAM_HEADER_MAX = 16 << 20,     /* of the whole header: all of Unicode takes 10 MB */
+	STREAM_HEADER_MAX = 1 << 20,      /* of the whole header: 65,536 symbols take 0.9 MB */
 	STREAM_HEAD_BYTES = 32,           /* of a frame's head */
 	STREAM_FRAME_BYTES_MAX = 1 << 30, /* of a frame's payload */
 };

@@ -339,6 +339,11 @@ static int vocab_of_seen(
 	size_t size = 0;
 	for (uint32_t c = 0; c < UTF8_CODEPOINTS; c++)
 		size += seen[c];
+	if (size > VOCAB_SIZE_MAX)
+		return error_set(err, STATUS_DATA,
+			"%s: %zu different characters in all; a vocabulary has at most %d%s",
+			t->block.name, size, VOCAB_SIZE_MAX,
+			t->too_many_advice ? t->too_many_advice : "");
 	uint32_t *symbols = malloc((size + 1) * sizeof *symbols);
 	if (!symbols)
 		return error_memory(err, (size + 1) * sizeof *symbols, "the vocabulary");

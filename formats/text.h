@@ -47,7 +47,8 @@ struct text {
 	uint32_t unknown;     /* TEXT_UNKNOWN_ERROR, TEXT_UNKNOWN_SKIP or an id */
 	const char
 		*invalid_advice; /* end of the message about invalid UTF-8: the way out; or NULL */
-	const char *unknown_advice; /* ... about an unknown character */
+	const char *unknown_advice;  /* ... about an unknown character */
+	const char *too_many_advice; /* ... about more characters than a vocabulary can have */
 
 	/* Counted while reading. */
 	uint64_t bytes;
@@ -74,7 +75,8 @@ int text_open(struct text *text, struct error *err);
 
 /* Reads everything and makes the vocabulary: what occurs, sorted (all of 0..255 for bytes, without
  * reading). The text is then read from its start: it is kept in a spool unless it is one file that
- * can be read twice. An empty text has no vocabulary: 65. `vocab` becomes the caller's. */
+ * can be read twice. An empty text has no vocabulary, one of more than VOCAB_SIZE_MAX different
+ * characters can't have one: 65. `vocab` becomes the caller's. */
 int text_survey(struct text *text, struct vocab *vocab, struct error *err);
 
 /* Reads at most n >= 1 characters as ids: the count, 0 only at the end, -1 on failure: 65 for

@@ -1,4 +1,4 @@
-/* tokens.c: ids in frames of 1 MiB, one, two or four bytes each. */
+/* tokens.c: ids in frames of 1 MiB, one or two bytes each. */
 #include "formats/tokens.h"
 
 #include <inttypes.h>
@@ -76,8 +76,7 @@ static int read_keys(struct tokens_reader *r, struct error *err)
 	struct yaml y;
 	unsigned kind;
 	int rc = -1;
-	if (yaml_parse(&y, r->stream.yaml, r->stream.yaml_bytes, 2, "vocab", STATUS_DATA, err) ==
-			0 &&
+	if (yaml_parse(&y, r->stream.yaml, r->stream.yaml_bytes, 2, STATUS_DATA, err) == 0 &&
 		yaml_keys(&y, yaml_root(&y), keys, err) == 0 &&
 		yaml_choice(&y, yaml_get(&y, yaml_root(&y), "kind"), "kind", kinds, &kind, err) ==
 			0)

@@ -16,7 +16,7 @@ enum {
 struct tokens_writer {
 	struct stream_writer stream;
 	const struct vocab *vocab; /* not owned */
-	unsigned id_bytes;         /* 1, 2 or 4 */
+	unsigned id_bytes;         /* 1 or 2 */
 	unsigned char *payload;    /* one frame; owned */
 	size_t used;               /* bytes of it */
 };

@@ -2,7 +2,6 @@
 #include "formats/vocab.h"
 
 #include "base/utf8.h"
-#include "formats/symbols.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -16,11 +15,17 @@ enum {
 
 static const char *const unit_names[] = {"codepoint", "byte", NULL};
 static const char *const newlines_names[] = {"keep", "universal", NULL};
-static const char *const dtypes[] = {"|u1", "<u2", "<u4", NULL};
+static const char *const dtypes[] = {"|u1", "<u2", NULL};
 
+/* Values that a symbol may have, and how many symbols there may be. */
 static uint32_t unit_limit(enum vocab_unit unit)
 {
 	return unit == VOCAB_BYTE ? 256 : UTF8_CODEPOINTS;
+}
+
+static uint32_t size_limit(enum vocab_unit unit)
+{
+	return unit == VOCAB_BYTE ? 256 : VOCAB_SIZE_MAX;
 }
 
 static bool valid_symbol(enum vocab_unit unit, uint32_t symbol)
@@ -39,9 +44,10 @@ int vocab_init(struct vocab *vocab, enum vocab_unit unit, enum vocab_newlines ne
 	if (size == 0)
 		return error_set(err, STATUS_DATA, "the vocabulary is empty");
 	assert(symbols);
-	if (size > limit)
+	if (size > size_limit(unit))
 		return error_set(err, STATUS_DATA,
-			"a vocabulary of %zu symbols, there are only %" PRIu32, size, limit);
+			"a vocabulary of %zu symbols; at most %" PRIu32 " are possible", size,
+			size_limit(unit));
 	vocab->size = (uint32_t)size;
 	vocab->symbols = malloc(size * sizeof *vocab->symbols);
 	vocab->ids = malloc(limit * sizeof *vocab->ids);
@@ -100,7 +106,7 @@ const char *vocab_name(const struct vocab *vocab, uint32_t symbol, char buf[32])
 	unsigned char text[UTF8_MAX];
 	if (vocab->unit == VOCAB_BYTE)
 		snprintf(buf, 32, "byte 0x%02" PRIX32, symbol);
-	else if (!symbols_visible(symbol))
+	else if (!utf8_visible(symbol))
 		snprintf(buf, 32, "U+%04" PRIX32, symbol);
 	else if (symbol < 0x80)
 		snprintf(buf, 32, "'%c'", (int)symbol);
@@ -123,7 +129,7 @@ const char *vocab_newlines_name(enum vocab_newlines newlines)
 /* Index in `dtypes`. */
 static unsigned dtype_of(const struct vocab *vocab)
 {
-	return vocab->size <= 0x100 ? 0 : vocab->size <= 0x10000 ? 1 : 2;
+	return vocab->size > 0x100;
 }
 
 unsigned vocab_id_bytes(const struct vocab *vocab)
@@ -138,40 +144,26 @@ const char *vocab_dtype(const struct vocab *vocab)
 
 /* Ids pass through here on their way between any two programs, so their loops have to be vector
  * code. gcc -O2 makes it of runs of a fixed length on memory that is known not to overlap; the
- * functions that loop are inlined into a switch, which makes id_bytes a constant within them. */
+ * functions that loop are inlined once for each size, which makes id_bytes a constant within them. */
 enum { RUN = 64 };
 
-/* Ids of two and four bytes need not be aligned; compilers make plain moves of the copies. */
+/* Ids of two bytes need not be aligned; compilers make plain moves of the copies. */
 static inline uint32_t load(unsigned id_bytes, const unsigned char *bytes, size_t i)
 {
 	uint16_t half;
-	uint32_t word;
-	switch (id_bytes) {
-	case 1:
+	if (id_bytes == 1)
 		return bytes[i];
-	case 2:
-		memcpy(&half, bytes + 2 * i, sizeof half);
-		return le16toh(half);
-	default:
-		memcpy(&word, bytes + 4 * i, sizeof word);
-		return le32toh(word);
-	}
+	memcpy(&half, bytes + 2 * i, sizeof half);
+	return le16toh(half);
 }
 
 static inline void store(unsigned id_bytes, unsigned char *bytes, size_t i, uint32_t id)
 {
 	uint16_t half = htole16((uint16_t)id);
-	uint32_t word = htole32(id);
-	switch (id_bytes) {
-	case 1:
+	if (id_bytes == 1)
 		bytes[i] = (unsigned char)id;
-		break;
-	case 2:
+	else
 		memcpy(bytes + 2 * i, &half, sizeof half);
-		break;
-	default:
-		memcpy(bytes + 4 * i, &word, sizeof word);
-	}
 }
 
 __attribute__((always_inline)) static inline void pack(
@@ -188,16 +180,10 @@ __attribute__((always_inline)) static inline void pack(
 void vocab_pack(const struct vocab *vocab, const uint32_t *restrict ids, size_t n,
 	unsigned char *restrict bytes)
 {
-	switch (vocab_id_bytes(vocab)) {
-	case 1:
+	if (vocab_id_bytes(vocab) == 1)
 		pack(1, ids, n, bytes);
-		break;
-	case 2:
+	else
 		pack(2, ids, n, bytes);
-		break;
-	default:
-		pack(4, ids, n, bytes);
-	}
 }
 
 __attribute__((always_inline)) static inline void unpack(
@@ -214,16 +200,10 @@ __attribute__((always_inline)) static inline void unpack(
 void vocab_unpack(const struct vocab *vocab, const unsigned char *restrict bytes, size_t n,
 	uint32_t *restrict ids)
 {
-	switch (vocab_id_bytes(vocab)) {
-	case 1:
+	if (vocab_id_bytes(vocab) == 1)
 		unpack(1, bytes, n, ids);
-		break;
-	case 2:
+	else
 		unpack(2, bytes, n, ids);
-		break;
-	default:
-		unpack(4, bytes, n, ids);
-	}
 }
 
 /* Whether one of the ids is `size` or more. */
@@ -243,9 +223,8 @@ __attribute__((always_inline)) static inline bool any_beyond(
 size_t vocab_check(const struct vocab *vocab, const unsigned char *bytes, size_t n)
 {
 	unsigned id_bytes = vocab_id_bytes(vocab);
-	bool beyond = id_bytes == 1   ? any_beyond(1, bytes, n, vocab->size)
-		      : id_bytes == 2 ? any_beyond(2, bytes, n, vocab->size)
-				      : any_beyond(4, bytes, n, vocab->size);
+	bool beyond = id_bytes == 1 ? any_beyond(1, bytes, n, vocab->size)
+				    : any_beyond(2, bytes, n, vocab->size);
 	if (!beyond)
 		return n;
 	size_t i = 0;
@@ -324,21 +303,14 @@ static int read_list(const struct yaml *y, const struct yaml_node *list, enum vo
 {
 	if (!list || list->kind != YAML_SEQUENCE)
 		return yaml_error(y, list, err, "vocab: expected a list");
-	bool taken = list->count == 0 && y->symbol_count > 0; /* out, before the tree was made */
-	*size = taken ? y->symbol_count : list->count;
-	if (taken && unit == VOCAB_BYTE)
-		return yaml_error(y, list, err, "vocab: expected numbers from 0 to 255");
-	if (*size == 0 || *size > unit_limit(unit))
+	*size = list->count;
+	if (*size == 0 || *size > size_limit(unit))
 		return yaml_error(y, list, err,
-			"vocab: expected 1 to %" PRIu32 " symbols, found %zu", unit_limit(unit),
+			"vocab: expected 1 to %" PRIu32 " symbols, found %zu", size_limit(unit),
 			*size);
 	*symbols = malloc(*size * sizeof **symbols);
 	if (!*symbols)
 		return error_memory(err, *size * sizeof **symbols, "a vocabulary");
-	if (taken) {
-		memcpy(*symbols, y->symbols, *size * sizeof **symbols);
-		return 0;
-	}
 	uint32_t *to = *symbols;
 	for (const struct yaml_node *node = yaml_first(y, list); node; node = yaml_next(y, node))
 		if (read_symbol(y, node, unit, to++, err) < 0)

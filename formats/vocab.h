@@ -22,6 +22,10 @@ enum vocab_newlines {
 	VOCAB_UNIVERSAL, /* CRLF and CR became LF, as in Python's text mode */
 };
 
+enum {
+	VOCAB_SIZE_MAX = 1 << 16, /* ids of two bytes; no text has more symbols */
+};
+
 #define VOCAB_NONE UINT32_MAX /* the id of a symbol that the vocabulary lacks */
 
 struct vocab {
@@ -32,7 +36,7 @@ struct vocab {
 	uint32_t *ids;     /* symbol to id or VOCAB_NONE, UTF8_CODEPOINTS or 256 entries; owned */
 };
 
-/* Takes a copy of `symbols`. Refuses none, duplicates, surrogates, values out of the unit's range
+/* Takes a copy of `symbols`. Refuses none, too many, duplicates, surrogates, values out of the unit's range
  * (65). After a failure there is nothing to release, but vocab_release() is harmless. */
 int vocab_init(struct vocab *vocab, enum vocab_unit unit, enum vocab_newlines newlines,
 	const uint32_t *symbols, size_t size, struct error *err);
@@ -56,7 +60,7 @@ const char *vocab_name(const struct vocab *vocab, uint32_t symbol, char buf[32])
 const char *vocab_unit_name(enum vocab_unit unit);
 const char *vocab_newlines_name(enum vocab_newlines newlines);
 
-/* Bytes of one id in a stream, the smallest of 1, 2, 4 that holds size - 1, and its numpy name. */
+/* Bytes of one id in a stream, 1 or, of more than 256 symbols, 2, and its numpy name. */
 unsigned vocab_id_bytes(const struct vocab *vocab);
 const char *vocab_dtype(const struct vocab *vocab);
 

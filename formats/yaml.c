@@ -3,7 +3,6 @@
 #include "formats/yaml.h"
 
 #include "base/utf8.h"
-#include "formats/symbols.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -168,56 +167,6 @@ static int take(struct builder *b, const yaml_event_t *event, struct error *err)
 	}
 }
 
-/* Spaces, and a line feed with those behind it. */
-static const char *skip_space(const char *at, const char *end, size_t *lines)
-{
-	while (at < end && *at == ' ')
-		at++;
-	if (at < end && *at == '\n') {
-		++*lines;
-		at++;
-		while (at < end && *at == ' ')
-			at++;
-	}
-	return at;
-}
-
-/* Takes the list behind "long_key: [" out of the text: what is left is in *rest. A list with
- * anything in it that charpipe wouldn't write stays there. */
-static int take_list(
-	struct yaml *y, struct symbols_rest *rest, const char *long_key, struct error *err)
-{
-	char start[32];
-	int n = snprintf(start, sizeof start, "\n%s: [", long_key);
-	const char *end = rest->text + rest->bytes;
-	const char *begin = memmem(rest->text, rest->bytes, start, (size_t)n);
-	size_t room = 0, count = 0, lines = 0;
-	if (!begin)
-		return 0;
-	begin += n;
-	for (const char *at = begin; count < UTF8_CODEPOINTS; at++) {
-		uint32_t symbol;
-		at = skip_space(at, end, &lines);
-		if (!symbols_entry(symbols_yaml, &at, end, &symbol) || at == end)
-			return 0;
-		uint32_t *larger = grow(y->symbols, &room, count + 1, sizeof *larger, err);
-		if (!larger)
-			return -1;
-		y->symbols = larger;
-		y->symbols[count++] = symbol;
-		if (*at == ']') {
-			y->symbol_count = count;
-			rest->begin = (size_t)(begin - rest->text);
-			rest->end = (size_t)(at - rest->text);
-			rest->lines = lines;
-			return 0;
-		}
-		if (*at != ',')
-			return 0;
-	}
-	return 0;
-}
-
 /* libyaml compares each %TAG with all before it and shows none of them until it has read the last:
  * where there are many, none of them gets there. */
 static int check_tags(
@@ -236,27 +185,16 @@ static int check_tags(
 	return 0;
 }
 
-static int read_rest(void *rest, unsigned char *to, size_t n, size_t *done)
-{
-	*done = symbols_rest_read(rest, to, n);
-	return 1;
-}
-
 int yaml_parse(struct yaml *y, const char *text, size_t bytes, unsigned first_line,
-	const char *long_key, enum status status, struct error *err)
+	enum status status, struct error *err)
 {
 	struct builder b = {.y = y, .first_line = first_line};
-	struct symbols_rest rest = {.text = text, .bytes = bytes};
 	yaml_parser_t parser;
 	int more = -1;
 
 	*y = (struct yaml){.status = status};
-	if (long_key && take_list(y, &rest, long_key, err) < 0)
-		goto out;
-	size_t hole = rest.end - rest.begin, lines = rest.lines;
-	if (bytes - hole > YAML_BYTES_MAX) {
-		error_set(err, status, "%zu bytes of YAML%s, at most %d are accepted", bytes - hole,
-			long_key ? " beside a list of symbols as charpipe writes it" : "",
+	if (bytes > YAML_BYTES_MAX) {
+		error_set(err, status, "%zu bytes of YAML, at most %d are accepted", bytes,
 			YAML_BYTES_MAX);
 		goto out;
 	}
@@ -267,7 +205,7 @@ int yaml_parse(struct yaml *y, const char *text, size_t bytes, unsigned first_li
 		goto out;
 	}
 	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input(&parser, read_rest, &rest);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text, bytes);
 	do {
 		yaml_event_t event;
 		if (yaml_parser_parse(&parser, &event)) {
@@ -276,9 +214,8 @@ int yaml_parse(struct yaml *y, const char *text, size_t bytes, unsigned first_li
 		} else if (parser.error == YAML_MEMORY_ERROR) {
 			more = error_memory(err, bytes, "parsing YAML");
 		} else if (parser.error == YAML_READER_ERROR) {
-			size_t at = parser.problem_offset;
 			more = error_set(err, status, "byte %zu of the YAML: %s",
-				at > rest.begin ? at + hole - lines : at, parser.problem);
+				parser.problem_offset, parser.problem);
 		} else {
 			more = bad(&b, parser.problem_mark, err, parser.problem);
 		}
@@ -294,7 +231,6 @@ void yaml_release(struct yaml *y)
 {
 	free(y->nodes);
 	free(y->text);
-	free(y->symbols);
 	*y = (struct yaml){.status = y->status};
 }
 
@@ -408,7 +344,7 @@ static void write_character(FILE *f, uint32_t codepoint)
 		fprintf(f, "\\%c", (int)codepoint);
 	else if (codepoint == '\t' || codepoint == '\n' || codepoint == '\r')
 		fprintf(f, "\\%c", "tn  r"[codepoint - '\t']);
-	else if (symbols_visible(codepoint))
+	else if (utf8_visible(codepoint))
 		fprintf(f, "%.*s", utf8_encode(codepoint, text), (const char *)text);
 	else if (codepoint < 0x100)
 		fprintf(f, "\\x%02x", (unsigned)codepoint);

@@ -4,8 +4,7 @@
  * scalars, anchors, aliases, tags, directives, a second document, deep nesting.
  * Nothing is converted while parsing: a scalar is its text, and whether it was quoted, so that 1
  * and "1" stay apart. The parser is libyaml's, driven event by event: stack and memory don't depend
- * on how the input nests. What libyaml is given is bounded, as it takes its time; the symbols of a
- * vocabulary, which may be many, are taken out before.
+ * on how the input nests. What libyaml is given is bounded, as it takes its time.
  *
  * Errors start with "line N: ". */
 #ifndef FORMATS_YAML_H
@@ -19,9 +18,9 @@
 #include <stdio.h>
 
 enum {
-	YAML_BYTES_MAX = 1 << 20, /* of a document without the list of symbols */
-	YAML_NODES_MAX = 1 << 16,
-	YAML_DEPTH_MAX = 8,  /* containers within containers */
+	YAML_BYTES_MAX = 1 << 20,          /* of a document */
+	YAML_NODES_MAX = (1 << 16) + 1024, /* a vocabulary's symbols, and all the rest */
+	YAML_DEPTH_MAX = 8,                /* containers within containers */
 	YAML_KEYS_MAX = 256, /* of one mapping: finding duplicates takes quadratic time */
 	YAML_TAGS_MAX = 64,  /* times that "%TAG" may occur in a text: as well */
 };
@@ -46,17 +45,13 @@ struct yaml {
 	struct yaml_node *nodes; /* (count); the root is the first; owned */
 	size_t count;            /* 0: the document is empty */
 	char *text;              /* the scalars' texts, each with a NUL behind it; owned */
-	uint32_t *symbols;       /* (symbol_count): of the list that was taken out; owned */
-	size_t symbol_count;
-	enum status status; /* of errors in what is read: STATUS_DATA or STATUS_CONFIG */
+	enum status status;      /* of errors in what is read: STATUS_DATA or STATUS_CONFIG */
 };
 
 /* Parses text[0..bytes), whose first line is line `first_line` of the file that messages speak of.
- * `long_key` is a key of the root, or NULL: a list of characters that begins on its line and is
- * spelled as charpipe writes it (stream.md) goes to y->symbols, and is empty in the tree. Fails
- * with `status`, or 71. yaml_release() is harmless after a failure and when called twice. */
+ * Fails with `status`, or 71. yaml_release() is harmless after a failure and when called twice. */
 int yaml_parse(struct yaml *y, const char *text, size_t bytes, unsigned first_line,
-	const char *long_key, enum status status, struct error *err);
+	enum status status, struct error *err);
 void yaml_release(struct yaml *y);
 
 /* The document's root, a container's first child and its followers; NULL where there is none. */

@@ -19,7 +19,7 @@ wrapped = malloc calloc realloc strdup asprintf open_memstream fclose open64 rea
           fsync fallocate64 fstat64 faccessat fchmod fchown linkat rename pthread_create inflate \
           inflateInit2_ deflateInit2_ yaml_parser_initialize yaml_parser_parse input_read \
           input_read_full input_peek output_write output_reserve spool_write spool_read \
-          json_load_callback json_loads fopen64 sched_getaffinity __sched_cpualloc
+          json_loadb json_loads fopen64 sched_getaffinity __sched_cpualloc
 $(B)/tests/unit/test_faults: libraries += $(wrapped:%=-Wl,--wrap=%)
 
 .SECONDARY: $(unit_programs:%=%.o) $(test_obj)

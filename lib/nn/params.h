@@ -31,7 +31,7 @@ struct params {
 };
 
 enum {
-	PARAMS_VOCAB_MAX = 1 << 21,
+	PARAMS_VOCAB_MAX = 1 << 16,
 	PARAMS_HIDDEN_MAX = 1 << 16,
 	PARAMS_LAYERS_MAX = 256,
 };

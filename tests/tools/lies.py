@@ -120,31 +120,36 @@ def bombs(n):
 
 def largest():
     """Headers at their limits, in what takes the reader longest."""
-    unicode = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
-    keys = TOKENS[:TOKENS.index(b"dtype")] + b'dtype: "<u4"\n'
+    most = [chr(c) for c in range(0x100000, 0x110000)]
+    keys = TOKENS[:TOKENS.index(b"dtype")] + b'dtype: "<u2"\n'
     shards = SHARDS[:SHARDS.index(b"vocab")] % (1, 1, 1, 1)
-    all_symbols = b"vocab: [" + b",\n  ".join(b'"\\U%08x"' % ord(c) for c in unicode[1:]) + b', "b"]\n'
-    yield "tokens", "all of Unicode, a character twice", stream(b"tokens", keys + all_symbols)
-    yield "shards", "all of Unicode in two bytes", stream(b"shards", shards.replace(b"|u1", b"<u2") + all_symbols)
+    symbols = b"vocab: [" + b",\n  ".join(b'"\\U%08x"' % ord(c) for c in most[1:]) + b', %s"\\U0010fffe"]\n'
+    yield "tokens", "65,536 symbols, one of them twice", stream(b"tokens", keys + symbols % b"")
+    yield "tokens", "65,537 symbols", stream(b"tokens", keys + symbols % b'"a", ')
+    yield "shards", "65,536 symbols in one byte", stream(b"shards", shards + symbols.replace(b"%s", b"").replace(b"0010fffe", b"00000061"))
     mib = 1 << 20
-    for what, yaml in ("symbols, too many", b"vocab: [" + b",".join([b'"a"'] * (4 * mib - 1000)) + b"]"), \
+    for what, yaml in ("symbols, too many", b"vocab: [" + b",".join([b'"a"'] * (mib // 4 - 100)) + b"]"), \
             ("symbols, not quoted", b"vocab: [" + b"a," * (mib // 2 - 500) + b"]"), \
             ("symbols, one a line", b"vocab:\n" + b"- a\n" * (mib // 4 - 500)), \
-            ("symbols, the last broken", b"vocab: [" + b'"a",' * 1000000 + b'"aa"]'), \
+            ("symbols, the last broken", b"vocab: [" + b'"a",' * 65535 + b'"aa"]'), \
+            ("symbols as mappings", b"vocab: [" + b'"a": "b",' * 65535 + b'"aa"]'), \
             ("escapes", b'vocab: "' + b"\\n" * (mib // 2 - 500) + b'"'), \
             ("comments", b"#\n" * (mib // 2 - 500)), \
             ("directives", b"".join(b"%%TAG !%x! x\n" % i for i in range(70000))), \
-            ("spaces", b"vocab: " + b" " * (16 * mib - 1000)):
+            ("spaces", b"vocab: " + b" " * (mib - 1000)):
         yield "tokens", what, stream(b"tokens", keys + yaml + b"\n")
     tensors, data = model()
-    for what, tokens in ("all of Unicode, escaped twice", json.dumps(unicode)), ("a long string", '["' + "a" * (22 * mib)), \
-            ("escapes", "\n" * (11 * mib)), ("numbers", "[" + "1," * (11 * mib)):
+    wide, zeros = model(V=65536)
+    for what, tokens in ("65,536 symbols, escaped twice", json.dumps(most)), ("one of them twice", json.dumps(most[1:] + most[:2])):
+        yield "model", "tokens: " + what, safetensors(wide if what[0] == "o" else tensors, {"tokens": tokens}, zeros if what[0] == "o" else data)
+    for what, tokens in ("a long string", '["' + "a" * (2 * mib - 2000)), ("escapes", "\n" * (mib - 1000)), \
+            ("lists", "[" + "[]," * 65535 + "[]]"), ("objects", "[" + "{}," * 65535 + "{}]"), ("numbers", "[" + "1," * (mib - 1000)):
         yield "model", "tokens: " + what, safetensors(tensors, {"tokens": tokens}, data)
     for key in "training", "checkpoint":
         yield "model", key, safetensors(tensors, {"crc32": "0" * 8, key: '{"a":[' + "[]," * (mib // 3 - 500) + "[]]}"}, data)
-    yield "model", "metadata", safetensors(tensors, {"other": "a" * (22 * mib)}, data)
+    yield "model", "metadata", safetensors(tensors, {"tokens": '["a"]', "other": "a" * (2 * mib - 2000)}, data)
     yield "model", "values", safetensors([], raw=b'{"a":[' + b"[]," * 32000 + b"[]]}")
     for name in "t%d", "lstm.weight_ih_l%d":
         yield "model", "tensors " + name, safetensors([(name % i, "F32", [1], 4 * i, 4 * i + 4) for i in range(5400)], data=bytes(21600))
-    yield "model", "a gzip bomb of tokens", gzip.compress(safetensors(tensors, {"tokens": " " * (24 * mib - 1000)}, data), 9, mtime=0)
-    yield "tokens", "a gzip bomb of YAML", gzip.compress(stream(b"tokens", keys + b"#" * (16 * mib - 1000) + b"\n"), 9, mtime=0)
+    yield "model", "a gzip bomb of tokens", gzip.compress(safetensors(tensors, {"tokens": " " * (2 * mib - 2000)}, data), 9, mtime=0)
+    yield "tokens", "a gzip bomb of YAML", gzip.compress(stream(b"tokens", keys + b"#" * (mib - 1000) + b"\n"), 9, mtime=0)

@@ -71,7 +71,7 @@ is "$(sample -k 1 -n 60 -s 1 model)" "$(sample -k 1 -n 60 -s 2 model)" "whatever
 is "$(sample -t 0.001 -n 60 -s 1 -p 'is a' model)" "$(sample -k 1 -n 60 -p 'is a' model)" \
     "as a very low temperature does"
 is "$(sample -t 0 -n 60 -p 'is a' model)" "$(sample -k 1 -n 60 -p 'is a' model)" "and as -t 0 does"
-sample -k 100000 -s 3 -n 200 model >a
+sample -k 65536 -s 3 -n 200 model >a
 sample -s 3 -n 200 model >b
 same a b "-k beyond the vocabulary takes all"
 

@@ -210,6 +210,22 @@ fails 65 "empty" "with --vocab too" tokenize --vocab "$TMP/zab.tokens" "$TMP/3"
 fails 65 "empty" "and with -b" tokenize -b "$TMP/3"
 is "$(printf 'x' | tokenize -t)" "0" "a text of one character has one id"
 fails 66 "nowhere: can't open" "a file that isn't there is told" tokenize "$TMP/nowhere"
+many() { "$PYTHON" -c "
+import sys
+text = ''.join(map(chr, range(0x20000, 0x20000 + $1)))
+sys.stdout.buffer.write((text + text[:9]).encode())"; }
+many 65536 >"$TMP/most"
+tokenize "$TMP/most" >"$TMP/most.tokens"
+tokenize -d "$TMP/most.tokens" | cmp -s - "$TMP/most"
+result $? "65,536 different characters are a vocabulary"
+batchify -n 2 -m 9 "$TMP/most.tokens" | train -q -H 1 -L 1 --steps 0 | tokenize --vocab - "$TMP/most" |
+    cmp -s - "$TMP/most.tokens"
+result $? "... also of shards and of a model"
+many 65537 >"$TMP/many"
+fails 65 "65537 different characters.* 65536; -b .*--vocab FILE" "more are not, and the ways out are told" \
+    tokenize "$TMP/many"
+is "$(tokenize "$TMP/many" --vocab "$TMP/most.tokens" --unknown skip -q | tokenize -d | wc -c)" "$((4 * 65545))" \
+    "one of which is --unknown"
 fails 66 "directory" "a directory is no text" tokenize "$TMP"
 fails 64 "nonsense" "unknown options are told" tokenize --nonsense
 fails 64 "invalid.*maybe" "unknown choices too" tokenize --invalid maybe "$TMP/banana"

@@ -145,7 +145,7 @@ def random_texts(seed, count):
 def large_texts(seed):
     """One with all of three bytes a character for ids of four bytes, and 40 MB of bytes."""
     rng = random.Random(seed)
-    symbols = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000][:70000]
+    symbols = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000][:65536]
     text = "".join(rng.choices(symbols, k=200000)) + "".join(symbols)
     place = {c: i for i, c in enumerate(symbols)}
     many = np.array([place[c] for c in text])

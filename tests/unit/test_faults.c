@@ -110,9 +110,8 @@ static json_t *no_json(json_error_t *where)
 	return NULL;
 }
 
-WRAP(json_t *, json_load_callback,
-	(json_load_callback_t read, void *arg, size_t flags, json_error_t *where),
-	(read, arg, flags, where), no_memory, no_json(where))
+WRAP(json_t *, json_loadb, (const char *text, size_t n, size_t flags, json_error_t *where),
+	(text, n, flags, where), no_memory, no_json(where))
 WRAP(json_t *, json_loads, (const char *text, size_t flags, json_error_t *where),
 	(text, flags, where), no_memory, no_json(where))
 

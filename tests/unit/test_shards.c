@@ -193,7 +193,7 @@ static struct bytes make_shards(
 
 static void any_ids_come_back_from_a_file_a_pipe_and_gzip(void **state)
 {
-	static const uint32_t sizes[] = {2, 256, 257, 65537};
+	static const uint32_t sizes[] = {2, 256, 257, 65536};
 	(void)state;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		for (unsigned way = 0; way < 3; way++) {

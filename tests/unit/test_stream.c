@@ -205,7 +205,7 @@ static void a_first_line_has_one_spelling(void **state)
 		{"#charpipe tokens 1 header=00000064 crc=00000000", "multiple of 64"},
 		{"#charpipe tokens 1 header=00000129 crc=00000000", "multiple of 64"},
 		{"#charpipe tokens 1 header=16777280 crc=00000000", "multiple of 64"},
-		{"#charpipe tokens 1 header=16777216 crc=00000000", "incomplete"},
+		{"#charpipe tokens 1 header=01048576 crc=00000000", "incomplete"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -137,20 +137,20 @@ static void every_truncation_and_every_flipped_bit_is_refused(void **state)
 	free(good.v);
 }
 
-/* A vocabulary of code points that takes ids of one, two or four bytes. */
+/* A vocabulary of code points that takes ids of one or two bytes. */
 static void make_vocab(struct vocab *vocab, size_t size)
 {
 	struct error err;
 	uint32_t *symbols = malloc(size * sizeof *symbols);
-	for (size_t i = 0; i < size; i++) /* all of Unicode but the surrogates, from the top */
-		symbols[i] = (uint32_t)(i < 0x102000 ? 0x10FFFF - i : 0x10FFFF - i - 0x800);
+	for (size_t i = 0; i < size; i++)
+		symbols[i] = (uint32_t)(0x10FFFF - i);
 	assert_int_equal(vocab_init(vocab, VOCAB_CODEPOINT, VOCAB_KEEP, symbols, size, &err), 0);
 	free(symbols);
 }
 
 static void any_ids_come_back(void **state)
 {
-	static const size_t sizes[] = {1, 83, 256, 257, 65536, 65537};
+	static const size_t sizes[] = {1, 83, 256, 257, 65536};
 	(void)state;
 	for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
 		struct vocab vocab, read;
@@ -176,26 +176,6 @@ static void any_ids_come_back(void **state)
 		}
 		vocab_release(&vocab);
 	}
-}
-
-static void all_of_unicode_is_a_vocabulary(void **state)
-{
-	struct vocab vocab, read;
-	struct error err = {0};
-	uint32_t *again, ids[] = {0, 1112063, 4711};
-	size_t n;
-	(void)state;
-	make_vocab(&vocab, 0x110000 - 0x800);
-	struct bytes file = write_all(&vocab, ids, 3, 3, 0);
-	if (read_all(file.v, file.n, IN_FILE, &again, &n, &read, &err) < 0)
-		fail_msg("%s", err.text);
-	assert_int_equal(n, 3);
-	assert_memory_equal(again, ids, sizeof ids);
-	assert_true(vocab_equal(&read, &vocab));
-	vocab_release(&read);
-	vocab_release(&vocab);
-	free(again);
-	free(file.v);
 }
 
 static void a_compressed_stream_is_read_as_a_plain_one(void **state)
@@ -258,7 +238,6 @@ int main(void)
 		cmocka_unit_test(the_golden_greeting_is_what_it_says),
 		cmocka_unit_test(every_truncation_and_every_flipped_bit_is_refused),
 		cmocka_unit_test(any_ids_come_back),
-		cmocka_unit_test(all_of_unicode_is_a_vocabulary),
 		cmocka_unit_test(a_compressed_stream_is_read_as_a_plain_one),
 		cmocka_unit_test(packed_reading_gives_the_same_ids),
 	};

@@ -15,7 +15,7 @@ static struct yaml parse(const char *text)
 {
 	struct yaml y;
 	struct error err;
-	if (yaml_parse(&y, text, strlen(text), 1, NULL, STATUS_DATA, &err) < 0)
+	if (yaml_parse(&y, text, strlen(text), 1, STATUS_DATA, &err) < 0)
 		fail_msg("%s: %s", text, err.text);
 	return y;
 }
@@ -99,8 +99,8 @@ static void what_headers_have_no_use_for_is_refused(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct yaml y;
 		struct error err = {0};
-		if (yaml_parse(&y, cases[i].text, strlen(cases[i].text), 1, NULL, STATUS_CONFIG,
-			    &err) == 0)
+		if (yaml_parse(&y, cases[i].text, strlen(cases[i].text), 1, STATUS_CONFIG, &err) ==
+			0)
 			fail_msg("accepted: %s", cases[i].text);
 		if (!strstr(err.text, cases[i].message))
 			fail_msg("expected \"%s\" in \"%s\"", cases[i].message, err.text);
@@ -118,10 +118,10 @@ static void many_tag_directives_take_no_quadratic_time(void **state)
 	for (int i = 0; i < YAML_TAGS_MAX; i++)
 		end += sprintf(end, "%%TAG !%d! x\n", i);
 	strcpy(end, "---\na: 1\n");
-	assert_int_equal(yaml_parse(&y, text, strlen(text), 1, NULL, STATUS_DATA, &err), -1);
+	assert_int_equal(yaml_parse(&y, text, strlen(text), 1, STATUS_DATA, &err), -1);
 	assert_non_null(strstr(err.text, "line 1: directives"));
 	strcpy(end, "%TAG !! x\n---\na: 1\n");
-	assert_int_equal(yaml_parse(&y, text, strlen(text), 1, NULL, STATUS_DATA, &err), -1);
+	assert_int_equal(yaml_parse(&y, text, strlen(text), 1, STATUS_DATA, &err), -1);
 	assert_non_null(strstr(err.text, "line 65: too many %TAG"));
 	assert_int_equal(err.status, STATUS_DATA);
 }
@@ -131,7 +131,7 @@ static void lines_are_counted_from_the_first_line_given(void **state)
 	struct yaml y;
 	struct error err;
 	(void)state;
-	assert_int_equal(yaml_parse(&y, "---\na: *x\n", 10, 2, NULL, STATUS_DATA, &err), -1);
+	assert_int_equal(yaml_parse(&y, "---\na: *x\n", 10, 2, STATUS_DATA, &err), -1);
 	assert_non_null(strstr(err.text, "line 3: aliases"));
 	assert_int_equal(err.status, STATUS_DATA);
 }
@@ -148,7 +148,7 @@ static void a_mapping_of_too_many_keys_is_refused(void **state)
 	assert_int_equal(yaml_root(&y)->count, 512);
 	yaml_release(&y);
 	strcpy(end, "k: 1\n");
-	assert_int_equal(yaml_parse(&y, text, strlen(text), 1, NULL, STATUS_DATA, &err), -1);
+	assert_int_equal(yaml_parse(&y, text, strlen(text), 1, STATUS_DATA, &err), -1);
 }
 
 static void deep_nesting_ends_early_however_long_the_input(void **state)
@@ -163,7 +163,7 @@ static void deep_nesting_ends_early_however_long_the_input(void **state)
 			text[i] = *open;
 			text[i + 1] = ' ';
 		}
-		assert_int_equal(yaml_parse(&y, text, n, 1, NULL, STATUS_DATA, &err), -1);
+		assert_int_equal(yaml_parse(&y, text, n, 1, STATUS_DATA, &err), -1);
 	}
 	free(text);
 }
@@ -176,12 +176,12 @@ static void large_documents_are_refused(void **state)
 	struct error err;
 	(void)state;
 	memset(text, ' ', n);
-	assert_int_equal(yaml_parse(&y, text, n, 1, NULL, STATUS_DATA, &err), -1);
+	assert_int_equal(yaml_parse(&y, text, n, 1, STATUS_DATA, &err), -1);
 	assert_non_null(strstr(err.text, "1048577 bytes of YAML"));
-	assert_int_equal(yaml_parse(&y, text, n - 1, 1, NULL, STATUS_DATA, &err), 0);
+	assert_int_equal(yaml_parse(&y, text, n - 1, 1, STATUS_DATA, &err), 0);
 	memset(text + 1, 'a', n - 3);
 	text[n - 2] = '\n';
-	assert_int_equal(yaml_parse(&y, text, n - 1, 1, NULL, STATUS_DATA, &err), 0);
+	assert_int_equal(yaml_parse(&y, text, n - 1, 1, STATUS_DATA, &err), 0);
 	assert_int_equal(yaml_root(&y)->count, n - 3);
 	yaml_release(&y);
 	for (size_t i = 0; i < n; i += 2)
@@ -189,110 +189,8 @@ static void large_documents_are_refused(void **state)
 	text[0] = '[';
 	for (size_t i = 1; i < n; i += 2)
 		text[i] = '1';
-	assert_int_equal(yaml_parse(&y, text, n - 1, 1, NULL, STATUS_DATA, &err), -1);
+	assert_int_equal(yaml_parse(&y, text, n - 1, 1, STATUS_DATA, &err), -1);
 	assert_non_null(strstr(err.text, "too many values"));
-	free(text);
-}
-
-/* Parses a text with the list of `k` taken out, and checks how many there are in it. */
-static struct yaml take(const char *text, size_t taken)
-{
-	struct yaml y;
-	struct error err;
-	if (yaml_parse(&y, text, strlen(text), 1, "k", STATUS_DATA, &err) < 0)
-		fail_msg("%s: %s", text, err.text);
-	assert_int_equal(y.symbol_count, taken);
-	return y;
-}
-
-static void a_list_of_symbols_is_taken_out_of_the_tree(void **state)
-{
-	static const char *const kept[] = {
-		"k: [\"ab\"]",
-		"k: [\"a\" , \"b\"]",
-		"k: [\"a\", # b\n  \"b\"]",
-		"k: [\"a\",\n\n  \"b\"]",
-		"k: [\"a\",]",
-		"k: ['a']",
-		"k: [1]",
-		"k: []",
-		"k:  [\"a\"]",
-		"k: \"[\"",
-		"kk: [\"a\"]",
-		"k:\n- \"a\"",
-	};
-	(void)state;
-	struct yaml y =
-		take("a: 1\nk: [\n  \"x\", \"\\n\",\"\\u0301\",\n  \"\\U0001f642\"]\nb: 2\n", 4);
-	static const uint32_t symbols[] = {'x', '\n', 0x301, 0x1F642};
-	assert_memory_equal(y.symbols, symbols, sizeof symbols);
-	const struct yaml_node *list = yaml_get(&y, yaml_root(&y), "k");
-	assert_int_equal(list->kind, YAML_SEQUENCE);
-	assert_int_equal(list->count, 0);
-	assert_int_equal(list->line, 2);
-	assert_int_equal(yaml_get(&y, yaml_root(&y), "b")->line, 5);
-	yaml_release(&y);
-	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
-		char text[64];
-		snprintf(text, sizeof text, "a: 1\n%s\n", kept[i]);
-		y = take(text, 0);
-		yaml_release(&y);
-	}
-}
-
-/* What stands behind it is seen by libyaml, and so is where it stands. */
-static void a_list_that_was_taken_out_belongs_to_its_document(void **state)
-{
-	static const char *const broken[] = {
-		"a: 1\nk: [\"a\"]]\n",
-		"a: 1\nk: [\"a\"\n",
-		"a: 1\nk: [\"a\", ",
-		"a: 1\nk: [\"a",
-		"a: 1\nk: [\"a\"",
-		"a: 1\nk: [\"a\",  ",
-		"a: 1\nk: [\"a\",\n  ",
-		"a: 1\nk: [\"a\",",
-		"a: 1\nk: [\"a\"]: 2\n",
-		"a: 1\nk: [\"a\"] 2\n",
-		"a: 1\nk: [\"a\"]\nk: [\"a\"]\n",
-		"- 1\nk: [\"a\"]\n",
-		"a: 1\nk: [\"\\ud800\"]\n",
-	};
-	(void)state;
-	for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
-		struct yaml y;
-		struct error err;
-		if (yaml_parse(&y, broken[i], strlen(broken[i]), 1, "k", STATUS_DATA, &err) == 0)
-			fail_msg("accepted: %s", broken[i]);
-		assert_non_null(strstr(err.text, "line "));
-	}
-	struct error err;
-	static const char bad[] = "a: 1\nk: [\"x\",\n\"y\"]\nb: \xff\n";
-	struct yaml y;
-	assert_int_equal(yaml_parse(&y, bad, sizeof bad - 1, 1, "k", STATUS_DATA, &err), -1);
-	assert_non_null(strstr(err.text, "byte 22 of the YAML")); /* of the file's */
-	y = take("a: \"1\nk: [\"\n", 0);                          /* within a text, and not ended */
-	assert_string_equal(yaml_text(&y, yaml_get(&y, yaml_root(&y), "a")), "1 k: [");
-	yaml_release(&y);
-}
-
-static void a_list_may_be_longer_than_a_document_but_not_than_unicode(void **state)
-{
-	size_t most = UTF8_CODEPOINTS, n = 0;
-	char *text = malloc(4 * most + 100);
-	struct yaml y;
-	struct error err;
-	(void)state;
-	n += (size_t)sprintf(text, "a: 1\nk: [");
-	for (size_t i = 0; i < most; i++, n += 4)
-		memcpy(text + n, "\"a\",", 4);
-	text[n - 1] = ']';
-	assert_int_equal(yaml_parse(&y, text, n, 1, "k", STATUS_DATA, &err), 0);
-	assert_int_equal(y.symbol_count, most);
-	yaml_release(&y);
-	memcpy(text + n - 1, ",\"a\"]", 5);
-	assert_int_equal(yaml_parse(&y, text, n + 4, 1, "k", STATUS_DATA, &err), -1);
-	assert_non_null(strstr(err.text, "beside a list of symbols"));
 	free(text);
 }
 
@@ -403,7 +301,7 @@ static void symbols_are_written_so_that_they_come_back(void **state)
 		yaml_write_symbol(f, c);
 		fclose(f);
 		assert_int_equal(text[0], '"');
-		if (yaml_parse(&y, text, strlen(text), 1, NULL, STATUS_DATA, &err) < 0)
+		if (yaml_parse(&y, text, strlen(text), 1, STATUS_DATA, &err) < 0)
 			fail_msg("U+%04X: %s", (unsigned)c, err.text);
 		assert_false(yaml_root(&y)->plain);
 		assert_int_equal(yaml_root(&y)->count, utf8_encode(c, utf8));
@@ -458,9 +356,6 @@ int main(void)
 		cmocka_unit_test(a_mapping_of_too_many_keys_is_refused),
 		cmocka_unit_test(deep_nesting_ends_early_however_long_the_input),
 		cmocka_unit_test(large_documents_are_refused),
-		cmocka_unit_test(a_list_of_symbols_is_taken_out_of_the_tree),
-		cmocka_unit_test(a_list_that_was_taken_out_belongs_to_its_document),
-		cmocka_unit_test(a_list_may_be_longer_than_a_document_but_not_than_unicode),
 		cmocka_unit_test(what_is_not_there_is_told),
 		cmocka_unit_test(any_bytes_become_a_text),
 		cmocka_unit_test(known_keys_are_demanded_and_others_refused),

@@ -237,6 +237,8 @@ static int encode(struct tool *tool, int argc, char **argv, struct error *err)
 		.unknown = TEXT_UNKNOWN_ERROR,
 		.invalid_advice = "; --invalid replace makes it U+FFFD, -b takes any bytes",
 		.unknown_advice = "; --unknown skip leaves such characters out",
+		.too_many_advice = "; -b takes bytes as symbols, --vocab FILE with --unknown those "
+				   "of another file",
 	};
 	struct vocab vocab = {0};
 	struct sink sink = {.text = v->text};
