@@ -1,8 +1,9 @@
 /* shards.c: batches as frames of one size each, so that any of them is one pread() away. */
 #include "formats/shards.h"
 
+#include "base/io.h"
+
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -332,20 +333,13 @@ fail:
 static int read_at(
 	const struct shards *s, uint64_t offset, unsigned char *buf, size_t n, struct error *err)
 {
-	while (n > 0) {
-		ssize_t got = pread(s->fd, buf, n, (off_t)offset);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return error_errno(err, STATUS_IO, "%s: can't read", s->name);
-		if (got == 0)
-			return error_set(err, STATUS_DATA,
-				"%s: ends at byte %" PRIu64 ", it was longer when first read",
-				s->name, offset);
-		buf += got;
-		offset += (uint64_t)got;
-		n -= (size_t)got;
-	}
+	ssize_t got = io_read_at(s->fd, buf, n, offset);
+	if (got < 0)
+		return error_errno(err, STATUS_IO, "%s: can't read", s->name);
+	if ((size_t)got < n)
+		return error_set(err, STATUS_DATA,
+			"%s: ends at byte %" PRIu64 ", it was longer when first read", s->name,
+			offset + (uint64_t)got);
 	return 0;
 }
 

@@ -4,10 +4,10 @@
  * blocks share. */
 #include "formats/text.h"
 
+#include "base/io.h"
 #include "base/utf8.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,20 +96,10 @@ static int open_next(struct text *t, struct error *err)
 /* Bytes of the only file, read again. */
 static int reread(const struct text *t, uint64_t offset, void *buf, size_t n, struct error *err)
 {
-	unsigned char *to = buf;
-	while (n > 0) {
-		ssize_t got = pread(t->in.fd, to, n, (off_t)offset);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return error_errno(err, STATUS_IO, "%s: can't read", t->in.name);
-		if (got == 0)
-			return changed_error(t, err);
-		to += got;
-		offset += (uint64_t)got;
-		n -= (size_t)got;
-	}
-	return 0;
+	ssize_t got = io_read_at(t->in.fd, buf, n, offset);
+	if (got < 0)
+		return error_errno(err, STATUS_IO, "%s: can't read", t->in.name);
+	return (size_t)got < n ? changed_error(t, err) : 0;
 }
 
 /* The next bytes, at most a block, of what the survey read. */

@@ -38,6 +38,12 @@ talk() {
         '\b(stdout|stderr)\b|\b(v?printf|puts|putchar|perror|psignal|exit|_exit|_Exit|quick_exit|abort|errx?|warnx?|system) *\('
 }
 
+# Calls that may be interrupted, or do less than they were asked for, elsewhere than in lib/base/io.c.
+raw_calls() {
+    files lib formats tools | grep -v '^lib/base/io\.c$' | code | grep -E \
+        '[^[:alnum:]_.>](p?(read|write)v?|close|f(data)?sync|fallocate|poll|select) *\([^()]*(fd|FILENO|lock)|[^[:alnum:]_.>]open(at)? *\('
+}
+
 # none DESCRIPTION RULE...: the rule finds nothing in the project, and something in the bad tree.
 none() {
     description=$1
@@ -57,6 +63,7 @@ printf '#include "formats/model_file.h"\n' >"$TMP/bad/lib/cpu/up.c"
 printf '#include "tools/tool.h"\n' >"$TMP/bad/formats/up.c"
 printf '#include <cblas.h>\n#include <cuda_runtime.h>\n' >"$TMP/bad/formats/blas.c"
 printf '/* x */ int f(void)\n{\n\tputs("x");\n}\n' >"$TMP/bad/formats/talk.c"
+printf 'int f(int fd)\n{\n\treturn read(fd, 0, 0);\n}\n' >"$TMP/bad/formats/raw.c"
 printf '#include "base/pool.h"\n' >"$TMP/bad/tools/fine.c"
 
 none "lib/base includes nothing of the others" includes lib/base base
@@ -65,6 +72,7 @@ none "lib/cpu includes lib/base and lib/nn only" includes lib/cpu 'base|nn|cpu'
 none "formats includes lib only" includes formats 'base|nn|formats'
 none "BLAS is spoken under lib/cpu only" outside lib/cpu 'cblas|openblas|f77blas'
 none "CUDA is spoken under lib/cuda only" outside lib/cuda 'cuda[^/]|cublas'
+none "calls that may be interrupted are made in lib/base/io.c only" raw_calls
 none "nothing under lib and formats prints or exits" talk
 
 TREE=$TMP/bad

@@ -1,11 +1,11 @@
 /* reader.c: see reader.h. */
 #include "tools/reader.h"
 
+#include "base/io.h"
 #include "base/utf8.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,12 +87,11 @@ ssize_t reader_line(struct reader *reader, const unsigned char **piece, struct e
 bool reader_waits(const struct reader *reader)
 {
 	const struct input *in = reader->in;
-	struct pollfd input = {.fd = in->fd, .events = POLLIN};
 	const size_t unread = reader->end - reader->begin;
 	if (reader->ended || in->begin < in->end ||
 		memchr(reader->buffer + reader->begin, '\n', unread))
 		return false;
-	return poll(&input, 1, 0) == 0;
+	return io_waits(in->fd);
 }
 
 /* How many of n bytes can go without what follows them: not the start of a character, nor a CR. */

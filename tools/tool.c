@@ -1,6 +1,7 @@
 /* tool.c: see tool.h. Everything the programs print on stderr goes through here, one write(2) a
  * line, made harmless for terminals by error_set(). */
 #include "tools/tool.h"
+#include "base/io.h"
 #include "base/utf8.h"
 #include "formats/config.h"
 
@@ -54,15 +55,7 @@ static int columns_of(int fd)
 /* A failure is not reported: there is nowhere left to report it to. */
 static void write_stderr(const char *s, size_t n)
 {
-	while (n > 0) {
-		ssize_t done = write(STDERR_FILENO, s, n);
-		if (done < 0 && errno != EINTR)
-			return;
-		if (done > 0) {
-			s += done;
-			n -= (size_t)done;
-		}
-	}
+	(void)io_write(STDERR_FILENO, s, n);
 }
 
 /* "PREFIX: TEXT\n", or without a prefix. */
@@ -204,7 +197,8 @@ static void open_standard_descriptors(void)
 	static const int flags[] = {O_WRONLY, O_RDONLY, O_WRONLY};
 
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", flags[fd]) != fd)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+			io_open("/dev/null", flags[fd]) != fd)
 			_exit(STATUS_IO);
 }
 

@@ -2,11 +2,12 @@
  * what the file had. */
 #include "base/input.h"
 
+#include "base/io.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,21 +27,13 @@ struct input_gzip {
 	unsigned char compressed[BUFFER_BYTES];
 };
 
-/* read(2) without interruptions; waits if somebody made the descriptor non-blocking. */
 static ssize_t read_some(const struct input *in, void *buf, size_t n, struct error *err)
 {
-	for (;;) {
-		ssize_t got = read(in->fd, buf, n);
-		if (got >= 0)
-			return got;
-		if (errno == EAGAIN) {
-			struct pollfd p = {.fd = in->fd, .events = POLLIN};
-			poll(&p, 1, -1);
-		} else if (errno != EINTR) {
-			return error_errno(err, STATUS_IO, "%s: can't read at byte %" PRIu64,
-				in->name, in->offset);
-		}
-	}
+	ssize_t got = io_read(in->fd, buf, n);
+	if (got < 0)
+		error_errno(
+			err, STATUS_IO, "%s: can't read at byte %" PRIu64, in->name, in->offset);
+	return got;
 }
 
 static int gzip_error(const struct input *in, const char *what, struct error *err)
@@ -146,11 +139,9 @@ static int open_descriptor(struct input *in, const char *path, struct error *err
 		if (mode < 0 || (mode & O_ACCMODE) == O_WRONLY)
 			return error_set(
 				err, STATUS_NO_INPUT, "%s: not open for reading", in->name);
-		in->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		in->fd = io_duplicate(STDIN_FILENO);
 	} else {
-		do {
-			in->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		} while (in->fd < 0 && errno == EINTR);
+		in->fd = io_open(path, O_RDONLY);
 	}
 	if (in->fd < 0)
 		return error_errno(err, STATUS_NO_INPUT, "%s: can't open", in->name);
@@ -259,6 +250,6 @@ void input_close(struct input *in)
 	free(in->buffer);
 	free(in->name);
 	if (in->fd > STDERR_FILENO) /* never 0..2: also right for a struct of zeros */
-		close(in->fd);
+		io_close(in->fd);
 	*in = (struct input){.fd = -1};
 }

@@ -2,10 +2,11 @@
  * that succeeded. */
 #include "base/output.h"
 
+#include "base/io.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,16 +94,6 @@ static char *follow_links(const char *path, int *descriptor)
 	return NULL;
 }
 
-static int open_retrying(const char *path, int flags)
-{
-	int fd;
-
-	do {
-		fd = open(path, flags | O_WRONLY | O_CLOEXEC | O_NOCTTY, 0666);
-	} while (fd < 0 && errno == EINTR);
-	return fd;
-}
-
 /* Opens a new file beside out->target, under no name if the file system can. -1 with errno. */
 static int open_temporary(struct output *out)
 {
@@ -111,7 +102,7 @@ static int open_temporary(struct output *out)
 		return -1;
 	/* A file without a name gets one through /proc. */
 	if (access("/proc/self/fd", X_OK) == 0)
-		out->fd = open_retrying(folder, O_TMPFILE);
+		out->fd = io_open(folder, O_WRONLY | O_TMPFILE);
 	else
 		errno = EOPNOTSUPP;
 	free(folder);
@@ -125,7 +116,7 @@ static int open_temporary(struct output *out)
 		out->temporary = beside(out->target, name);
 		if (!out->temporary)
 			return -1;
-		out->fd = open_retrying(out->temporary, O_CREAT | O_EXCL);
+		out->fd = io_open(out->temporary, O_WRONLY | O_CREAT | O_EXCL);
 		if (out->fd < 0 && errno != EEXIST)
 			break;
 	}
@@ -153,7 +144,7 @@ static int open_path(struct output *out, const char *path, struct error *err)
 	if (!target)
 		return error_errno(err, STATUS_CANT_CREATE, "%s: can't create", out->name);
 	if (descriptor >= 0) {
-		out->fd = fcntl(descriptor, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		out->fd = io_duplicate(descriptor);
 		free(target);
 		goto check;
 	}
@@ -163,7 +154,7 @@ static int open_path(struct output *out, const char *path, struct error *err)
 		return error_set(err, STATUS_CANT_CREATE, "%s: is a directory", out->name);
 	}
 	if (exists && !S_ISREG(st.st_mode)) {
-		out->fd = open_retrying(target, 0);
+		out->fd = io_open(target, O_WRONLY);
 		free(target);
 		goto check;
 	}
@@ -235,22 +226,9 @@ static int fail_with_errno(struct output *out, const char *what, struct error *e
 	return error_errno(err, STATUS_IO, "%s: %s", out->name, what);
 }
 
-/* write(2) until all is written; waits if somebody made the descriptor non-blocking. */
 static int write_all(struct output *out, const unsigned char *s, size_t n, struct error *err)
 {
-	while (n > 0) {
-		ssize_t done = write(out->fd, s, n);
-		if (done >= 0) {
-			s += done;
-			n -= (size_t)done;
-		} else if (errno == EAGAIN) {
-			struct pollfd p = {.fd = out->fd, .events = POLLOUT};
-			poll(&p, 1, -1);
-		} else if (errno != EINTR) {
-			return fail_with_errno(out, "can't write", err);
-		}
-	}
-	return 0;
+	return io_write(out->fd, s, n) < 0 ? fail_with_errno(out, "can't write", err) : 0;
 }
 
 /* Compresses n bytes; `flush` as deflate(3) has it. */
@@ -322,21 +300,12 @@ int output_write(struct output *out, const void *buf, size_t n, struct error *er
 
 int output_reserve(struct output *out, uint64_t bytes, struct error *err)
 {
-	int rc;
-
 	if (!out->target || out->gzip || bytes == 0)
 		return check_usable(out, err);
 	if (check_usable(out, err) < 0)
 		return -1;
-	if (bytes > INT64_MAX) {
-		errno = EFBIG;
-		return fail_with_errno(out, "can't reserve its size", err);
-	}
-	/* Not posix_fallocate(3), which writes zeros where the file system can't reserve. */
-	do {
-		rc = fallocate(out->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes);
-	} while (rc < 0 && errno == EINTR);
-	if (rc < 0 && errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
+	if (io_reserve(out->fd, bytes) < 0 && errno != EOPNOTSUPP && errno != ENOSYS &&
+		errno != EINVAL)
 		return fail_with_errno(out, "can't reserve its size", err);
 	return 0;
 }
@@ -382,18 +351,6 @@ static int publish(struct output *out)
 	return 0;
 }
 
-/* fsync(2), again if it was interrupted; after any other failure the kernel may have dropped what
- * it couldn't write, so that a second success would mean nothing. */
-static int sync_retrying(int fd)
-{
-	int rc;
-
-	do {
-		rc = fsync(fd);
-	} while (rc < 0 && errno == EINTR);
-	return rc;
-}
-
 int output_sync_folder(const char *path)
 {
 	char *folder = beside(path, ".");
@@ -401,18 +358,16 @@ int output_sync_folder(const char *path)
 
 	if (!folder)
 		return -1;
-	do {
-		fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	} while (fd < 0 && errno == EINTR);
+	fd = io_open(folder, O_RDONLY | O_DIRECTORY);
 	int number = errno;
 	free(folder);
 	errno = number;
 	if (fd < 0)
 		return errno == EACCES ? 0 : -1;
-	if (sync_retrying(fd) < 0 && errno != EINVAL && errno != EROFS)
+	if (io_sync(fd) < 0 && errno != EINVAL && errno != EROFS)
 		rc = -1;
 	number = errno;
-	close(fd);
+	io_close(fd);
 	errno = number;
 	return rc;
 }
@@ -424,7 +379,7 @@ int output_commit(struct output *out, struct error *err)
 	if (out->gzip && write_gzip(out, NULL, 0, Z_FINISH, err) < 0)
 		return -1;
 	if (out->target) {
-		if (sync_retrying(out->fd) < 0)
+		if (io_sync(out->fd) < 0)
 			return fail_with_errno(out, "can't sync", err);
 		if (publish(out) < 0)
 			return fail_with_errno(out, "can't give the finished file its name", err);
@@ -433,8 +388,7 @@ int output_commit(struct output *out, struct error *err)
 	}
 	int fd = out->fd;
 	out->fd = -1;
-	/* Linux closes the descriptor even if it was interrupted: never twice. */
-	if (close(fd) < 0 && errno != EINTR)
+	if (io_close(fd) < 0)
 		return fail_with_errno(out, "can't close", err);
 	output_discard(out);
 	return 0;
@@ -443,7 +397,7 @@ int output_commit(struct output *out, struct error *err)
 void output_discard(struct output *out)
 {
 	if (out->fd > STDERR_FILENO) /* never 0..2: also right for a struct of zeros */
-		close(out->fd);
+		io_close(out->fd);
 	if (out->temporary)
 		unlink(out->temporary);
 	if (out->gzip)

@@ -1,7 +1,8 @@
 /* spool.c: memory first, then an unlinked temporary file. */
 #include "base/spool.h"
 
-#include <errno.h>
+#include "base/io.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ int spool_init(struct spool *spool, struct error *err)
 /* Opens a file that has no name, or loses it at once where the file system can't do without. */
 static int open_unnamed(const char *dir, struct error *err)
 {
-	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = io_open(dir, O_TMPFILE | O_EXCL | O_RDWR);
 	if (fd >= 0)
 		return fd;
 	char path[4096];
@@ -45,18 +46,10 @@ static int write_file(struct spool *spool, const unsigned char *buf, size_t n, s
 {
 	if (spool->fd < 0 && (spool->fd = open_unnamed(directory(), err)) < 0)
 		return -1;
-	while (n > 0) {
-		ssize_t done = write(spool->fd, buf, n);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return error_errno(err, STATUS_IO,
-				"can't write a temporary file in %s (set TMPDIR to move it)",
-				directory());
-		buf += done;
-		n -= (size_t)done;
-		spool->size += (uint64_t)done;
-	}
+	if (io_write(spool->fd, buf, n) < 0)
+		return error_errno(err, STATUS_IO,
+			"can't write a temporary file in %s (set TMPDIR to move it)", directory());
+	spool->size += n;
 	return 0;
 }
 
@@ -83,25 +76,20 @@ int spool_read(const struct spool *spool, uint64_t offset, void *buf, size_t n, 
 		offset += kept;
 		n -= kept;
 	}
-	while (n > 0) {
-		ssize_t done = pread(spool->fd, to, n, (off_t)(offset - SPOOL_MEMORY));
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return error_errno(err, STATUS_IO, "can't read the temporary file");
-		if (done == 0)
-			return error_set(err, STATUS_IO, "the temporary file became shorter");
-		to += done;
-		offset += (uint64_t)done;
-		n -= (size_t)done;
-	}
+	if (n == 0)
+		return 0;
+	ssize_t got = io_read_at(spool->fd, to, n, offset - SPOOL_MEMORY);
+	if (got < 0)
+		return error_errno(err, STATUS_IO, "can't read the temporary file");
+	if ((size_t)got < n)
+		return error_set(err, STATUS_IO, "the temporary file became shorter");
 	return 0;
 }
 
 void spool_release(struct spool *spool)
 {
 	if (spool->memory && spool->fd >= 0)
-		close(spool->fd);
+		io_close(spool->fd);
 	free(spool->memory);
 	*spool = (struct spool){.fd = -1};
 }

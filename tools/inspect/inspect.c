@@ -1,6 +1,7 @@
 /* inspect: what a charpipe file says of itself, as YAML, or the windows in it, as TSV. Names and
  * texts that a file brings along are printed quoted and escaped: no terminal obeys them. */
 #include "base/input.h"
+#include "base/io.h"
 #include "formats/model_file.h"
 #include "formats/shards.h"
 #include "formats/state_file.h"
@@ -9,7 +10,6 @@
 #include "tools/tool.h"
 
 #include <endian.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,10 +99,7 @@ static bool reads_all(const struct tool *tool, const struct input *in)
 static int read_end(const struct input *in, struct end *end, struct error *err)
 {
 	unsigned char bytes[STREAM_ALIGN];
-	ssize_t n;
-	do
-		n = pread(in->fd, bytes, sizeof bytes, (off_t)(in->size - sizeof bytes));
-	while (n < 0 && errno == EINTR);
+	ssize_t n = io_read_at(in->fd, bytes, sizeof bytes, in->size - sizeof bytes);
 	if (n < 0)
 		return error_errno(err, STATUS_IO, "%s: can't read", in->name);
 	memcpy(&end->frames, bytes + STREAM_HEAD_BYTES, sizeof end->frames);

@@ -2,6 +2,7 @@
 #include "tools/train/checkpoint.h"
 
 #include "base/input.h"
+#include "base/io.h"
 #include "base/output.h"
 #include "formats/stream.h"
 
@@ -74,9 +75,7 @@ static int take_lock(struct checkpoint *checkpoint, struct error *err)
 	int rc = -1;
 	if (!name)
 		return error_memory(err, 4096, "the lock's name");
-	do {
-		checkpoint->lock = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
-	} while (checkpoint->lock < 0 && errno == EINTR);
+	checkpoint->lock = io_open(name, O_RDWR | O_CREAT);
 	if (checkpoint->lock < 0)
 		error_errno(err, STATUS_CANT_CREATE, "%s: can't be created", name);
 	else if (fcntl(checkpoint->lock, F_OFD_SETLK, &lock) == 0)
@@ -105,7 +104,7 @@ int checkpoint_open(struct checkpoint *checkpoint, const char *path, bool resume
 void checkpoint_close(struct checkpoint *checkpoint)
 {
 	if (checkpoint->lock > 0)
-		close(checkpoint->lock);
+		io_close(checkpoint->lock);
 	free(checkpoint->target);
 	free(checkpoint->previous);
 	*checkpoint = (struct checkpoint){.lock = -1};

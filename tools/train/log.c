@@ -1,6 +1,7 @@
 /* log.c: see log.h. */
 #include "tools/train/log.h"
 
+#include "base/io.h"
 #include "base/output.h"
 
 #include <errno.h>
@@ -23,11 +24,9 @@ int log_open(struct log *log, const char *path, struct error *err)
 	if (!path)
 		return 0;
 	if (strcmp(path, "-") == 0)
-		log->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+		log->fd = io_duplicate(STDOUT_FILENO);
 	else
-		do {
-			log->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
-		} while (log->fd < 0 && errno == EINTR);
+		log->fd = io_open(path, O_WRONLY | O_CREAT);
 	if (log->fd < 0)
 		return error_errno(
 			err, STATUS_CANT_CREATE, "%s: can't be opened for writing", path);
@@ -38,15 +37,8 @@ static int put(struct log *log, const char *text, size_t n, struct error *err)
 {
 	log->crc = (uint32_t)crc32(log->crc, (const Bytef *)text, (uInt)n);
 	log->bytes += n;
-	while (n > 0) {
-		ssize_t done = write(log->fd, text, n);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return error_errno(err, STATUS_IO, "%s: write failed", log->path);
-		text += done;
-		n -= (size_t)done;
-	}
+	if (io_write(log->fd, text, n) < 0)
+		return error_errno(err, STATUS_IO, "%s: write failed", log->path);
 	return 0;
 }
 
@@ -56,21 +48,19 @@ static int check(struct log *log, uint64_t bytes, uint32_t expected, struct erro
 	unsigned char buffer[4096];
 	uint32_t crc = 0;
 	uint64_t left = bytes;
-	int fd = open(log->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = io_open(log->path, O_RDONLY);
 	if (fd < 0)
 		return error_errno(
 			err, STATUS_NO_INPUT, "%s: can't be read to continue it", log->path);
 	while (left > 0) {
 		size_t want = left < sizeof buffer ? (size_t)left : sizeof buffer;
-		ssize_t n = read(fd, buffer, want);
-		if (n < 0 && errno == EINTR)
-			continue;
+		ssize_t n = io_read(fd, buffer, want);
 		if (n <= 0)
 			break;
 		crc = (uint32_t)crc32(crc, buffer, (uInt)n);
 		left -= (uint64_t)n;
 	}
-	close(fd);
+	io_close(fd);
 	if (left > 0 || crc != expected)
 		return error_set(err, STATUS_DATA,
 			"%s: is not the log of the run to be resumed: its first %" PRIu64
@@ -141,12 +131,8 @@ int log_append(struct log *log, const struct log_row *row, struct error *err)
 
 int log_sync(const struct log *log, struct error *err)
 {
-	int rc = 0;
-	do {
-		rc = log->fd < 0 ? 0 : fdatasync(log->fd);
-	} while (rc < 0 && errno == EINTR);
 	/* EINVAL: a pipe or a terminal, which has no disk. */
-	if (rc < 0 && errno != EINVAL && errno != EROFS)
+	if (log->fd >= 0 && io_sync(log->fd) < 0 && errno != EINVAL && errno != EROFS)
 		return error_errno(err, STATUS_IO, "%s: sync failed", log->path);
 	return 0;
 }
@@ -155,7 +141,7 @@ int log_close(struct log *log, struct error *err)
 {
 	int fd = log->fd;
 	log->fd = -1;
-	if (fd >= 0 && close(fd) < 0 && errno != EINTR)
+	if (fd >= 0 && io_close(fd) < 0)
 		return error_errno(err, STATUS_IO, "%s: close failed", log->path);
 	return 0;
 }
