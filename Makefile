@@ -26,7 +26,7 @@ comma := ,
 
 # --- sources ------------------------------------------------------------------------------------
 
-base_src    = error memory io input output spool option utf8 pool
+base_src    = error show memory io input output spool option utf8 pool
 nn_src      = params model lstm adam sampler
 cpu_src     = cpu
 formats_src = yaml vocab vocab_file text stream tokens shards safetensors model_file state_file \
@@ -55,7 +55,7 @@ kernel_flags_avx512  = $(kernel_flags_avx2) -mavx512f -mavx512bw -mavx512dq -mav
 kernel_flags_generic =
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
-unit_tests = error memory io input output spool option utf8 pool philox params kernels ops model \
+unit_tests = error show memory io input output spool option utf8 pool philox params kernels ops model \
              adam sampler yaml vocab text stream tokens shards safetensors state_file \
              model_file config faults
 

@@ -3,6 +3,7 @@
 #include "formats/model_file.h"
 
 #include "base/memory.h"
+#include "base/show.h"
 #include "base/size.h"
 #include "base/utf8.h"
 #include "formats/safetensors.h"
@@ -553,18 +554,14 @@ static bool put(json_t *object, const char *key, const char *text)
 /* The metadata in its fixed order, the CRC's place held by zeros; NULL without memory. */
 static json_t *make_metadata(const struct model_file *model)
 {
-	char hidden[16], layers[16], dropout[32];
+	char hidden[16], layers[16], dropout[SHOW_REAL];
 	snprintf(hidden, sizeof hidden, "%u", (unsigned)model->params.hidden);
 	snprintf(layers, sizeof layers, "%u", (unsigned)model->params.layers);
-	int precision = 1;
-	do
-		snprintf(dropout, sizeof dropout, "%.*g", precision, model->dropout);
-	while (precision++ < 17 && strtod(dropout, NULL) != model->dropout);
 
 	json_t *meta = json_object();
 	bool ok = put(meta, "crc32", "00000000") && put(meta, "format", "pt") &&
 		  put(meta, "n_hidden", hidden) && put(meta, "n_layers", layers) &&
-		  put(meta, "drop_prob", dropout);
+		  put(meta, "drop_prob", show_real(model->dropout, dropout));
 	if (ok && model->has_vocab) {
 		const struct vocab *vocab = &model->vocab;
 		ok = put_owned(meta, "tokens", tokens_text(vocab)) &&

@@ -1,6 +1,7 @@
 /* vocab.c: two tables, one for each direction, and their place in a stream's header. */
 #include "formats/vocab.h"
 
+#include "base/show.h"
 #include "base/utf8.h"
 
 #include <assert.h>
@@ -106,7 +107,7 @@ const char *vocab_name(const struct vocab *vocab, uint32_t symbol, char buf[32])
 	unsigned char text[UTF8_MAX];
 	if (vocab->unit == VOCAB_BYTE)
 		snprintf(buf, 32, "byte 0x%02" PRIX32, symbol);
-	else if (!utf8_visible(symbol))
+	else if (!show_visible(symbol))
 		snprintf(buf, 32, "U+%04" PRIX32, symbol);
 	else if (symbol < 0x80)
 		snprintf(buf, 32, "'%c'", (int)symbol);
@@ -273,7 +274,7 @@ void vocab_write_symbols(const struct vocab *vocab, FILE *f)
 		if (vocab->unit == VOCAB_BYTE)
 			fprintf(f, "%" PRIu32, vocab->symbols[id]);
 		else
-			yaml_write_symbol(f, vocab->symbols[id]);
+			show_quoted_symbol(f, vocab->symbols[id]);
 	}
 	fputs("]\n", f);
 }

@@ -83,10 +83,4 @@ int yaml_unsigned(const struct yaml *y, const struct yaml_node *node, const char
 int yaml_choice(const struct yaml *y, const struct yaml_node *node, const char *what,
 	const char *const *words, unsigned *value, struct error *err);
 
-/* Writes a code point as a double-quoted scalar, in the shortest escape unless it is visible. */
-void yaml_write_symbol(FILE *f, uint32_t codepoint);
-
-/* The same with a text of any bytes: what is no UTF-8 becomes U+FFFD. */
-void yaml_write_text(FILE *f, const char *text, size_t bytes);
-
 #endif

@@ -6,7 +6,7 @@ CUDA_ARCHS = 75 80 86 89 90
 cuda_home  = $(patsubst %/bin/,%,$(dir $(shell command -v $(NVCC))))
 plugin     = $(bin)/charpipe-cuda.so
 plugin_obj = $(patsubst %,$1/lib/cuda/%.o,cuda plugin kernels) \
-             $(patsubst %,$(B)/lib/base/%.o,error memory utf8)
+             $(patsubst %,$(B)/lib/base/%.o,error show memory utf8)
 cuda_flags = $(all_flags) -isystem $(cuda_home)/include -DTEST_CUDA
 nvcc_flags = -std=c++17 -O3 -lineinfo -fmad=false -Werror all-warnings -Xcompiler -Wall,-Wextra,-fPIC \
              -I. -Ilib $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) \

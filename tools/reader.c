@@ -84,6 +84,15 @@ ssize_t reader_line(struct reader *reader, const unsigned char **piece, struct e
 	}
 }
 
+size_t reader_without_end(const unsigned char *line, size_t n, bool universal)
+{
+	if (n > 0 && line[n - 1] == '\n')
+		n--;
+	if (n > 0 && line[n - 1] == '\r' && universal)
+		n--;
+	return n;
+}
+
 bool reader_waits(const struct reader *reader)
 {
 	const struct input *in = reader->in;

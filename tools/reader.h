@@ -29,6 +29,10 @@ void reader_release(struct reader *reader);
  * on failure. *piece lives until the next call. Memory grows with the longest line. */
 ssize_t reader_line(struct reader *reader, const unsigned char **piece, struct error *err);
 
+/* The length of a line of n bytes without its end, which may be CRLF too where newlines are
+ * universal. */
+size_t reader_without_end(const unsigned char *line, size_t n, bool universal);
+
 /* Whether reader_line() would have to wait for the input: time to do what can be done. */
 bool reader_waits(const struct reader *reader);
 

@@ -1,5 +1,6 @@
 /* error.c: formatting errors so that no file's content can play tricks on the terminal. */
 #include "base/error.h"
+#include "base/show.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -21,14 +22,6 @@ enum {
 	RAW_BYTES = 8192
 };
 
-/* What must not reach a terminal as it is: controls, and the characters that reorder or break a
- * line of text. */
-static bool is_harmful(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7F && c < 0xA0) || (c >= 0x2028 && c <= 0x202E) ||
-	       (c >= 0x2066 && c <= 0x2069);
-}
-
 /* Sets err->text to `raw`, escaped and cut. `raw` may hold a copy of the old text: escaping twice
  * changes nothing. */
 static void set_text(struct error *err, const char *raw)
@@ -39,12 +32,11 @@ static void set_text(struct error *err, const char *raw)
 	const size_t room = sizeof err->text - 1;
 
 	while (n > 0) {
-		uint32_t c;
 		char piece[4 * UTF8_MAX + 1];
-		int length = utf8_decode(s, n, &c);
-		size_t bytes, taken = length > 0 ? (size_t)length : 1;
+		bool harmless;
+		size_t bytes, taken = show_next(s, n, &harmless);
 
-		if (length > 0 && !is_harmful(c)) {
+		if (harmless) {
 			memcpy(piece, s, taken);
 			bytes = taken;
 		} else {

@@ -1,5 +1,6 @@
 /* option.c: see option.h. */
 #include "base/option.h"
+#include "base/show.h"
 #include "base/utf8.h"
 
 #include <assert.h>
@@ -401,20 +402,11 @@ int options_parse(struct options *options, int argc, char **argv, int *operands,
 
 /* --- writers ---------------------------------------------------------------------------------- */
 
-/* The shortest decimal that reads back as the same double. */
-static void format_real(double x, char *buf, size_t n)
-{
-	for (int digits = 1; digits <= 17; digits++) {
-		snprintf(buf, n, "%.*g", digits, x);
-		if (strtod(buf, NULL) == x)
-			return;
-	}
-}
-
 void options_format(const struct options *options, const struct option *option, char *buf, size_t n)
 {
 	const void *value = value_of(options, option);
 	const char *text;
+	char real[SHOW_REAL];
 
 	switch (option->type) {
 	case OPTION_FLAG:
@@ -427,7 +419,7 @@ void options_format(const struct options *options, const struct option *option, 
 			snprintf(buf, n, "%" PRIu64, *(const uint64_t *)value);
 		break;
 	case OPTION_REAL:
-		format_real(*(const double *)value, buf, n);
+		snprintf(buf, n, "%s", show_real(*(const double *)value, real));
 		break;
 	case OPTION_TEXT:
 		text = *(const char *const *)value;
@@ -439,48 +431,19 @@ void options_format(const struct options *options, const struct option *option, 
 	}
 }
 
-/* A text as YAML's (and C's) double-quoted string. Bytes that are no UTF-8, which YAML can't hold,
- * become U+FFFD. */
-static void quote(const char *text, char *buf, size_t n)
-{
-	size_t length = strlen(text), used = 0;
-
-	buf[used++] = '"';
-	while (length > 0 && used + 16 < n) {
-		uint32_t c;
-		int taken = utf8_decode((const unsigned char *)text, length, &c);
-		if (taken <= 0) {
-			c = 0xFFFD;
-			taken = taken < 0 ? -taken : (int)length;
-		}
-		if (c == '\n')
-			used += (size_t)snprintf(buf + used, n - used, "\\n");
-		else if (c == '\t')
-			used += (size_t)snprintf(buf + used, n - used, "\\t");
-		else if (c == '"' || c == '\\')
-			used += (size_t)snprintf(buf + used, n - used, "\\%c", (char)c);
-		else if (c < 0x20 || (c >= 0x7F && c < 0xA0) || c == 0xFFFD || c == 0xFEFF ||
-			 (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069))
-			used += (size_t)snprintf(buf + used, n - used, "\\u%04X", (unsigned)c);
-		else
-			used += (size_t)utf8_encode(c, (unsigned char *)buf + used);
-		text += taken;
-		length -= (size_t)taken;
-	}
-	buf[used++] = '"';
-	buf[used] = '\0';
-}
-
 /* The default for people: "" if there is none worth a word. */
 static void format_default(const struct option *option, char *buf, size_t n)
 {
 	buf[0] = '\0';
 	if (!option->initial || option->type == OPTION_FLAG)
 		return;
-	if (option->type == OPTION_TEXT)
-		quote(option->initial, buf, n);
-	else
+	FILE *f = option->type == OPTION_TEXT ? fmemopen(buf, n, "w") : NULL;
+	if (!f) {
 		snprintf(buf, n, "%s", option->initial);
+		return;
+	}
+	show_quoted(f, option->initial, strlen(option->initial));
+	fclose(f);
 }
 
 /* What stands for the value: its name, or the choices. */
@@ -593,7 +556,7 @@ void options_yaml(const struct options *options, FILE *f)
 
 	fprintf(f, "%s:\n", options->tool);
 	for (const struct option *o = options->table; o->name; o++) {
-		char text[FORMAT_MAX], quoted[2 * FORMAT_MAX];
+		char text[FORMAT_MAX];
 		unsigned source = options->source[index_of(options, o)];
 		if (o->command_line_only || !o->help)
 			continue;
@@ -602,14 +565,14 @@ void options_yaml(const struct options *options, FILE *f)
 			continue;
 		}
 		options_format(options, o, text, sizeof text);
+		fprintf(f, "  %s: ", o->name);
 		if (o->type == OPTION_TEXT)
-			quote(text, quoted, sizeof quoted);
+			show_quoted(f, text, strlen(text));
 		else if (o->type == OPTION_FLAG)
-			snprintf(quoted, sizeof quoted, "%s",
-				strcmp(text, "yes") == 0 ? "true" : "false");
+			fputs(strcmp(text, "yes") == 0 ? "true" : "false", f);
 		else
-			snprintf(quoted, sizeof quoted, "%s", text);
-		fprintf(f, "  %s: %s # %s\n", o->name, quoted, sources[source]);
+			fputs(text, f);
+		fprintf(f, " # %s\n", sources[source]);
 	}
 }
 

@@ -146,32 +146,3 @@ int utf8_encode(uint32_t c, unsigned char s[UTF8_MAX])
 	s[3] = (unsigned char)(0x80 | (c & 0x3F));
 	return 4;
 }
-
-bool utf8_visible(uint32_t codepoint)
-{
-	/* What a terminal doesn't show as one mark of its own, or what libyaml's readers refuse
-	 * raw. */
-	static const struct {
-		uint32_t low, high;
-	} hidden[] = {
-		{0x0000, 0x001F},     /* controls */
-		{0x007F, 0x00A0},     /* controls, the no-break space */
-		{0x00AD, 0x00AD},     /* soft hyphen */
-		{0x0300, 0x036F},     /* combining marks */
-		{0x2000, 0x200F},     /* spaces, joiners, directions */
-		{0x2028, 0x202F},     /* line ends, directions */
-		{0x205F, 0x206F},     /* invisible operators, isolates */
-		{0x3000, 0x3000},     /* wide space */
-		{0xD800, 0xF8FF},     /* surrogates, private use */
-		{0xFE00, 0xFE0F},     /* variation selectors */
-		{0xFEFF, 0xFEFF},     /* byte order mark */
-		{0xFFF0, 0xFFFF},     /* specials */
-		{0xE0000, UINT32_MAX} /* tags, private planes, and beyond Unicode */
-	};
-	if ((codepoint & 0xFFFE) == 0xFFFE)
-		return false;
-	for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++)
-		if (codepoint >= hidden[i].low && codepoint <= hidden[i].high)
-			return false;
-	return true;
-}

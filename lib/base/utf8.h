@@ -36,8 +36,4 @@ int utf8_decode_block(
 /* Writes the 1..4 bytes of a code point (a valid one, not a surrogate); returns their number. */
 int utf8_encode(uint32_t codepoint, unsigned char s[UTF8_MAX]);
 
-/* Whether a code point shows as one character of its own wherever the text is printed: false for
- * controls, spaces but U+0020, combining and directional marks, private use and the like. */
-bool utf8_visible(uint32_t codepoint);
-
 #endif

@@ -239,7 +239,7 @@ is "$(evalloss --chars utf8.model utf8 | sed -n '2,5p' | cut -f 4 | tr -d '\n')"
 is "$(evalloss --chars --unknown price model invalid | grep -c "	$(printf '\357\277\275')\$")" 1 \
     "what is no character is shown as U+FFFD"
 tokenize -b text | batchify -n 4 -m 10 | train -q -H 4 --steps 0 -o byte.model
-is "$(printf '1\303\251' | evalloss --chars byte.model | tail -n 1 | cut -f 4 | od -An -tx1)" " a9 0a" \
+is "$(printf '1\303\251' | evalloss --chars byte.model | tail -n 1 | cut -f 4)" '\0251' \
     "bytes are rows of their own"
 is "$(evalloss --chars universal crlf | cksum)" "$(evalloss --chars universal text | cksum)" \
     "with universal newlines CRLF is one"

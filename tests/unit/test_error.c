@@ -71,7 +71,9 @@ static void controls_and_broken_text_are_escaped(void **state)
 			"\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80"},
 		{"\x7F", "\\x7F"},
 		{"\xE2\x81\xA6", "\\xE2\\x81\\xA6"}, /* U+2066: isolates what follows */
-		{"\xE2\x81\xAA", "\xE2\x81\xAA"},
+		{"\xD8\x9C", "\\xD8\\x9C"},          /* U+061C, U+200E: directions */
+		{"\xE2\x80\x8E", "\\xE2\\x80\\x8E"},
+		{"\xE2\x81\xA5", "\xE2\x81\xA5"},
 	};
 	struct error err;
 

@@ -1,4 +1,5 @@
 /* The YAML that is accepted, what it becomes, and what is refused. */
+#include "base/show.h"
 #include "base/utf8.h"
 #include "formats/yaml.h"
 
@@ -226,7 +227,7 @@ static void any_bytes_become_a_text(void **state)
 	size_t n;
 	FILE *f = open_memstream(&text, &n);
 	(void)state;
-	yaml_write_text(f, bytes, sizeof bytes - 1);
+	show_quoted(f, bytes, sizeof bytes - 1);
 	fclose(f);
 	struct yaml y = parse(text);
 	assert_int_equal(yaml_root(&y)->count, sizeof same - 1);
@@ -298,7 +299,7 @@ static void symbols_are_written_so_that_they_come_back(void **state)
 		if (c >= 0xD800 && c < 0xE000)
 			continue;
 		FILE *f = fmemopen(text, sizeof text, "w");
-		yaml_write_symbol(f, c);
+		show_quoted_symbol(f, c);
 		fclose(f);
 		assert_int_equal(text[0], '"');
 		if (yaml_parse(&y, text, strlen(text), 1, STATUS_DATA, &err) < 0)
@@ -338,7 +339,7 @@ static void only_visible_characters_are_written_raw(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char text[32] = "";
 		FILE *f = fmemopen(text, sizeof text, "w");
-		yaml_write_symbol(f, cases[i].codepoint);
+		show_quoted_symbol(f, cases[i].codepoint);
 		fclose(f);
 		assert_string_equal(text, cases[i].text);
 	}

@@ -43,15 +43,6 @@ struct lines {
 
 /* --- in -------------------------------------------------------------------------------------- */
 
-static size_t without_line_end(const struct vocab *vocab, const unsigned char *text, size_t n)
-{
-	if (n > 0 && text[n - 1] == '\n')
-		n--;
-	if (n > 0 && text[n - 1] == '\r' && vocab->newlines == VOCAB_UNIVERSAL)
-		n--;
-	return n;
-}
-
 /* Drops what is not known from the line's ids. */
 static void keep_known(struct line *line)
 {
@@ -67,7 +58,7 @@ static int take_line(struct lines *lines, const unsigned char *text, size_t n, s
 {
 	const struct vocab *vocab = &lines->network->file.vocab;
 	struct line *line = &lines->line[lines->count];
-	size_t bytes = without_line_end(vocab, text, n), unknown;
+	size_t bytes = reader_without_end(text, n, vocab->newlines == VOCAB_UNIVERSAL), unknown;
 	*line = (struct line){.bytes = bytes};
 	line->text = malloc(bytes + 1);
 	line->ids = calloc(bytes + 2, sizeof *line->ids);

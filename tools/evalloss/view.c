@@ -1,6 +1,7 @@
 /* view.c: see view.h. Characters wait in a queue for the window that scores them. */
 #include "tools/evalloss/view.h"
 
+#include "base/show.h"
 #include "base/utf8.h"
 #include "formats/vocab.h"
 
@@ -110,12 +111,12 @@ size_t view_show(const struct character *c, char buf[8], size_t *columns)
 		*columns = 4;
 		return (size_t)snprintf(buf, 8, "<%02X>", (unsigned)c->symbol);
 	}
-	if (c->symbol == VOCAB_NONE || (c->symbol >= 0x80 && c->symbol < 0xA0))
-		picture = 0xFFFD; /* no character, or a control character without a picture */
-	else if (c->symbol < 0x20)
+	if (c->symbol < 0x20)
 		picture = 0x2400 + c->symbol;
 	else if (c->symbol == 0x7F)
 		picture = 0x2421;
+	else if (c->symbol == VOCAB_NONE || show_harmful(c->symbol))
+		picture = 0xFFFD; /* no character, or one that has no picture */
 	return (size_t)utf8_encode(picture, (unsigned char *)buf);
 }
 

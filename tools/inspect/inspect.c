@@ -2,6 +2,7 @@
  * texts that a file brings along are printed quoted and escaped: no terminal obeys them. */
 #include "base/input.h"
 #include "base/io.h"
+#include "base/show.h"
 #include "formats/model_file.h"
 #include "formats/shards.h"
 #include "formats/state_file.h"
@@ -269,18 +270,6 @@ static int inspect_shards(const struct tool *tool, struct input *in, FILE *f, st
 
 /* --- models -------------------------------------------------------------------------------- */
 
-/* A number with as few digits as give it back. */
-static void write_real(FILE *f, double x)
-{
-	char text[32];
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, sizeof text, "%.*g", digits, x);
-		if (strtod(text, NULL) == x)
-			break;
-	}
-	fputs(text, f);
-}
-
 /* A key that is no plain word is quoted. */
 static void write_key(FILE *f, const char *key)
 {
@@ -288,7 +277,7 @@ static void write_key(FILE *f, const char *key)
 	if (key[0] >= 'a' && key[0] <= 'z' && key[strspn(key, plain)] == '\0')
 		fputs(key, f);
 	else
-		yaml_write_text(f, key, strlen(key));
+		show_quoted(f, key, strlen(key));
 }
 
 /* JSON as YAML on one line. What lies deeper than any charpipe program writes is left out. */
@@ -296,13 +285,14 @@ static void write_json(FILE *f, json_t *value, unsigned depth)
 {
 	const char *key;
 	json_t *child;
+	char real[SHOW_REAL];
 	size_t i;
 	if (json_is_string(value)) {
-		yaml_write_text(f, json_string_value(value), json_string_length(value));
+		show_quoted(f, json_string_value(value), json_string_length(value));
 	} else if (json_is_integer(value)) {
 		fprintf(f, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 	} else if (json_is_real(value)) {
-		write_real(f, json_real_value(value));
+		fputs(show_real(json_real_value(value), real), f);
 	} else if (json_is_boolean(value)) {
 		fputs(json_is_true(value) ? "true" : "false", f);
 	} else if (json_is_null(value)) {
@@ -375,6 +365,7 @@ static void write_tensors(FILE *f, const struct model_file *model)
 static int inspect_model(struct input *in, FILE *f, struct error *err)
 {
 	struct model_file model;
+	char dropout[SHOW_REAL];
 	if (model_file_read(&model, in, err) < 0)
 		return -1;
 	const struct params *p = &model.params;
@@ -382,8 +373,8 @@ static int inspect_model(struct input *in, FILE *f, struct error *err)
 		model.checkpoint  ? "checkpoint"
 		: model.has_vocab ? "model"
 				  : "state_dict");
-	fprintf(f, "layers: %" PRIu32 "\nhidden: %" PRIu32 "\ndropout: ", p->layers, p->hidden);
-	write_real(f, model.dropout);
+	fprintf(f, "layers: %" PRIu32 "\nhidden: %" PRIu32 "\ndropout: %s", p->layers, p->hidden,
+		show_real(model.dropout, dropout));
 	fprintf(f, "\nparameters: %zu\nverified: true\n", p->parameters);
 	write_object(f, "training", model.training);
 	write_object(f, "checkpoint", model.checkpoint);

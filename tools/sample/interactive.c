@@ -5,17 +5,6 @@
 
 #include <inttypes.h>
 
-/* The line without its end, CRLF being one where the model's text had universal newlines. */
-static size_t without_end(const struct context *context, const unsigned char *line, size_t n)
-{
-	if (n > 0 && line[n - 1] == '\n')
-		n--;
-	if (n > 0 && line[n - 1] == '\r' &&
-		context->network->file.vocab.newlines == VOCAB_UNIVERSAL)
-		n--;
-	return n;
-}
-
 struct dialogue {
 	const struct context *base;
 	struct context context; /* of one line */
@@ -55,11 +44,14 @@ int interactive(const struct context *base, struct draw *draw, uint64_t samples,
 	if (context_init(&dialogue.context, base->tool, base->network, base->skip, err) < 0 ||
 		reader_init(&reader, &in, err) < 0)
 		goto out;
-	while ((n = reader_line(&reader, &line, err)) > 0)
-		if (answer(&dialogue, line, without_end(base, line, (size_t)n), err) < 0) {
+	while ((n = reader_line(&reader, &line, err)) > 0) {
+		size_t bytes = reader_without_end(
+			line, (size_t)n, base->network->file.vocab.newlines == VOCAB_UNIVERSAL);
+		if (answer(&dialogue, line, bytes, err) < 0) {
 			n = -1;
 			break;
 		}
+	}
 	if (n == 0 && dialogue.unanswered > 0)
 		n = error_set(err, STATUS_DATA,
 			"not answered: %" PRIu64 " of %" PRIu64
