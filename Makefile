@@ -26,7 +26,7 @@ comma := ,
 
 # --- sources ------------------------------------------------------------------------------------
 
-base_src    = error show memory io input output spool option utf8 pool
+base_src    = error show memory io place input output spool option utf8 pool
 nn_src      = params model lstm adam sampler
 cpu_src     = cpu
 formats_src = yaml vocab vocab_file text stream tokens shards safetensors model_file state_file \
@@ -34,7 +34,7 @@ formats_src = yaml vocab vocab_file text stream tokens shards safetensors model_
 lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/cpu/%.c) \
               $(formats_src:%=formats/%.c)
 tool_src    = tools/tool.c tools/device.c tools/network.c tools/encode.c tools/reader.c \
-              tools/table.c
+              tools/table.c tools/files.c
 train_src   = checkpoint log run signals
 sample_src  = context draw interactive stop unescape
 evalloss_src = chars heat html lines rows score view whole
@@ -55,7 +55,7 @@ kernel_flags_avx512  = $(kernel_flags_avx2) -mavx512f -mavx512bw -mavx512dq -mav
 kernel_flags_generic =
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
-unit_tests = error show memory io input output spool option utf8 pool philox params kernels ops model \
+unit_tests = error show memory io place input output spool option utf8 pool philox params kernels ops model \
              adam sampler yaml vocab text stream tokens shards safetensors state_file \
              model_file config faults
 

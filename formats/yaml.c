@@ -2,8 +2,6 @@
  * indexed by 32 bits, so that a list of many entries costs two allocations that grow. */
 #include "formats/yaml.h"
 
-#include "base/utf8.h"
-
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>

@@ -18,7 +18,7 @@ extern const char *const network_weights[];
  * values. */
 /* clang-format off */
 #define NETWORK_OPTIONS(values) \
-	{.name = "vocab", .argument = "FILE", .type = OPTION_TEXT, \
+	{.name = "vocab", .argument = "FILE", .type = OPTION_TEXT, .file = OPTION_FILE_READ, \
 	 .offset = offsetof(values, network.vocab), \
 	 .help = "take the symbols of a model that doesn't name them from a token stream, shards " \
 		"or another model"}, \

@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "base/utf8.h"
 #include "formats/config.h"
+#include "tools/files.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -290,6 +291,8 @@ static int start(
 		return -1;
 	argc -= first;
 	argv += first;
+	if (files_check(&tool->options, argc, argv, err) < 0)
+		return -1;
 	if (!common->print_config)
 		return tool->run(tool, argc, argv, err);
 	if (tool->foresee && tool->foresee(tool, argc, argv, err) < 0)

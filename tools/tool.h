@@ -46,18 +46,18 @@ struct tool_common {
 #define TOOL_FLAG(values, key, letter_, name_, only, help_) \
 	{.letter = letter_, .name = name_, .type = OPTION_FLAG, \
 	 .offset = offsetof(values, common.key), .command_line_only = only, .help = help_}
-#define TOOL_FILE(values, key, letter_, name_, only, help_) \
-	{.letter = letter_, .name = name_, .argument = "FILE", .type = OPTION_TEXT, \
+#define TOOL_FILE(values, key, letter_, name_, file_, only, help_) \
+	{.letter = letter_, .name = name_, .argument = "FILE", .type = OPTION_TEXT, .file = file_, \
 	 .offset = offsetof(values, common.key), .command_line_only = only, .help = help_}
 
 /* The table entries of struct tool_common; goes last in each tool's table, before the empty entry.
  * The last one, without help, is for the Makefile: it makes man pages and completions with it. */
 #define TOOL_OPTIONS(values) \
-	TOOL_FILE(values, output, 'o', "output", false, \
+	TOOL_FILE(values, output, 'o', "output", OPTION_FILE_RESULT, false, \
 		"write FILE, complete or not at all, instead of standard output"), \
 	TOOL_FLAG(values, gzip, 'z', "gzip", false, "compress the output"), \
 	TOOL_FLAG(values, force, 'f', "force", true, "write binary output even to a terminal"), \
-	TOOL_FILE(values, config, 'c', "config", true, \
+	TOOL_FILE(values, config, 'c', "config", OPTION_FILE_READ, true, \
 		"take options from a YAML file; the command line wins over it, and --FLAG=no takes " \
 		"back a flag that it sets"), \
 	TOOL_FLAG(values, print_config, 0, "print-config", true, \
@@ -82,7 +82,8 @@ struct tool {
 	const char *summary;  /* one sentence for --help: what it reads, what it writes */
 	const struct option *table;
 	void *values; /* begins with a struct tool_common */
-	/* Opens, loops, closes. Operands are argv[0..argc). 0, or -1 with err filled in. */
+	/* Opens, loops, closes. Operands are argv[0..argc), files to be read. 0, or -1 with err
+	 * filled in. */
 	int (*run)(struct tool *tool, int argc, char **argv, struct error *err);
 	/* With --print-config: fills in `forecast`, a line for people on what run() would take. May
 	 * be NULL. */
@@ -94,7 +95,7 @@ struct tool {
 };
 
 /* Makes sure that descriptors 0..2 are open, parses, reads the configuration, handles --help,
- * --version and --print-config, calls run(), prints its error as "NAME: TEXT", and returns the exit
+ * --version and --print-config, sees to it that no output is an input, calls run(), prints its error as "NAME: TEXT", and returns the exit
  * status. */
 int tool_main(struct tool *tool, int argc, char **argv);
 

@@ -402,6 +402,12 @@ int options_parse(struct options *options, int argc, char **argv, int *operands,
 
 /* --- writers ---------------------------------------------------------------------------------- */
 
+const char *options_text(const struct options *options, const struct option *option)
+{
+	assert(option->type == OPTION_TEXT);
+	return *(const char *const *)value_of(options, option);
+}
+
 void options_format(const struct options *options, const struct option *option, char *buf, size_t n)
 {
 	const void *value = value_of(options, option);

@@ -18,6 +18,15 @@ enum option_type {
 	OPTION_CHOICE,  /* unsigned: the index in `choices` */
 };
 
+/* What the value of a text is the name of. */
+enum option_file {
+	OPTION_FILE_NOT,
+	OPTION_FILE_READ,
+	OPTION_FILE_WRITTEN,
+	OPTION_FILE_RESULT, /* written; standard output if it isn't given */
+	OPTION_FILE_SAVED,  /* read and written, and FILE~ and FILE.lock beside it written */
+};
+
 struct option {
 	char letter;          /* short name, or 0 */
 	const char *name;     /* long name and YAML key */
@@ -30,6 +39,7 @@ struct option {
 	bool infinite;              /* an integer that may be "inf": UINT64_MAX */
 	const char *const *choices; /* of OPTION_CHOICE, NULL-terminated */
 	bool command_line_only;     /* not a YAML key: --help, --config, ... */
+	enum option_file file;      /* of OPTION_TEXT */
 	const char *help; /* one sentence, lower case, no full stop; NULL hides the option */
 };
 
@@ -71,6 +81,9 @@ bool options_given(const struct options *options, const char *name);
 
 /* The long name nearest to a mistyped one (edit distance), or NULL when none is near. */
 const char *options_nearest(const struct options *options, const char *name);
+
+/* The value of an OPTION_TEXT, NULL where it has none. */
+const char *options_text(const struct options *options, const struct option *option);
 
 /* The value as text, as one would write it on the command line; "" for a text that is not set. */
 void options_format(

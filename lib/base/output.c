@@ -3,6 +3,7 @@
 #include "base/output.h"
 
 #include "base/io.h"
+#include "base/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,6 @@
 
 enum {
 	BUFFER_BYTES = 64 << 10,
-	LINKS_MAX = 40,        /* symbolic links followed, as the kernel does */
 	ATTEMPTS_MAX = 1000,   /* at a free temporary name */
 	GZIP_WINDOW = 15 + 16, /* zlib: the largest window, gzip's wrapper, without name and time */
 	GZIP_MEMORY = 8,       /* zlib's default */
@@ -31,73 +31,10 @@ struct output_gzip {
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-/* The descriptor that a path like /dev/fd/3 stands for, or -1. Opening such a path anew would start
- * at byte 0 of the file behind it; renaming over that file would lose what others write to it. */
-static int descriptor_of(const char *path)
-{
-	static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
-
-	if (strcmp(path, "/dev/stdout") == 0)
-		return STDOUT_FILENO;
-	if (strcmp(path, "/dev/stderr") == 0)
-		return STDERR_FILENO;
-	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-		size_t n = strlen(folders[i]);
-		char *end;
-		if (strncmp(path, folders[i], n) != 0 || path[n] < '0' || path[n] > '9')
-			continue;
-		unsigned long fd = strtoul(path + n, &end, 10);
-		if (*end == '\0' && fd <= INT_MAX)
-			return (int)fd;
-	}
-	return -1;
-}
-
-/* The path's directory with its slash: its length, 0 for the current directory. */
-static size_t folder_length(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash ? (size_t)(slash - path) + 1 : 0;
-}
-
-/* A new string: `path`'s directory, then `name`; NULL with ENOMEM. */
-static char *beside(const char *path, const char *name)
-{
-	char *s;
-	return asprintf(&s, "%.*s%s", (int)folder_length(path), path, name) < 0 ? NULL : s;
-}
-
-/* Follows the symbolic links at the path's end, also one that dangles, which realpath(3) refuses.
- * Sets *descriptor if they lead to one. A new string, or NULL with errno. */
-static char *follow_links(const char *path, int *descriptor)
-{
-	char *at = strdup(path);
-
-	for (int i = 0; at; i++) {
-		char link[PATH_MAX];
-		*descriptor = descriptor_of(at);
-		if (*descriptor >= 0)
-			return at;
-		ssize_t n = readlink(at, link, sizeof link - 1);
-		if (n < 0)
-			return at; /* no link, or what open() will complain about */
-		link[n] = '\0';
-		char *next = link[0] == '/' ? strdup(link) : beside(at, link);
-		free(at);
-		at = next;
-		if (i == LINKS_MAX) {
-			free(at);
-			errno = ELOOP;
-			return NULL;
-		}
-	}
-	return NULL;
-}
-
 /* Opens a new file beside out->target, under no name if the file system can. -1 with errno. */
 static int open_temporary(struct output *out)
 {
-	char *folder = beside(out->target, ".");
+	char *folder = place_beside(out->target, ".");
 	if (!folder)
 		return -1;
 	/* A file without a name gets one through /proc. */
@@ -113,7 +50,7 @@ static int open_temporary(struct output *out)
 		char name[64];
 		snprintf(name, sizeof name, ".charpipe-%ld-%d", (long)getpid(), i);
 		free(out->temporary);
-		out->temporary = beside(out->target, name);
+		out->temporary = place_beside(out->target, name);
 		if (!out->temporary)
 			return -1;
 		out->fd = io_open(out->temporary, O_WRONLY | O_CREAT | O_EXCL);
@@ -139,7 +76,7 @@ static int open_path(struct output *out, const char *path, struct error *err)
 {
 	struct stat st;
 	int descriptor;
-	char *target = follow_links(path, &descriptor);
+	char *target = place_follow(path, &descriptor);
 
 	if (!target)
 		return error_errno(err, STATUS_CANT_CREATE, "%s: can't create", out->name);
@@ -332,7 +269,7 @@ static int publish(struct output *out)
 		for (int i = 0; errno == EEXIST && i < ATTEMPTS_MAX; i++) {
 			char name[64];
 			snprintf(name, sizeof name, ".charpipe-%ld-%d", (long)getpid(), i);
-			char *temporary = beside(out->target, name);
+			char *temporary = place_beside(out->target, name);
 			if (!temporary)
 				return -1;
 			if (linkat(AT_FDCWD, self, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) == 0) {
@@ -353,7 +290,7 @@ static int publish(struct output *out)
 
 int output_sync_folder(const char *path)
 {
-	char *folder = beside(path, ".");
+	char *folder = place_beside(path, ".");
 	int fd, rc = 0;
 
 	if (!folder)

@@ -21,6 +21,94 @@ with os.fdopen(r, "rb") as f:
     log = f.read()
 sys.exit(run.wait() or log.count(b"\n") != 301)'
 
+# --- outputs that are inputs ----------------------------------------------------------------------
+
+train -q -H 4 -L 1 --steps 1 -o m s
+seq 1 400 >t
+tokenize -q -o k t
+train -q -H 4 -L 1 --steps 1 -l log.tsv -o m2 s
+mkdir d
+ln -s "$PWD/s" d/soft
+ln s d/hard
+ln -s ../new d/dangling
+printf 'train:\n  log: s\n' >log.yaml
+printf 'train:\n  output: ./d/../s\n' >output.yaml
+printf 'train:\n  checkpoint: m\n' >checkpoint.yaml
+cp m m~
+sums() { cksum s m m~ m2 t k ./*.yaml log.tsv; ls -A . d; }
+sums >before
+
+# refused FIRST SECOND COMMAND...: the two are one file, and nothing becomes of any.
+refused() {
+    first=$1 second=$2
+    shift 2
+    fails 64 "$first and $second are one file" "refused: $*" "$@"
+    sums | cmp -s - before
+    result "$?" "... and nothing has changed" || sums | diff before - >&2
+}
+
+# `out` and `err` are there from now on.
+: >out; : >err; : >found.py; sums >before
+train="train -q -H 4 -L 1 --steps 1"
+refused "--output m" "the input m" evalloss -o m m t
+refused "--output t" "the input t" evalloss -o t m t
+refused "--output m" "the input m" sample -q -n 1 -o m m
+refused "--output t" "--prime-file t" sample -q -n 1 -P t -o t m
+refused "--output m" "--vocab m" tokenize -q --vocab m -o m t
+refused "--output t" "the input \./t" tokenize -q -o t ./t
+refused "--output t" "the input t" tokenize -q -o t k t
+refused "--output k" "the input k" tokenize -q -d -o k k
+refused "--output k" "the input k" batchify -q -o k k
+refused "--output s" "the input s" inspect -o s s
+refused "--output s" "the input s" $train -o s s
+refused "--output d/soft" "the input s" $train -o d/soft s
+refused "--output d/hard" "the input s" $train -o d/hard s
+refused "--output s" "the input d/soft" $train -o s d/soft
+refused "--log s" "the input s" $train -l s -o x s
+refused "--log d/soft" "the input s" $train -l d/soft -o x s
+refused "--log m" "--init m" $train --init m -l m -o x s
+refused "--output m" "--init m" $train --init m -o m s
+refused "--checkpoint m" "--init m" $train --init m --checkpoint m -o x s
+refused "--checkpoint m's ~" "--init m~" $train --init m~ --checkpoint m -o x s
+refused "--log \./y" "--checkpoint y" $train -l ./y --checkpoint y -o x s
+refused "--log d/dangling" "--checkpoint new" $train -l d/dangling --checkpoint new -o x s
+refused "--checkpoint y's ~" "--output y~" $train --checkpoint y -o y~ s
+refused "--log y\.lock" "--checkpoint y's \.lock" $train --checkpoint y -l y.lock -o x s
+refused "--log m" "--resume m" $train --resume m -l m -o x s
+refused "--log s" "the input s" $train -c log.yaml -o x s
+refused "--output \./d/\.\./s" "the input s" $train -c output.yaml s
+refused "--checkpoint m" "--init m" $train -c checkpoint.yaml --init m -o x s
+refused "--output checkpoint.yaml" "--config checkpoint.yaml" $train -c checkpoint.yaml -o checkpoint.yaml s
+refused "--log x" "--output x" $train -l x -o x s
+refused "--output s" "standard input" sh -c "$train -o s <s"
+refused "--output s" "the input s" $train --print-config -o s s
+is "$(cp m m3; evalloss m3 t 2>&1 >>m3)" "evalloss: standard output and the input m3 are one file, which would be overwritten" \
+    "standard output is an input"
+same m m3 "... which has not changed"
+is "$($train -l - -o both s 2>&1 >both)" "train: standard output and --output both are one file, which would be overwritten" \
+    "the log and the model in one file"
+
+ok "devices may be both" sh -c "evalloss -q -o /dev/null m - <t && sample -q -n 1 -P /dev/null -o /dev/null m"
+ok "a FIFO may be an output" sh -c "mkfifo fifo && { cat fifo >got & tokenize -q -o fifo t && wait && cmp got k; }"
+ok "outputs that are apart are none of its business" $train -l d/log --checkpoint d/c -o d/m s
+ok "a log takes a log's place" $train -l log.tsv -o d/m s
+ok "and that of an empty file" sh -c ": >empty.log && $train -l empty.log -o d/m s"
+fails 73 "t: is no log" "but of nothing else" $train -l t -o d/m s
+same t "$(seq 1 400 >t.copy; echo t.copy)" "... which keeps what it holds"
+fails 73 "t: is no log" "on resuming neither" $train --resume d/c -l t -o d/m s
+ok "a log on standard output is added" sh -c "echo mine >>l && $train -l - -o d/m s >>l"
+is "$(head -n 1 l; wc -l <l)" "mine
+3" "... to what is there"
+echo precious >v~
+fails 73 "v~: is no checkpoint" "a checkpoint's second name takes no other file's place" \
+    $train --checkpoint v -o d/m s
+mkfifo pipe
+fails 73 "pipe: a checkpoint must be a regular file" "a checkpoint in a FIFO doesn't wait" \
+    timeout 10 $train --checkpoint pipe -o d/m s
+fails 73 "pipe: a checkpoint must be a regular file" "nor does one to go on from" \
+    timeout 10 $train --resume pipe -o d/m s
+fails 73 "standard output|-: a checkpoint must be" "nor in standard output" $train --checkpoint - -o d/m s
+
 # --- what reaches a terminal ----------------------------------------------------------------------
 
 # A text of characters that steer terminals, and a model that knows them.

@@ -178,7 +178,7 @@ fails 73 "precious.*no checkpoint" "a checkpoint in the place of something else"
 same precious shards "which stays as it is"
 for outputs in "-o f -l f" "-o f --checkpoint f" "--checkpoint f -l f"; do
     # shellcheck disable=SC2086
-    fails 64 "both are f" "one file for two outputs ($outputs)" train $outputs shards
+    fails 64 "--.* f and --.* f are one file" "one file for two outputs ($outputs)" train $outputs shards
 done
 ok "a device may take two" train -q -H 4 --steps 1 -o /dev/null -l /dev/null shards
 mkfifo endless

@@ -36,6 +36,7 @@ static const struct option table[] = {
 	{.name = "vocab",
 		.argument = "FILE",
 		.type = OPTION_TEXT,
+		.file = OPTION_FILE_READ,
 		.offset = AT(vocab),
 		.help = "take the symbols, their order, unit and newlines from a token stream, "
 			"shards or a model"},

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -25,6 +26,12 @@ static char *with_suffix(const char *path, const char *suffix)
 	return asprintf(&name, "%s%s", path, suffix) < 0 ? NULL : name;
 }
 
+static int no_file_error(const char *path, struct error *err)
+{
+	return error_set(err, STATUS_CANT_CREATE,
+		"%s: a checkpoint must be a regular file: it is replaced as a whole", path);
+}
+
 /* Learns where the file really is by opening it for writing as output.h does, which changes
  * nothing. */
 static int find_target(struct checkpoint *checkpoint, struct error *err)
@@ -32,28 +39,28 @@ static int find_target(struct checkpoint *checkpoint, struct error *err)
 	struct output probe;
 	if (output_open(&probe, checkpoint->path, 0, err) < 0)
 		return -1;
-	if (!probe.target) {
-		output_discard(&probe);
-		return error_set(err, STATUS_CANT_CREATE,
-			"%s: a checkpoint must be a regular file: it is replaced as a whole",
-			checkpoint->path);
-	}
-	checkpoint->target = strdup(probe.target);
+	checkpoint->target = probe.target ? strdup(probe.target) : NULL;
+	bool file = probe.target;
 	output_discard(&probe);
+	if (!file)
+		return no_file_error(checkpoint->path, err);
 	checkpoint->previous = checkpoint->target ? with_suffix(checkpoint->target, "~") : NULL;
 	return checkpoint->previous ? 0 : error_memory(err, 4096, "the checkpoint's name");
 }
 
 /* Saving replaces what stands there, which should be an earlier checkpoint and not, by a slip of the
  * hand, the shards. */
-static int check_replaced(const struct checkpoint *checkpoint, struct error *err)
+static int check_replaced(const char *path, struct error *err)
 {
 	unsigned char first[64];
+	struct stat st;
 	struct input in;
 	int rc = -1;
-	if (access(checkpoint->target, F_OK) < 0)
+	if (stat(path, &st) < 0)
 		return 0;
-	if (input_open(&in, checkpoint->target, INPUT_GUNZIP, err) < 0)
+	if (!S_ISREG(st.st_mode))
+		return no_file_error(path, err);
+	if (input_open(&in, path, INPUT_GUNZIP, err) < 0)
 		return -1;
 	ssize_t n = input_peek(&in, first, sizeof first, err);
 	if (n == 0 || (n > 0 && stream_identify(first, (size_t)n) == STREAM_MODEL))
@@ -61,7 +68,7 @@ static int check_replaced(const struct checkpoint *checkpoint, struct error *err
 	else if (n > 0)
 		error_set(err, STATUS_CANT_CREATE,
 			"%s: is no checkpoint, and one would take its place; name another file",
-			checkpoint->path);
+			path);
 	input_close(&in);
 	return rc;
 }
@@ -96,7 +103,8 @@ int checkpoint_open(struct checkpoint *checkpoint, const char *path, bool resume
 		return 0;
 	if (resume && access(path, F_OK) < 0)
 		return error_errno(err, STATUS_NO_INPUT, "%s: can't be resumed from", path);
-	if (find_target(checkpoint, err) < 0 || check_replaced(checkpoint, err) < 0)
+	if (check_replaced(path, err) < 0 || find_target(checkpoint, err) < 0 ||
+		check_replaced(checkpoint->previous, err) < 0)
 		return -1;
 	return take_lock(checkpoint, err);
 }

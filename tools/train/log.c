@@ -15,22 +15,45 @@
 #include <unistd.h>
 #include <zlib.h>
 
+/* How a log begins, of this version or another, and its first line. */
+static const char magic[] = "epoch\tstep\t";
 static const char header[] =
 	"epoch\tstep\ttokens\tloss\tval_loss\tlr\tgrad_norm\tchars_per_s\tseconds\n";
+
+/* A file that is no log keeps what it holds. */
+static int check_kind(const struct log *log, struct error *err)
+{
+	char first[sizeof magic - 1];
+	struct stat st;
+	if (fstat(log->fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0)
+		return 0;
+	int fd = io_open(log->path, O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : io_read_at(fd, first, sizeof first, 0);
+	if (n < 0)
+		error_errno(err, STATUS_CANT_CREATE,
+			"%s: can't be read, to see whether it is a log", log->path);
+	if (fd >= 0)
+		io_close(fd);
+	if (n < 0)
+		return -1;
+	if ((size_t)n < sizeof first || memcmp(first, magic, sizeof first) != 0)
+		return error_set(err, STATUS_CANT_CREATE,
+			"%s: is no log, and one would take its place; name another file",
+			log->path);
+	return 0;
+}
 
 int log_open(struct log *log, const char *path, struct error *err)
 {
 	*log = (struct log){.fd = -1, .path = path};
 	if (!path)
 		return 0;
-	if (strcmp(path, "-") == 0)
-		log->fd = io_duplicate(STDOUT_FILENO);
-	else
-		log->fd = io_open(path, O_WRONLY | O_CREAT);
+	log->stream = strcmp(path, "-") == 0;
+	log->fd = log->stream ? io_duplicate(STDOUT_FILENO) : io_open(path, O_WRONLY | O_CREAT);
 	if (log->fd < 0)
 		return error_errno(
 			err, STATUS_CANT_CREATE, "%s: can't be opened for writing", path);
-	return 0;
+	return log->stream ? 0 : check_kind(log, err);
 }
 
 static int put(struct log *log, const char *text, size_t n, struct error *err)
@@ -87,9 +110,11 @@ int log_begin(struct log *log, bool resumed, uint64_t bytes, uint32_t crc, struc
 		return 0;
 	if (fstat(log->fd, &st) < 0)
 		return error_errno(err, STATUS_IO, "%s: stat failed", log->path);
-	if (S_ISREG(st.st_mode) && strcmp(log->path, "-") != 0 && sync_name(log, err) < 0)
+	if (log->stream || !S_ISREG(st.st_mode))
+		return put(log, header, sizeof header - 1, err);
+	if (sync_name(log, err) < 0)
 		return -1;
-	if (!S_ISREG(st.st_mode) || st.st_size == 0)
+	if (st.st_size == 0)
 		return put(log, header, sizeof header - 1, err);
 	if (resumed && bytes == 0)
 		return error_set(err, STATUS_DATA,

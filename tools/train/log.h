@@ -22,12 +22,13 @@ struct log_row {
 struct log {
 	int fd;           /* -1: no log is kept */
 	const char *path; /* not owned */
+	bool stream;      /* it is standard output, which is only added to */
 	uint64_t bytes;   /* written so far, the header line included */
 	uint32_t crc;     /* of these bytes */
 };
 
 /* Opens the file for writing and changes nothing in it yet; path NULL: no log, every call succeeds.
- * Status 73. */
+ * A file that holds something else than a log is refused. Status 73. */
 int log_open(struct log *log, const char *path, struct error *err);
 
 /* Begins a new log (bytes 0: what the file held is gone), or continues one whose first `bytes`

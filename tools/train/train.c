@@ -14,7 +14,6 @@
 #include <math.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct values {
@@ -52,7 +51,7 @@ static const struct option table[] = {
 	 .help = "what initial weights and dropout masks follow from"},
 	DEVICE_OPTIONS(struct values),
 	{'l', "log", "FILE", OPTION_TEXT, AT(log), NULL,
-	 .help = "write a table of the run to FILE, one row a step"},
+	 .file = OPTION_FILE_WRITTEN, .help = "write a table of the run to FILE, one row a step"},
 	{0, "print-every", "N", OPTION_INTEGER, AT(print_every), "10", .low = 0, .high = UINT32_MAX,
 	 .help = "steps between two lines on stderr, beside those of evaluations (0: only those)"},
 	{0, "eval-every", "N", OPTION_INTEGER, AT(run.eval_every), "0",
@@ -68,14 +67,14 @@ static const struct option table[] = {
 	 .help = "what to do when a loss or gradient is not finite: end the run before the update, "
 		"or drop that update and go on"},
 	{0, "checkpoint", "FILE", OPTION_TEXT, AT(checkpoint), NULL,
-	 .help = "save the run in FILE at each epoch's end and whenever the run ends"},
+	 .file = OPTION_FILE_SAVED, .help = "save the run in FILE at each epoch's end and whenever the run ends"},
 	{0, "checkpoint-every", "N", OPTION_INTEGER, AT(checkpoint_every), "0",
 	 .low = 0, .high = UINT32_MAX,
 	 .help = "save it every N steps too (0: only then)"},
 	{0, "resume", "FILE", OPTION_TEXT, AT(resume), NULL,
-	 .help = "continue the run saved in FILE, and go on saving it there"},
+	 .file = OPTION_FILE_SAVED, .help = "continue the run saved in FILE, and go on saving it there"},
 	{0, "init", "MODEL", OPTION_TEXT, AT(init), NULL,
-	 .help = "start from the weights, dimensions and vocabulary of MODEL"},
+	 .file = OPTION_FILE_READ, .help = "start from the weights, dimensions and vocabulary of MODEL"},
 	TOOL_OPTIONS(struct values),
 	{0},
 };
@@ -110,31 +109,6 @@ static bool is_stdin(const char *path)
 	return !path || strcmp(path, "-") == 0;
 }
 
-/* Whether a name is, or will be, that of a plain file. */
-static bool is_plain(const char *path)
-{
-	struct stat st;
-	return stat(path, &st) < 0 || S_ISREG(st.st_mode);
-}
-
-/* Of two outputs in one file one would take the place of the other. */
-static int check_outputs(const struct values *values, struct error *err)
-{
-	const struct {
-		const char *option, *path;
-	} outputs[] = {{"output", values->common.output}, {"checkpoint", values->checkpoint},
-		{"log", values->log}};
-	enum { COUNT = sizeof outputs / sizeof *outputs };
-	for (size_t i = 0; i < COUNT; i++)
-		for (size_t j = i + 1; j < COUNT; j++)
-			if (outputs[i].path && outputs[j].path &&
-				strcmp(outputs[i].path, outputs[j].path) == 0 &&
-				is_plain(outputs[i].path))
-				return error_set(err, STATUS_USAGE, "--%s and --%s: both are %s",
-					outputs[i].option, outputs[j].option, outputs[i].path);
-	return 0;
-}
-
 static int check_options(struct values *values, int argc, char **argv, struct error *err)
 {
 	if (argc > 1)
@@ -154,7 +128,7 @@ static int check_options(struct values *values, int argc, char **argv, struct er
 			"standard output can't take both the model and the log; give -o FILE");
 	if (values->resume)
 		values->checkpoint = values->resume;
-	return check_outputs(values, err);
+	return 0;
 }
 
 /* The network's dimensions are the initial model's; an option may say so too, but nothing else. */
