@@ -12,7 +12,7 @@
 #include "cuda/cuda.h"
 
 #include "base/memory.h"
-#include "cuda/kernels.h"
+#include "cuda/launch.h"
 
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>

@@ -1,10 +1,10 @@
-/* kernels.cu: see kernels.h.
+/* kernels.cu: see launch.h.
  *
  * Products take nearly all the time of a training step, and cuBLAS has them; what is here moves
  * memory, so it is written for coalesced access and few launches, and otherwise kept plain. It is
  * compiled without contraction of a b + c, so that what isn't a long sum rounds as it does on the
  * CPU. The same text is compiled as C++ for the emulation under tests/cuda. */
-#include "cuda/kernels.h"
+#include "cuda/launch.h"
 
 #include <cuda_runtime.h>
 

@@ -1,11 +1,11 @@
-/* kernels.h: what runs on the GPU besides cuBLAS, behind functions that C can call.
+/* launch.h: what runs on the GPU besides cuBLAS, behind functions that C can call.
  *
  * Each function queues its work on a stream and returns the error of the launch. All pointers are
  * device pointers; letters and meanings are those of nn/ops.h. Every result element has one thread
  * that writes it, and every sum one order, chosen by the shape: there are no atomics, and the same
  * call gives the same bits each time. */
-#ifndef CUDA_KERNELS_H
-#define CUDA_KERNELS_H
+#ifndef CUDA_LAUNCH_H
+#define CUDA_LAUNCH_H
 
 #include <cuda_runtime_api.h>
 #include <stdbool.h>
