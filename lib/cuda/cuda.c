@@ -30,7 +30,7 @@ enum {
 /* A sequence that was seen, and its graph if it was seen twice. */
 struct recording {
 	uint64_t used; /* when, on the device's own clock; 0: never */
-	uint64_t key[sizeof((struct sequence *)0)->key / sizeof(uint64_t)];
+	struct sequence_key key;
 	cudaGraphExec_t graph;
 };
 
@@ -205,13 +205,14 @@ static struct recording *find_recording(struct cuda *cuda, const struct sequence
 	struct recording *oldest = &cuda->recordings[0];
 	for (size_t i = 0; i < RECORDINGS; i++) {
 		struct recording *r = &cuda->recordings[i];
-		if (r->used && memcmp(r->key, sequence->key, sizeof r->key) == 0)
+		/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-*): bits are meant */
+		if (r->used && memcmp(&r->key, &sequence->key, sizeof r->key) == 0)
 			return r;
 		if (r->used < oldest->used)
 			oldest = r;
 	}
 	forget(cuda, oldest);
-	memcpy(oldest->key, sequence->key, sizeof oldest->key);
+	oldest->key = sequence->key;
 	return oldest;
 }
 

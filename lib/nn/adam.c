@@ -2,7 +2,6 @@
 #include "nn/adam.h"
 
 #include <math.h>
-#include <string.h>
 
 int adam_init(struct adam *adam, struct model *model, double lr, double clip, struct error *err)
 {
@@ -32,55 +31,35 @@ void adam_release(struct adam *adam)
 	*adam = (struct adam){0};
 }
 
-static struct adam_update next_update(const struct adam *adam)
+int adam_train(struct adam *adam, struct model_state *state, const uint32_t *batch, size_t T,
+	double *nats, double *norm, struct error *err)
 {
-	return (struct adam_update){.lr = adam->lr,
+	struct model *model = adam->model;
+	struct device *device = model->device;
+	const struct ops *ops = device->ops;
+	const uint32_t step = (uint32_t)adam->step;
+	struct sequence sequence = model_sequence(model, MODEL_STEP, state, T);
+	sequence.step = step;
+	sequence.adam = (struct adam_update){.lr = adam->lr,
 		.beta1 = adam->beta1,
 		.beta2 = adam->beta2,
 		.epsilon = adam->epsilon,
 		.clip = adam->clip,
 		.step = adam->step + 1};
-}
-
-static void queue_update(struct adam *adam, const struct adam_update *update)
-{
-	struct model *model = adam->model;
-	model->device->ops->adam(model->device, model->params.total, update, model->weights,
-		model->gradients, adam->m, adam->v, &model->batch->nats, &model->batch->squares);
-	model_weights_changed(model);
-}
-
-void adam_step(struct adam *adam)
-{
-	const struct adam_update update = next_update(adam);
-	queue_update(adam, &update);
-	adam->step++;
-}
-
-/* What is the same in all updates, into the key of the sequence that holds one. */
-static void add_key(const struct adam *adam, uint64_t key[5])
-{
-	const double same[] = {adam->beta1, adam->beta2, adam->epsilon, adam->clip};
-	memcpy(key, same, sizeof same);
-	key[4] = (uintptr_t)adam->m;
-}
-
-int adam_train(struct adam *adam, struct model_state *state, const uint32_t *batch, size_t T,
-	double *nats, double *norm, struct error *err)
-{
-	struct model *model = adam->model;
-	const struct ops *ops = model->device->ops;
-	const uint32_t step = (uint32_t)adam->step;
-	struct sequence sequence = model_sequence(model, MODEL_STEP, state, T);
-	sequence.step = step;
-	sequence.adam = next_update(adam);
-	add_key(adam, sequence.key + MODEL_KEY);
+	sequence.key.moments = adam->m;
+	sequence.key.beta1 = adam->beta1;
+	sequence.key.beta2 = adam->beta2;
+	sequence.key.epsilon = adam->epsilon;
+	sequence.key.clip = adam->clip;
 	if (model_load(model, state, batch, T, err) < 0)
 		return -1;
-	if (ops->begin(model->device, &sequence)) {
+	if (ops->begin(device, &sequence)) {
 		model_queue_gradient(model, state, T, step);
-		queue_update(adam, &sequence.adam);
-		ops->end(model->device);
+		ops->adam(device, model->params.total, &sequence.adam, model->weights,
+			model->gradients, adam->m, adam->v, &model->batch->nats,
+			&model->batch->squares);
+		model_weights_changed(model);
+		ops->end(device);
 	}
 	if (model_totals(model, state->rows * T, nats, norm, err) < 0)
 		return -1;

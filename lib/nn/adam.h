@@ -19,13 +19,11 @@ struct adam {
 int adam_init(struct adam *adam, struct model *model, double lr, double clip, struct error *err);
 void adam_release(struct adam *adam);
 
-/* Updates the model's weights from the gradients of the last model_gradient(), whose loss and norm
- * the caller has found to be finite. */
-void adam_step(struct adam *adam);
-
-/* One whole training step: model_gradient() with the masks of step adam->step, then adam_step(),
- * queued at one go. When the loss or the norm is not finite, weights, moments and adam->step stay
- * as they were: the caller looks at both. */
+/* One training step on a batch (N,T+1) of exactly state->rows rows: the gradients (model->gradients,
+ * overwritten) of the mean loss, dropout on with the masks of step adam->step, state carried on,
+ * and the update, queued at one go. *nats: the mean loss; *norm: the gradient's global norm,
+ * unclipped. When one of them is not finite, weights, moments and adam->step stay as they were: the
+ * caller looks at both. */
 int adam_train(struct adam *adam, struct model_state *state, const uint32_t *batch, size_t T,
 	double *nats, double *norm, struct error *err);
 

@@ -421,11 +421,13 @@ int model_load(struct model *model, const struct model_state *state, const uint3
 struct sequence model_sequence(const struct model *model, enum model_sequence kind,
 	const struct model_state *state, size_t T)
 {
-	struct sequence sequence = {
-		.key = {(uint64_t)kind, (uintptr_t)model->weights, (uintptr_t)state->data,
-			(uint64_t)state->rows, (uint64_t)T, model->seed}};
-	memcpy(&sequence.key[6], &model->dropout, sizeof model->dropout);
-	return sequence;
+	return (struct sequence){.key = {.kind = kind,
+					 .weights = model->weights,
+					 .state = state->data,
+					 .rows = state->rows,
+					 .window = T,
+					 .seed = model->seed,
+					 .dropout = model->dropout}};
 }
 
 void model_queue_gradient(struct model *model, struct model_state *state, size_t T, uint32_t step)
@@ -464,21 +466,6 @@ int model_totals(
 	*nats = sums->nats / (double)characters;
 	*norm = sqrt(sums->squares);
 	return 0;
-}
-
-int model_gradient(struct model *model, struct model_state *state, const uint32_t *batch, size_t T,
-	uint32_t step, double *nats, double *norm, struct error *err)
-{
-	const struct ops *ops = model->device->ops;
-	struct sequence sequence = model_sequence(model, MODEL_GRADIENT, state, T);
-	sequence.step = step;
-	if (model_load(model, state, batch, T, err) < 0)
-		return -1;
-	if (ops->begin(model->device, &sequence)) {
-		model_queue_gradient(model, state, T, step);
-		ops->end(model->device);
-	}
-	return model_totals(model, state->rows * T, nats, norm, err);
 }
 
 static void queue_score(struct model *model, struct model_state *state, size_t T)

@@ -26,7 +26,7 @@ struct batch {
 struct model {
 	struct device *device; /* not owned */
 	struct params params;  /* owned */
-	double dropout;        /* probability; used by model_gradient() only */
+	double dropout;        /* probability; in training only */
 	uint32_t seed;         /* of the dropout masks */
 	size_t rows, window;   /* the largest N and T it was made for */
 	size_t block;          /* rows in flight in one pass */
@@ -95,12 +95,6 @@ int model_state_get(const struct model_state *state, float *to, struct error *er
 /* Gives every row the state of one, (S,L,1,H), host. */
 int model_state_fill(struct model_state *state, const float *row, struct error *err);
 
-/* One training pass over a batch of exactly state->rows rows: gradients (overwritten) of the mean
- * loss, dropout on with the masks of optimizer step `step`, state carried on. *nats: the mean loss;
- * *norm: the gradient's global norm (unclipped). */
-int model_gradient(struct model *model, struct model_state *state, const uint32_t *batch, size_t T,
-	uint32_t step, double *nats, double *norm, struct error *err);
-
 /* Scores a batch of state->rows rows without dropout, state carried on: *nats is the sum over all
  * scored characters. `each` (N,T), host, receives every character's nats unless NULL. Targets may
  * be TARGET_NONE, from there to the row's end; as an input it reads as 0. */
@@ -112,12 +106,11 @@ int model_score(struct model *model, struct model_state *state, const uint32_t *
 int model_feed(struct model *model, struct model_state *state, const uint32_t *ids, size_t T,
 	float *logits, struct error *err);
 
-/* The parts of model_gradient(), for one who queues more in the same sequence (adam_train()): the
- * batch goes to the device; the sequence to begin, whose key has MODEL_KEY words; the operations
- * that leave the gradients; what they come to, for `characters` scored ones. */
-enum { MODEL_KEY = 7 };
+/* The parts of a training step (adam_train()) that are the model's: a batch (N,T+1) of exactly
+ * state->rows rows goes to the device; the sequence to begin; the operations that leave the
+ * gradients of the mean loss, dropout on with the masks of optimizer step `step`, state carried on;
+ * what they come to, for `characters` scored ones: the mean loss and the gradient's global norm. */
 enum model_sequence {
-	MODEL_GRADIENT,
 	MODEL_STEP,
 	MODEL_SCORE,
 	MODEL_FEED,
@@ -130,8 +123,8 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 int model_totals(
 	struct model *model, size_t characters, double *nats, double *norm, struct error *err);
 
-/* To be called after the weights changed on the device; model_set_weights() and adam_step() do
- * it. */
+/* To be called after the weights changed on the device; model_set_weights() and adam_train()
+ * do it. */
 void model_weights_changed(struct model *model);
 
 #endif

@@ -70,11 +70,22 @@ struct adam_update {
 /* A target that is not scored: its loss and its gradient are 0. */
 #define TARGET_NONE UINT32_MAX
 
+/* Whatever the calls of a sequence depend on. It is compared as a whole, so there is no padding. */
+struct sequence_key {
+	uint64_t kind; /* the caller's number for them */
+	const void *weights, *state, *moments;
+	uint64_t rows, window, seed;
+	double dropout, beta1, beta2, epsilon, clip;
+};
+_Static_assert(sizeof(struct sequence_key) ==
+		       4 * sizeof(uint64_t) + 3 * sizeof(void *) + 5 * sizeof(double),
+	"padding in a key");
+
 /* Operations that come again and again in the same order: the same calls with the same arguments
  * whenever the key is the same, except for what lies in device memory, and for the numbers below,
  * which change from one training step to the next. */
 struct sequence {
-	uint64_t key[12];        /* whatever the calls depend on */
+	struct sequence_key key;
 	uint32_t step;           /* the step of every dropout in it */
 	struct adam_update adam; /* every update in it; lr and step may change under one key */
 };

@@ -82,10 +82,9 @@ static double train(struct run *run, uint32_t step, double *norm)
 	double nats, any;
 	uint32_t *batch = zeros(run->N * (run->T + 1), sizeof *batch);
 	batch_of(run, step, batch);
-	assert_ok(model_gradient(&run->model, &run->state, batch, run->T, step, &nats,
-			  norm ? norm : &any, &err),
+	assert_ok(
+		adam_train(&run->adam, &run->state, batch, run->T, &nats, norm ? norm : &any, &err),
 		&err);
-	adam_step(&run->adam);
 	free(batch);
 	return nats;
 }
@@ -270,30 +269,6 @@ static void training_goes_on_from_saved_moments_as_if_never_stopped(void **state
 	release_run(&second);
 }
 
-static void a_whole_step_is_gradient_and_update(void **state)
-{
-	(void)state;
-	struct run parts, whole;
-	init_run(&parts, 2, 9, 12, 70, 4, 0.001, 0.1);
-	init_run(&whole, 2, 9, 12, 70, 4, 0.001, 0.1);
-	parts.model.dropout = whole.model.dropout = 0.5;
-	uint32_t *batch = zeros(whole.N * (whole.T + 1), sizeof *batch);
-	for (uint32_t step = 0; step < 4; step++) {
-		struct error err;
-		double nats, norm, expected_norm, expected = train(&parts, step, &expected_norm);
-		batch_of(&whole, step, batch);
-		assert_ok(adam_train(&whole.adam, &whole.state, batch, whole.T, &nats, &norm, &err),
-			&err);
-		assert_true(nats == expected && norm == expected_norm);
-		assert_int_equal(whole.adam.step, step + 1);
-		for (enum arena which = WEIGHTS; which < ARENAS; which++)
-			assert_same_arena(&parts, &whole, which);
-	}
-	free(batch);
-	release_run(&parts);
-	release_run(&whole);
-}
-
 static void a_norm_that_is_no_number_changes_nothing(void **state)
 {
 	(void)state;
@@ -361,15 +336,12 @@ static void check_golden(const char *name)
 		double nats, norm;
 		for (size_t i = 0; i < ids_n; i++)
 			batch[i] = (uint32_t)batches[step * ids_n + i];
-		assert_ok(
-			model_gradient(&run.model, &run.state, batch, T, step, &nats, &norm, &err),
-			&err);
+		assert_ok(adam_train(&run.adam, &run.state, batch, T, &nats, &norm, &err), &err);
 		assert_close("loss", nats, (double)losses[step], 1e-4);
 		assert_close("norm", norm, (double)norms[step], 1e-4);
 		if (step == 0)
 			assert_close("clipped norm", norm * fmin(1, clip / (norm + 1e-6)),
 				(double)*golden_part(&golden, "clipped.norm", "", 1), 1e-5);
-		adam_step(&run.adam);
 	}
 	free(batch);
 
@@ -432,7 +404,6 @@ int main(void)
 		cmocka_unit_test(the_first_moment_shows_the_clipped_norm),
 		cmocka_unit_test(training_is_the_same_bits_for_any_number_of_threads),
 		cmocka_unit_test(training_goes_on_from_saved_moments_as_if_never_stopped),
-		cmocka_unit_test(a_whole_step_is_gradient_and_update),
 		cmocka_unit_test(a_norm_that_is_no_number_changes_nothing),
 		cmocka_unit_test(ten_steps_are_pytorchs),
 	};
