@@ -78,12 +78,6 @@ static int cpu_transfer(
 	return 0;
 }
 
-static int cpu_sync(struct device *device, struct error *err)
-{
-	(void)device, (void)err;
-	return 0;
-}
-
 static void cpu_copy(struct device *device, float *to, const float *from, size_t n)
 {
 	(void)device;
@@ -129,25 +123,20 @@ static struct packed packed_of(const struct cpu *cpu, const struct operand *b)
 	return (struct packed){bias, bias + columns, bias + 2 * columns};
 }
 
-static int cpu_operand_init(struct device *device, struct operand *b, struct error *err)
+static int cpu_operand_bytes(
+	struct device *device, const struct operand *b, size_t *bytes, struct error *err)
 {
 	const struct cpu *cpu = cpu_of(device);
 	const size_t columns = panels(cpu, b->n) * cpu->kernels->panel;
-	const size_t weight = cpu->kernels->of[b->type].bytes;
-	b->packed = cpu_alloc(device, columns * (2 * sizeof(float) + b->k * weight), err);
-	return b->packed ? 0 : -1;
+	(void)err;
+	*bytes = columns * (2 * sizeof(float) + b->k * cpu->kernels->of[b->type].bytes);
+	return 0;
 }
 
 static void cpu_operand_seal(struct device *device, struct operand *b)
 {
 	(void)device;
 	memory_discard(b->w, b->k * b->n * sizeof *b->w);
-}
-
-static void cpu_operand_release(struct device *device, struct operand *b)
-{
-	cpu_free(device, b->packed);
-	b->packed = NULL;
 }
 
 struct pack_job {
@@ -737,15 +726,13 @@ static const struct ops cpu_ops = {
 	.adopt = cpu_adopt,
 	.put = cpu_transfer,
 	.get = cpu_transfer,
-	.sync = cpu_sync,
 	.copy = cpu_copy,
 	.zero = cpu_zero,
 	.begin = cpu_begin,
 	.end = cpu_end,
-	.operand_init = cpu_operand_init,
+	.operand_bytes = cpu_operand_bytes,
 	.operand_update = cpu_operand_update,
 	.operand_seal = cpu_operand_seal,
-	.operand_release = cpu_operand_release,
 	.product = cpu_product,
 	.product_tn = cpu_product_tn,
 	.column_sums = cpu_column_sums,

@@ -1,6 +1,6 @@
 /* cuda.c: the operations of nn/ops.h as work queued on one CUDA stream.
  *
- * Nothing here waits for the GPU but put(), get(), sync() and free(). Calls that return void keep
+ * Nothing here waits for the GPU but put(), get() and free(). Calls that return void keep
  * the first failure; what would come after it is not queued, so that no weights are updated from
  * results that don't exist.
  *
@@ -165,11 +165,6 @@ static int cuda_get(
 	return finish(cuda, err);
 }
 
-static int cuda_sync(struct device *device, struct error *err)
-{
-	return finish(cuda_of(device), err);
-}
-
 static void cuda_copy(struct device *device, float *to, const float *from, size_t n)
 {
 	struct cuda *cuda = cuda_of(device);
@@ -262,9 +257,12 @@ static void cuda_end(struct device *device)
 
 /* --- products --------------------------------------------------------------------------------- */
 
-static int cuda_operand_init(struct device *device, struct operand *b, struct error *err)
+/* None: cuBLAS takes the weights as they are. */
+static int cuda_operand_bytes(
+	struct device *device, const struct operand *b, size_t *bytes, struct error *err)
 {
 	(void)device;
+	*bytes = 0;
 	if (b->type == OPERAND_F32)
 		return 0;
 	return error_set(err, STATUS_NO_DEVICE,
@@ -273,18 +271,12 @@ static int cuda_operand_init(struct device *device, struct operand *b, struct er
 
 static void cuda_operand_update(struct device *device, struct operand *b)
 {
-	(void)device, (void)b; /* cuBLAS takes the weights as they are */
+	(void)device, (void)b;
 }
 
 static void cuda_operand_seal(struct device *device, struct operand *b)
 {
 	(void)device, (void)b;
-}
-
-static void cuda_operand_release(struct device *device, struct operand *b)
-{
-	(void)device;
-	*b = (struct operand){0};
 }
 
 /* A matrix as a factor: (rows,cols), or that transposed. */
@@ -491,15 +483,13 @@ static const struct ops cuda_ops = {
 	.adopt = cuda_adopt,
 	.put = cuda_put,
 	.get = cuda_get,
-	.sync = cuda_sync,
 	.copy = cuda_copy,
 	.zero = cuda_zero,
 	.begin = cuda_begin,
 	.end = cuda_end,
-	.operand_init = cuda_operand_init,
+	.operand_bytes = cuda_operand_bytes,
 	.operand_update = cuda_operand_update,
 	.operand_seal = cuda_operand_seal,
-	.operand_release = cuda_operand_release,
 	.product = cuda_product,
 	.product_tn = cuda_product_tn,
 	.column_sums = cuda_column_sums,

@@ -2,6 +2,8 @@
  * scan, the scan backward, and each weight gradient as one product over all time steps. */
 #include "nn/lstm.h"
 
+#include "nn/operand.h"
+
 const struct cell lstm_cell = {
 	.name = "lstm",
 	.gates = 4,
@@ -21,14 +23,14 @@ int lstm_init(struct lstm *lstm, struct device *device, const struct params *par
 		.training = training};
 	lstm->ih = lstm->hh =
 		(struct operand){.k = H, .n = 4 * H, .transposed = true, .type = type};
-	if ((!lstm->one_hot && ops->operand_init(device, &lstm->ih, err) < 0) ||
-		ops->operand_init(device, &lstm->hh, err) < 0)
+	if ((!lstm->one_hot && operand_init(&lstm->ih, device, err) < 0) ||
+		operand_init(&lstm->hh, device, err) < 0)
 		return -1;
 	if (!training)
 		return 0;
 	lstm->ih_backward = lstm->hh_backward = (struct operand){.k = 4 * H, .n = H};
-	if ((!lstm->one_hot && ops->operand_init(device, &lstm->ih_backward, err) < 0) ||
-		ops->operand_init(device, &lstm->hh_backward, err) < 0)
+	if ((!lstm->one_hot && operand_init(&lstm->ih_backward, device, err) < 0) ||
+		operand_init(&lstm->hh_backward, device, err) < 0)
 		return -1;
 	return 0;
 }
@@ -82,10 +84,10 @@ void lstm_release(struct lstm *lstm)
 	struct device *device = lstm->device;
 	if (!device)
 		return;
-	device->ops->operand_release(device, &lstm->ih);
-	device->ops->operand_release(device, &lstm->hh);
-	device->ops->operand_release(device, &lstm->ih_backward);
-	device->ops->operand_release(device, &lstm->hh_backward);
+	operand_release(&lstm->ih, device);
+	operand_release(&lstm->hh, device);
+	operand_release(&lstm->ih_backward, device);
+	operand_release(&lstm->hh_backward, device);
 	release_activations(lstm);
 	*lstm = (struct lstm){0};
 }

@@ -6,6 +6,7 @@
 #include "nn/model.h"
 
 #include "nn/lstm.h"
+#include "nn/operand.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -55,9 +56,9 @@ static int init_operands(
 	model->fc =
 		(struct operand){.k = p->hidden, .n = p->vocab, .transposed = true, .type = type};
 	model->fc_backward = (struct operand){.k = p->vocab, .n = p->hidden};
-	if (device->ops->operand_init(device, &model->fc, err) < 0)
+	if (operand_init(&model->fc, device, err) < 0)
 		return -1;
-	return training ? device->ops->operand_init(device, &model->fc_backward, err) : 0;
+	return training ? operand_init(&model->fc_backward, device, err) : 0;
 }
 
 int model_init(struct model *model, struct device *device, uint64_t vocab, uint64_t hidden,
@@ -146,8 +147,8 @@ void model_release(struct model *model)
 	for (uint32_t l = 0; model->layers && l < model->params.layers; l++)
 		lstm_release(&model->layers[l]);
 	free(model->layers);
-	ops->operand_release(device, &model->fc);
-	ops->operand_release(device, &model->fc_backward);
+	operand_release(&model->fc, device);
+	operand_release(&model->fc_backward, device);
 	ops->free(device, model->weights);
 	ops->free(device, model->gradients);
 	release_workspace(model);

@@ -11,7 +11,7 @@
  * function says so.
  *
  * Operations are queued in the order of the calls; those that return void keep their first failure
- * until sync(), get() or put() reports it. On one device the results are a function of the
+ * until get() or put() reports it. On one device the results are a function of the
  * arguments alone: not of the number of threads, not of timing. */
 #ifndef NN_OPS_H
 #define NN_OPS_H
@@ -47,7 +47,7 @@ struct operand {
 	float *w; /* device; not owned; operand_seal may take it back */
 	const float *bias1,
 		*bias2; /* device, (n) each; not owned; NULL: none; bias2 only beside bias1 */
-	void *packed;   /* the device's own; NULL where it takes w as it is */
+	void *packed;   /* device; its own form, of operand_bytes(); NULL where it has none */
 };
 
 /* A dropout mask. Units are numbered off in groups of 64: unit u of row r at time t is kept if
@@ -110,25 +110,24 @@ struct ops {
 		struct device *device, void *to, const void *from, size_t bytes, struct error *err);
 	int (*get)(
 		struct device *device, void *to, const void *from, size_t bytes, struct error *err);
-	int (*sync)(struct device *device, struct error *err);
 	void (*copy)(struct device *device, float *to, const float *from, size_t n);
 	void (*zero)(struct device *device, float *x, size_t n);
 
 	/* A device that spends long on taking orders may record a sequence and replay it. begin:
-	 * true when the caller has to issue the operations, put, get, sync, alloc and free not
+	 * true when the caller has to issue the operations, put, get, alloc and free not
 	 * among them, and then to call end(); false when they are queued already. Sequences don't
 	 * nest. Whatever free() frees, no recorded sequence uses afterwards. */
 	bool (*begin)(struct device *device, const struct sequence *sequence);
 	void (*end)(struct device *device);
 
-	/* Products. operand_init: w and the biases may still be missing; 71, or 69 where the device
-	 * doesn't know the type. operand_update must be called after the weights or biases changed
-	 * and before the operand is used. operand_seal: the weights won't change any more, and
-	 * nobody else reads w, whose memory a device that has packed it may give back. */
-	int (*operand_init)(struct device *device, struct operand *b, struct error *err);
+	/* Products. operand_bytes: what `packed` takes (0: the device uses w as it is); 69 where
+	 * the device doesn't know the type. operand_update must be called after the weights or
+	 * biases changed and before the operand is used. operand_seal: the weights won't change any
+	 * more, and nobody else reads w, whose memory a device that has packed it may give back. */
+	int (*operand_bytes)(
+		struct device *device, const struct operand *b, size_t *bytes, struct error *err);
 	void (*operand_update)(struct device *device, struct operand *b);
 	void (*operand_seal)(struct device *device, struct operand *b);
-	void (*operand_release)(struct device *device, struct operand *b);
 
 	/* y (rows,n) = x (rows,k) B (k,n) + bias1 + bias2. Row r of y depends on row r of x alone:
 	 * not on `rows`, so that a text is sampled and scored the same by itself and in a batch.

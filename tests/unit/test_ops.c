@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "nn/operand.h"
 #include "nn/ops.h"
 
 #include "device.h"
@@ -245,11 +246,11 @@ static void product_run(struct work *w, const size_t *d, float *out)
 	for (size_t i = 0; i < rows * n; i++)
 		old[i] = NAN;
 	float *y = upload(w, old, rows * n * sizeof *y);
-	assert_int_equal(ops->operand_init(w->device, &b, &err), 0);
+	assert_int_equal(operand_init(&b, w->device, &err), 0);
 	ops->operand_update(w->device, &b);
 	ops->product(w->device, rows, x, &b, y);
 	download(w, out, y, rows * n * sizeof *y);
-	ops->operand_release(w->device, &b);
+	operand_release(&b, w->device);
 }
 
 static void product_twin(struct work *w, const size_t *d, double *out)
@@ -333,7 +334,7 @@ static void a_row_of_a_product_keeps_its_nan_to_itself(void **state)
 	float *clean = host_memory(&w, ROWS * N * sizeof *clean);
 	float *to = upload(&w, NULL, ROWS * N * sizeof *y);
 
-	assert_int_equal(ops->operand_init(w.device, &b, &err), 0);
+	assert_int_equal(operand_init(&b, w.device, &err), 0);
 	ops->operand_update(w.device, &b);
 	ops->product(w.device, ROWS, upload(&w, x, ROWS * K * sizeof *x), &b, to);
 	download(&w, clean, to, ROWS * N * sizeof *y);
@@ -344,7 +345,7 @@ static void a_row_of_a_product_keeps_its_nan_to_itself(void **state)
 		for (size_t j = 0; j < N; j++)
 			assert_true(
 				r == BAD ? isnan(y[r * N + j]) : y[r * N + j] == clean[r * N + j]);
-	ops->operand_release(w.device, &b);
+	operand_release(&b, w.device);
 	release(&w);
 }
 
@@ -359,7 +360,7 @@ static void an_operand_follows_its_weights_and_biases_when_updated(void **state)
 	/* The weights, then the bias. */
 	float *weights = upload_numbers(&w, 1, (K + 1) * N, 1), *y = upload(&w, NULL, sizeof got);
 	struct operand b = {.k = K, .n = N, .w = weights, .bias1 = weights + (size_t)K * N};
-	assert_int_equal(ops->operand_init(w.device, &b, &err), 0);
+	assert_int_equal(operand_init(&b, w.device, &err), 0);
 	for (uint32_t stream = 2; stream < 4; stream++) {
 		const float *now = random_numbers(&w, stream, (K + 1) * N, 1);
 		assert_int_equal(
@@ -370,7 +371,7 @@ static void an_operand_follows_its_weights_and_biases_when_updated(void **state)
 		for (size_t j = 0; j < N; j++)
 			assert_true(got[j] == now[3 * N + j] + now[K * N + j]);
 	}
-	ops->operand_release(w.device, &b);
+	operand_release(&b, w.device);
 	release(&w);
 }
 
@@ -558,13 +559,13 @@ static void scan_forward_run(struct work *w, const size_t *d, float *out)
 	struct error err;
 	float *gates = upload_numbers(w, 2, gates_n, 3);
 	float *h = upload_numbers(w, 3, state_n, 1), *c = upload_numbers(w, 4, state_n, 2);
-	assert_int_equal(ops->operand_init(w->device, &b, &err), 0);
+	assert_int_equal(operand_init(&b, w->device, &err), 0);
 	ops->operand_update(w->device, &b);
 	ops->scan_forward(w->device, T, N, H, &b, gates, h, c);
 	download(w, out, gates, gates_n * sizeof *out);
 	download(w, out + gates_n, h, state_n * sizeof *out);
 	download(w, out + gates_n + state_n, c, state_n * sizeof *out);
-	ops->operand_release(w->device, &b);
+	operand_release(&b, w->device);
 }
 
 static void scan_forward_twin(struct work *w, const size_t *d, double *out)
@@ -645,11 +646,11 @@ static void scan_backward_run(struct work *w, const size_t *d, float *out)
 	float *c = upload_numbers(w, 3, (T + 1) * N * H, 2),
 	      *dh = upload_numbers(w, 4, T * N * H, 1);
 	float *dc = upload_numbers(w, 5, N * H, 1);
-	assert_int_equal(ops->operand_init(w->device, &b, &err), 0);
+	assert_int_equal(operand_init(&b, w->device, &err), 0);
 	ops->operand_update(w->device, &b);
 	ops->scan_backward(w->device, T, N, H, &b, gates, c, dh, dc);
 	download(w, out, gates, gates_n * sizeof *out);
-	ops->operand_release(w->device, &b);
+	operand_release(&b, w->device);
 }
 
 static void scan_backward_twin(struct work *w, const size_t *d, double *out)
