@@ -27,7 +27,7 @@ comma := ,
 # --- sources ------------------------------------------------------------------------------------
 
 base_src    = error show memory io place input output spool option utf8 pool
-nn_src      = params operand model lstm adam sampler
+nn_src      = params operand counter model lstm adam sampler
 cpu_src     = cpu
 formats_src = yaml vocab vocab_file text stream tokens shards safetensors model_file state_file \
               config

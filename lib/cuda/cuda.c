@@ -136,6 +136,25 @@ static void cuda_free(struct device *device, void *p)
 	check(cuda, cudaFree(p), "freeing memory");
 }
 
+/* In pages that stay where they are, which the GPU reads and writes by itself. */
+static void *cuda_host_alloc(struct device *device, size_t bytes, struct error *err)
+{
+	void *p = NULL;
+	(void)device;
+	const cudaError_t error = cudaMallocHost(&p, bytes > 0 ? bytes : 1);
+	if (error != cudaSuccess) {
+		cudaGetLastError();
+		error_memory(err, bytes, "what goes to the GPU and back");
+		return NULL;
+	}
+	return memset(p, 0, bytes);
+}
+
+static void cuda_host_free(struct device *device, void *p)
+{
+	check(cuda_of(device), cudaFreeHost(p), "freeing memory");
+}
+
 static int cuda_put(
 	struct device *device, void *to, const void *from, size_t bytes, struct error *err)
 {
@@ -480,6 +499,8 @@ static const struct ops cuda_ops = {
 	.release = cuda_release,
 	.alloc = cuda_alloc,
 	.free = cuda_free,
+	.host_alloc = cuda_host_alloc,
+	.host_free = cuda_host_free,
 	.adopt = cuda_adopt,
 	.put = cuda_put,
 	.get = cuda_get,
@@ -560,7 +581,7 @@ struct device *cuda_open(bool tf32, struct error *err)
 		error_memory(err, sizeof *cuda, "the device");
 		return NULL;
 	}
-	cuda->device.ops = &cuda_ops;
+	cuda->device = (struct device){.ops = &cuda_ops, .apart = true};
 	cuda->tf32 = tf32;
 	if ((error = cudaSetDevice(0)) != cudaSuccess ||
 		(error = cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking)) !=

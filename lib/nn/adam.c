@@ -13,11 +13,11 @@ int adam_init(struct adam *adam, struct model *model, double lr, double clip, st
 		.beta2 = 0.999,
 		.epsilon = 1e-8,
 		.clip = clip};
-	if (!(adam->m = device->ops->alloc(device, bytes, err)) ||
-		!(adam->v = device->ops->alloc(device, bytes, err))) {
-		adam_release(adam);
-		return -1;
-	}
+	for (size_t i = 0; i < ADAM_ARENAS; i++)
+		if (!(adam->arenas[i] = device->ops->alloc(device, bytes, err))) {
+			adam_release(adam);
+			return -1;
+		}
 	return 0;
 }
 
@@ -26,8 +26,8 @@ void adam_release(struct adam *adam)
 	if (!adam->model)
 		return;
 	struct device *device = adam->model->device;
-	device->ops->free(device, adam->m);
-	device->ops->free(device, adam->v);
+	for (size_t i = 0; i < ADAM_ARENAS; i++)
+		device->ops->free(device, adam->arenas[i]);
 	*adam = (struct adam){0};
 }
 
@@ -46,7 +46,7 @@ int adam_train(struct adam *adam, struct model_state *state, const uint32_t *bat
 		.epsilon = adam->epsilon,
 		.clip = adam->clip,
 		.step = adam->step + 1};
-	sequence.key.moments = adam->m;
+	sequence.key.moments = adam->arenas[ADAM_M];
 	sequence.key.beta1 = adam->beta1;
 	sequence.key.beta2 = adam->beta2;
 	sequence.key.epsilon = adam->epsilon;
@@ -56,8 +56,8 @@ int adam_train(struct adam *adam, struct model_state *state, const uint32_t *bat
 	if (ops->begin(device, &sequence)) {
 		model_queue_gradient(model, state, T, step);
 		ops->adam(device, model->params.total, &sequence.adam, model->weights,
-			model->gradients, adam->m, adam->v, &model->batch->nats,
-			&model->batch->squares);
+			model->gradients, adam->arenas[ADAM_M], adam->arenas[ADAM_V],
+			&model->batch->nats, &model->batch->squares);
 		model_weights_changed(model);
 		ops->end(device);
 	}
@@ -68,21 +68,16 @@ int adam_train(struct adam *adam, struct model_state *state, const uint32_t *bat
 	return 0;
 }
 
-int adam_set(struct adam *adam, const float *m, const float *v, uint64_t step, struct error *err)
+int adam_set(struct adam *adam, enum adam_arena which, const float *from, struct error *err)
 {
 	struct device *device = adam->model->device;
-	const size_t bytes = adam->model->params.total * sizeof(float);
-	adam->step = step;
-	if (device->ops->put(device, adam->m, m, bytes, err) < 0)
-		return -1;
-	return device->ops->put(device, adam->v, v, bytes, err);
+	const size_t bytes = adam->model->params.total * sizeof *from;
+	return device->ops->put(device, adam->arenas[which], from, bytes, err);
 }
 
-int adam_get(const struct adam *adam, float *m, float *v, struct error *err)
+int adam_get(const struct adam *adam, enum adam_arena which, float *to, struct error *err)
 {
 	struct device *device = adam->model->device;
-	const size_t bytes = adam->model->params.total * sizeof(float);
-	if (device->ops->get(device, m, adam->m, bytes, err) < 0)
-		return -1;
-	return device->ops->get(device, v, adam->v, bytes, err);
+	const size_t bytes = adam->model->params.total * sizeof *to;
+	return device->ops->get(device, to, adam->arenas[which], bytes, err);
 }

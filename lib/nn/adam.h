@@ -8,11 +8,18 @@
 #include "base/error.h"
 #include "nn/model.h"
 
+/* What it holds beside the weights, one arena each. */
+enum adam_arena {
+	ADAM_M, /* the first moments */
+	ADAM_V, /* the second ones */
+	ADAM_ARENAS
+};
+
 struct adam {
 	struct model *model; /* not owned */
 	double lr, beta1, beta2, epsilon, clip;
-	uint64_t step; /* updates done */
-	float *m, *v;  /* device, arenas: first and second moments */
+	uint64_t step;              /* updates done */
+	float *arenas[ADAM_ARENAS]; /* device */
 };
 
 /* Moments zero, betas 0.9 and 0.999, epsilon 1e-8. clip 0: none. */
@@ -27,8 +34,8 @@ void adam_release(struct adam *adam);
 int adam_train(struct adam *adam, struct model_state *state, const uint32_t *batch, size_t T,
 	double *nats, double *norm, struct error *err);
 
-/* Copies both moments, whole arenas, from and to the host (checkpoints). */
-int adam_set(struct adam *adam, const float *m, const float *v, uint64_t step, struct error *err);
-int adam_get(const struct adam *adam, float *m, float *v, struct error *err);
+/* Copies a whole arena from and to the host (checkpoints); adam->step is the caller's to set. */
+int adam_set(struct adam *adam, enum adam_arena which, const float *from, struct error *err);
+int adam_get(const struct adam *adam, enum adam_arena which, float *to, struct error *err);
 
 #endif

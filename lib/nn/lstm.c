@@ -14,7 +14,6 @@ const struct cell lstm_cell = {
 int lstm_init(struct lstm *lstm, struct device *device, const struct params *params, uint32_t layer,
 	bool training, enum operand_type type, struct error *err)
 {
-	const struct ops *ops = device->ops;
 	const size_t H = params->hidden;
 	*lstm = (struct lstm){.device = device,
 		.inputs = params_layer(params, layer, PARAM_W_IH)->cols,
@@ -90,15 +89,6 @@ void lstm_release(struct lstm *lstm)
 	operand_release(&lstm->hh_backward, device);
 	release_activations(lstm);
 	*lstm = (struct lstm){0};
-}
-
-uint64_t lstm_bytes(
-	const struct params *params, uint32_t layer, bool training, size_t T, size_t rows)
-{
-	const uint64_t H = params->hidden, matrices = layer == 0 ? 1 : 2;
-	const uint64_t operands = matrices * (training ? 2 : 1) * 4 * H * H;
-	const uint64_t activations = (uint64_t)T * rows * 4 * H + 2 * (uint64_t)(T + 1) * rows * H;
-	return (operands + activations) * sizeof(float);
 }
 
 static void update(struct lstm *lstm, struct operand *b)

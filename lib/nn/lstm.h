@@ -37,10 +37,6 @@ void lstm_bind(struct lstm *lstm, const struct params *params, uint32_t layer, f
 /* Makes room for T time steps of at most `rows` rows. */
 int lstm_resize(struct lstm *lstm, size_t T, size_t rows, struct error *err);
 
-/* Bytes that lstm_init() and lstm_resize() take on the device, weights as F32. */
-uint64_t lstm_bytes(
-	const struct params *params, uint32_t layer, bool training, size_t T, size_t rows);
-
 /* Makes the operands again after the weights changed, which those for inference do but once. */
 void lstm_weights_changed(struct lstm *lstm);
 

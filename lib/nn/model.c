@@ -100,8 +100,8 @@ static void release_workspace(struct model *model)
 	ops->free(device, model->logits);
 	ops->free(device, model->nats);
 	ops->free(device, model->batch);
-	free(model->sent);
-	free(model->scored);
+	ops->host_free(device, model->sent);
+	ops->host_free(device, model->scored);
 	model->x = model->dh = model->dc = model->logits = model->nats = model->scored = NULL;
 	model->batch = model->sent = NULL;
 	model->rows = model->window = 0;
@@ -127,12 +127,10 @@ int model_resize(struct model *model, size_t rows, size_t window, struct error *
 	if (!(model->logits = ops->alloc(
 		      device, logits_rows(model->block, rows, window) * V * sizeof(float), err)) ||
 		!(model->nats = ops->alloc(device, scored, err)) ||
-		!(model->batch = ops->alloc(device, batch, err)))
+		!(model->batch = ops->alloc(device, batch, err)) ||
+		!(model->sent = ops->host_alloc(device, batch, err)) ||
+		!(model->scored = ops->host_alloc(device, scored, err)))
 		return -1;
-	model->sent = calloc(1, batch);
-	model->scored = malloc(scored);
-	if (!model->sent || !model->scored)
-		return error_memory(err, batch + scored, "a batch");
 	model->rows = rows;
 	model->window = window;
 	return 0;
@@ -154,22 +152,6 @@ void model_release(struct model *model)
 	release_workspace(model);
 	params_release(&model->params);
 	*model = (struct model){0};
-}
-
-uint64_t model_bytes(const struct device *device, const struct params *p, enum model_use use,
-	size_t rows, size_t window)
-{
-	const bool training = use == MODEL_TRAINING;
-	const uint64_t V = p->vocab, H = p->hidden, block = block_rows(device, rows);
-	const uint64_t steps = block * window;
-	uint64_t floats = p->total * (training ? 2 : 1);                /* weights, gradients */
-	floats += H * V * (training ? 2 : 1);                           /* operands of fc */
-	floats += logits_rows(block, rows, window) * V + rows * window; /* logits, nats */
-	floats += training ? 2 * steps * H + block * H : 0;             /* x, dh, dc */
-	uint64_t bytes = floats * sizeof(float) + batch_bytes(rows, window);
-	for (uint32_t l = 0; l < p->layers; l++)
-		bytes += lstm_bytes(p, l, training, window, block);
-	return bytes;
 }
 
 void model_weights_changed(struct model *model)

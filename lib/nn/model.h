@@ -72,10 +72,6 @@ void model_release(struct model *model);
  * model_release() and for another try. */
 int model_resize(struct model *model, size_t rows, size_t window, struct error *err);
 
-/* Bytes that model_init() would take on the device, workspace included. */
-uint64_t model_bytes(const struct device *device, const struct params *params, enum model_use use,
-	size_t rows, size_t window);
-
 /* Copies a whole arena (params.total floats) from and to the host. A model for inference doesn't
  * give its weights back. */
 int model_set_weights(struct model *model, const float *arena, struct error *err);

@@ -28,6 +28,7 @@ struct ops;
 struct device {
 	const struct ops *ops;
 	size_t row_block; /* the most rows to have in flight in one training step; 0: all */
+	bool apart;       /* its memory is not the host's */
 };
 
 /* How an operand keeps its weights: fewer bytes are read faster, and say less. */
@@ -102,6 +103,10 @@ struct ops {
 	 * failed. */
 	void *(*alloc)(struct device *device, size_t bytes, struct error *err);
 	void (*free)(struct device *device, void *p);
+	/* The same on the host, for what is copied to and from the device: in whatever memory
+	 * that goes fastest. */
+	void *(*host_alloc)(struct device *device, size_t bytes, struct error *err);
+	void (*host_free)(struct device *device, void *p);
 	/* Makes device memory of what memory_alloc() gave on the host (base/memory.h), content
 	 * included, without a second copy where the device can. The host's is gone, even on
 	 * failure. */

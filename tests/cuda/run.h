@@ -21,6 +21,23 @@ struct run {
 	struct adam adam;
 };
 
+/* Takes the memory of a model, and gives it back. */
+static inline int run_make(struct run *run, struct device *device, struct error *err)
+{
+	if (model_init(&run->model, device, RUN_V, RUN_H, RUN_L, MODEL_TRAINING, RUN_N, RUN_T,
+		    err) < 0 ||
+		model_state_init(&run->state, &run->model, RUN_N, err) < 0)
+		return -1;
+	return adam_init(&run->adam, &run->model, 2e-2, 5, err);
+}
+
+static inline void run_clear(struct run *run)
+{
+	adam_release(&run->adam);
+	model_state_release(&run->state);
+	model_release(&run->model);
+}
+
 /* Makes a model with dropout 0.5 and repeatable weights; takes the device over in any case. 0, or
  * -1 with everything released. */
 static inline int run_init(struct run *run, struct device *device, struct error *err)
@@ -30,14 +47,10 @@ static inline int run_init(struct run *run, struct device *device, struct error 
 	*run = (struct run){.device = device};
 	if (!device)
 		return -1;
-	if (model_init(&run->model, device, RUN_V, RUN_H, RUN_L, MODEL_TRAINING, RUN_N, RUN_T,
-		    err) < 0)
+	if (run_make(run, device, err) < 0)
 		goto out;
 	run->model.dropout = 0.5;
 	run->model.seed = 11;
-	if (model_state_init(&run->state, &run->model, RUN_N, err) < 0 ||
-		adam_init(&run->adam, &run->model, 2e-2, 5, err) < 0)
-		goto out;
 	arena = calloc(run->model.params.total, sizeof *arena);
 	if (!arena) {
 		error_memory(err, run->model.params.total * sizeof *arena, "weights");
@@ -48,9 +61,7 @@ static inline int run_init(struct run *run, struct device *device, struct error 
 out:
 	free(arena);
 	if (status < 0) {
-		adam_release(&run->adam);
-		model_state_release(&run->state);
-		model_release(&run->model);
+		run_clear(run);
 		device->ops->release(device);
 		*run = (struct run){0};
 	}
@@ -61,9 +72,7 @@ static inline void run_release(struct run *run)
 {
 	if (!run->device)
 		return;
-	adam_release(&run->adam);
-	model_state_release(&run->state);
-	model_release(&run->model);
+	run_clear(run);
 	run->device->ops->release(run->device);
 	*run = (struct run){0};
 }
@@ -89,17 +98,21 @@ static inline int run_step(struct run *run, double *nats, double *norm, struct e
 /* Everything that a checkpoint holds: weights, moments, state; floats in all. To be freed. */
 static inline size_t run_size(const struct run *run)
 {
-	return 3 * run->model.params.total + run->state.size;
+	return (1 + ADAM_ARENAS) * run->model.params.total + run->state.size;
 }
 
 static inline float *run_save(struct run *run, struct error *err)
 {
 	const size_t total = run->model.params.total;
-	float *saved = calloc(run_size(run), sizeof *saved), *state = saved + 3 * total;
-	if (saved && model_get_weights(&run->model, saved, err) == 0 &&
-		adam_get(&run->adam, saved + total, saved + 2 * total, err) == 0 &&
-		model_state_get(&run->state, state, err) == 0)
+	float *saved = calloc(run_size(run), sizeof *saved);
+	if (!saved || model_get_weights(&run->model, saved, err) < 0)
+		goto fail;
+	for (enum adam_arena i = 0; i < ADAM_ARENAS; i++)
+		if (adam_get(&run->adam, i, saved + (1 + i) * total, err) < 0)
+			goto fail;
+	if (model_state_get(&run->state, saved + (1 + ADAM_ARENAS) * total, err) == 0)
 		return saved;
+fail:
 	free(saved);
 	return NULL;
 }
@@ -107,11 +120,13 @@ static inline float *run_save(struct run *run, struct error *err)
 static inline int run_load(struct run *run, const float *saved, uint64_t step, struct error *err)
 {
 	const size_t total = run->model.params.total;
-	const float *state = saved + 3 * total;
-	if (model_set_weights(&run->model, saved, err) < 0 ||
-		adam_set(&run->adam, saved + total, saved + 2 * total, step, err) < 0)
+	if (model_set_weights(&run->model, saved, err) < 0)
 		return -1;
-	return model_state_set(&run->state, state, err);
+	for (enum adam_arena i = 0; i < ADAM_ARENAS; i++)
+		if (adam_set(&run->adam, i, saved + (1 + i) * total, err) < 0)
+			return -1;
+	run->adam.step = step;
+	return model_state_set(&run->state, saved + (1 + ADAM_ARENAS) * total, err);
 }
 
 #endif

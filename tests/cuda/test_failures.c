@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "cuda/cuda.h"
+#include "nn/counter.h"
 
 #include "emulation.h"
 #include "run.h"
@@ -84,7 +85,7 @@ static void a_gpu_that_cannot_be_used_is_told_by_what_is_missing(void **state)
 	}
 }
 
-/* Every single allocation, one after the other. */
+/* Every single allocation, on the GPU and of pages that it reads, one after the other. */
 static void no_memory_is_told_and_all_is_given_back(void **state)
 {
 	(void)state;
@@ -100,7 +101,7 @@ static void no_memory_is_told_and_all_is_given_back(void **state)
 			break;
 		}
 		assert_int_equal(err.status, STATUS_NO_MEMORY);
-		assert_non_null(strstr(err.text, "out of GPU memory"));
+		assert_non_null(strstr(err.text, "out of "));
 		assert_int_equal(emulation_pieces(), 0);
 	}
 	assert_true(nth > 20);
@@ -255,6 +256,29 @@ static void a_failure_is_told_once(void **state)
 	run_release(&run);
 }
 
+/* What a counter says is what is taken, to the byte. */
+static void a_counter_counts_what_is_allocated(void **state)
+{
+	(void)state;
+	struct error err;
+	struct run run, counted = {0};
+	struct counter counter;
+	struct device *device = cuda_open(false, &err);
+	assert_non_null(device);
+	const size_t before = emulation_bytes();
+	counter_init(&counter, device);
+	assert_int_equal(run_make(&counted, &counter.device, &err), 0);
+	assert_int_equal(emulation_bytes(), before);
+	const uint64_t bytes = counter.bytes;
+	run_clear(&counted);
+	assert_int_equal(counter.bytes, 0);
+	assert_int_equal(counter.host_bytes, 0);
+	assert_int_equal(counter.most, bytes);
+	assert_int_equal(run_init(&run, device, &err), 0);
+	assert_int_equal(emulation_bytes() - before, bytes);
+	run_release(&run);
+}
+
 /* The whole step is one graph: the ids go down, the numbers that vary follow, two sums come back.
  */
 static void a_step_is_one_graph(void **state)
@@ -328,6 +352,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_graph_that_fails_stops_the_step, nothing_is_left),
 		cmocka_unit_test_teardown(a_lost_gpu_is_an_error_from_then_on, nothing_is_left),
 		cmocka_unit_test_teardown(a_failure_is_told_once, nothing_is_left),
+		cmocka_unit_test_teardown(a_counter_counts_what_is_allocated, nothing_is_left),
 		cmocka_unit_test_teardown(a_step_is_one_graph, nothing_is_left),
 		cmocka_unit_test_teardown(
 			no_result_depends_on_the_order_of_threads, nothing_is_left),

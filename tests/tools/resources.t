@@ -9,20 +9,21 @@ import random
 rng = random.Random(1)
 print("".join(rng.choices("abcdefghij klmnopqrst,.", k=120000)))' >text
 tokenize text | batchify -q -n 64 -m 50 >shards
+tokenize text | batchify -q -n 2 -m 50 >few
 
 # --- memory --------------------------------------------------------------------------------------
 
 # foretold OPTION...: the bytes that --print-config says a run will take.
 foretold() {
-    train "$@" --print-config shards | sed -n 's/^# memory: about \([0-9,]*\) bytes.*/\1/p' | tr -d ,
+    train "$@" --print-config | sed -n 's/^# memory: about \([0-9,]*\) bytes.*/\1/p' | tr -d ,
 }
 
-# near DESCRIPTION OPTION...: which are within 10 % of its peak.
+# near DESCRIPTION OPTION... SHARDS: which are within 10 % of its peak.
 near() {
     description=$1
     shift
     bytes=$(foretold "$@")
-    peak=$(peak_memory train -q "$@" --steps 3 -o model shards)
+    peak=$(peak_memory train -q --steps 3 -o model "$@")
     awk -v a="$bytes" -v b="$((peak * 1024))" 'BEGIN {exit !(a > 0.9 * b && a < 1.1 * b)}'
     result $? "$description ($bytes bytes, $peak KiB)"
 }
@@ -30,9 +31,11 @@ near() {
 if sanitized; then
     skip "memory is as foretold" "a build with sanitizers"
 else
-    near "--print-config foretells a run's memory" -H 384 -L 2 --eval-every 2
-    near "of one layer" -H 512 -L 1
-    near "with a checkpoint" -H 384 -L 2 --eval-every 2 --checkpoint checkpoint
+    near "--print-config foretells a run's memory" -H 384 -L 2 --eval-every 2 shards
+    near "of one layer" -H 512 -L 1 shards
+    near "with a checkpoint" -H 384 -L 2 --eval-every 2 --checkpoint checkpoint shards
+    near "resumed" --resume checkpoint --steps 6 shards
+    near "of few rows, the last model kept" -H 512 -L 2 --keep last --checkpoint other few
 fi
 is "$(train --print-config <shards | grep -c memory)" 0 "shards that aren't named are not read for it"
 train -H 32 -L 1 --print-config shards >page.yaml

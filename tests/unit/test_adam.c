@@ -94,8 +94,8 @@ enum arena { WEIGHTS, FIRST_MOMENT, SECOND_MOMENT, GRADIENT, ARENAS };
 static float *get_arena(struct run *run, enum arena which)
 {
 	struct error err;
-	const float *from[ARENAS] = {
-		run->model.weights, run->adam.m, run->adam.v, run->model.gradients};
+	const float *from[ARENAS] = {run->model.weights, run->adam.arenas[ADAM_M],
+		run->adam.arenas[ADAM_V], run->model.gradients};
 	float *arena = zeros(run->model.params.total, sizeof *arena);
 	assert_ok(run->device->ops->get(run->device, arena, from[which],
 			  run->model.params.total * sizeof *arena, &err),
@@ -250,10 +250,13 @@ static void training_goes_on_from_saved_moments_as_if_never_stopped(void **state
 	      *v = zeros(total, sizeof *v);
 	float *carried = zeros(states, sizeof *carried);
 	assert_ok(model_get_weights(&first.model, w, &err), &err);
-	assert_ok(adam_get(&first.adam, m, v, &err), &err);
+	assert_ok(adam_get(&first.adam, ADAM_M, m, &err), &err);
+	assert_ok(adam_get(&first.adam, ADAM_V, v, &err), &err);
 	assert_ok(model_state_get(&first.state, carried, &err), &err);
 	assert_ok(model_set_weights(&second.model, w, &err), &err);
-	assert_ok(adam_set(&second.adam, m, v, first.adam.step, &err), &err);
+	assert_ok(adam_set(&second.adam, ADAM_M, m, &err), &err);
+	assert_ok(adam_set(&second.adam, ADAM_V, v, &err), &err);
+	second.adam.step = first.adam.step;
 	assert_ok(model_state_set(&second.state, carried, &err), &err);
 	for (uint32_t step = 3; step < 6; step++)
 		train(&second, step, NULL);

@@ -244,88 +244,112 @@ static json_t *save_counters(
 		"bytes", (json_int_t)log->bytes, "crc32", log_crc);
 }
 
-static struct model_tensor *add_tensor(struct model_file *file, const char *prefix,
-	const char *name, size_t size, struct error *err)
+/* What the optimizer's arenas are called in files. */
+static const char *const arena_names[ADAM_ARENAS] = {[ADAM_M] = "m.", [ADAM_V] = "v."};
+
+/* Makes room for a tensor under "train.". */
+static int add_tensor(struct model_file *file, struct device *device, const char *prefix,
+	const char *name, const uint64_t shape[3], struct error *err)
 {
 	struct model_tensor *tensor = &file->tensors[file->tensor_count];
+	size_t bytes = sizeof *tensor->data;
 	*tensor = (struct model_tensor){0};
 	snprintf(tensor->name, sizeof tensor->name, "%s%s", prefix, name);
-	tensor->data = malloc(size * sizeof *tensor->data);
-	if (!tensor->data) {
-		error_memory(err, size * sizeof *tensor->data, "a checkpoint");
-		return NULL;
+	for (; tensor->dims < 3 && shape[tensor->dims]; tensor->dims++) {
+		tensor->shape[tensor->dims] = shape[tensor->dims];
+		bytes *= (size_t)shape[tensor->dims];
 	}
+	tensor->data = device->ops->host_alloc(device, bytes, err);
+	if (!tensor->data)
+		return -1;
 	file->tensor_count++;
-	return tensor;
+	return 0;
 }
 
-static int add_arena(struct model_file *file, const char *prefix, const struct params *params,
-	const float *arena, struct error *err)
+static int add_arena(
+	struct model_file *file, const struct run *run, const char *prefix, struct error *err)
 {
+	const struct params *params = &run->model.params;
 	for (size_t i = 0; i < params->count; i++) {
 		const struct param *p = &params->v[i];
-		struct model_tensor *tensor = add_tensor(file, prefix, p->name, p->size, err);
-		if (!tensor)
+		const uint64_t shape[3] = {p->rows, p->cols};
+		if (add_tensor(file, run->model.device, prefix, p->name, shape, err) < 0)
 			return -1;
-		tensor->shape[0] = p->rows;
-		tensor->shape[1] = p->cols;
-		tensor->dims = p->cols ? 2 : 1;
-		params_to_file(params, i, arena, tensor->data);
 	}
 	return 0;
 }
 
-static int add_state(struct model_file *file, const struct run *run, struct error *err)
+/* Makes room for copies of what the device holds. That of the weights is where everything passes
+ * through. */
+static int make_room(struct model_file *file, const struct run *run, bool best, struct error *err)
 {
+	struct device *device = run->model.device;
 	const struct params *params = &run->model.params;
 	const struct cell *cell = params->cell;
-	const size_t size = run->state.size / cell->states;
-	int rc = -1;
-	float *state = malloc(run->state.size * sizeof *state);
-	if (!state)
-		return error_memory(err, run->state.size * sizeof *state, "a checkpoint");
-	if (model_state_get(&run->state, state, err) < 0)
-		goto out;
-	for (size_t s = 0; s < cell->states; s++) {
-		struct model_tensor *tensor = add_tensor(file, cell->state_names[s], "", size, err);
-		if (!tensor)
-			goto out;
-		tensor->shape[0] = params->layers;
-		tensor->shape[1] = run->state.rows;
-		tensor->shape[2] = params->hidden;
-		tensor->dims = 3;
-		memcpy(tensor->data, state + s * size, size * sizeof *state);
-	}
-	rc = 0;
-out:
-	free(state);
-	return rc;
+	const uint64_t shape[3] = {params->layers, run->state.rows, params->hidden};
+	const size_t most = params->total > run->state.size ? params->total : run->state.size;
+	const size_t tensors = (ADAM_ARENAS + 1) * params->count + cell->states;
+	file->tensors = calloc(tensors, sizeof *file->tensors);
+	if (!file->tensors)
+		return error_memory(err, tensors * sizeof *file->tensors, "a list of tensors");
+	file->weights = device->ops->host_alloc(device, most * sizeof *file->weights, err);
+	if (!file->weights)
+		return -1;
+	for (size_t i = 0; i < ADAM_ARENAS; i++)
+		if (add_arena(file, run, arena_names[i], err) < 0)
+			return -1;
+	if (best && add_arena(file, run, "best.", err) < 0)
+		return -1;
+	for (size_t s = 0; s < cell->states; s++)
+		if (add_tensor(file, device, "", cell->state_names[s], shape, err) < 0)
+			return -1;
+	return 0;
+}
+
+static void give_room_back(struct model_file *file, struct device *device)
+{
+	for (size_t i = 0; i < file->tensor_count; i++)
+		device->ops->host_free(device, file->tensors[i].data);
+	free(file->tensors);
+	device->ops->host_free(device, file->weights);
+}
+
+/* Copies an arena into the tensors from *tensor on, which then is the one behind them. */
+static void copy_arena(
+	struct model_tensor **tensor, const struct params *params, const float *arena)
+{
+	for (size_t i = 0; i < params->count; i++)
+		params_to_file(params, i, arena, (*tensor)++->data);
 }
 
 /* Fills `file` with copies of what the device holds. */
 static int gather(struct model_file *file, struct run *run, struct error *err)
 {
 	const struct params *params = &run->model.params;
-	bool best = run->best.weights && isfinite(run->best.loss);
-	float *m = malloc(params->total * sizeof *m), *v = malloc(params->total * sizeof *v);
-	int rc = -1;
-	file->weights = malloc(params->total * sizeof *file->weights);
-	file->tensors = calloc(3 * params->count + params->cell->states, sizeof *file->tensors);
-	if (!m || !v || !file->weights || !file->tensors) {
-		error_memory(err, 3 * params->total * sizeof *m, "a checkpoint");
-		goto out;
+	const size_t states = params->cell->states, size = run->state.size / states;
+	const bool best = run->best.weights && isfinite(run->best.loss);
+	if (make_room(file, run, best, err) < 0)
+		return -1;
+	struct model_tensor *tensor = file->tensors;
+	for (enum adam_arena i = 0; i < ADAM_ARENAS; i++) {
+		if (adam_get(&run->adam, i, file->weights, err) < 0)
+			return -1;
+		copy_arena(&tensor, params, file->weights);
 	}
-	if (model_get_weights(&run->model, file->weights, err) < 0 ||
-		adam_get(&run->adam, m, v, err) < 0)
-		goto out;
-	if (add_arena(file, "m.", params, m, err) < 0 ||
-		add_arena(file, "v.", params, v, err) < 0 ||
-		(best && add_arena(file, "best.", params, run->best.weights, err) < 0))
-		goto out;
-	rc = add_state(file, run, err);
-out:
-	free(m);
-	free(v);
+	if (best)
+		copy_arena(&tensor, params, run->best.weights);
+	if (model_state_get(&run->state, file->weights, err) < 0)
+		return -1;
+	for (size_t s = 0; s < states; s++)
+		memcpy(tensor++->data, file->weights + s * size, size * sizeof *tensor->data);
+	return model_get_weights(&run->model, file->weights, err);
+}
+
+int checkpoint_room(const struct run *run, struct error *err)
+{
+	struct model_file file = {0};
+	int rc = make_room(&file, run, run->best.weights, err);
+	give_room_back(&file, run->model.device);
 	return rc;
 }
 
@@ -375,10 +399,7 @@ int checkpoint_save(struct checkpoint *checkpoint, const struct options *options
 		checkpoint->step = run_steps(run);
 	}
 out:
-	for (size_t i = 0; i < file.tensor_count; i++)
-		free(file.tensors[i].data);
-	free(file.tensors);
-	free(file.weights);
+	give_room_back(&file, run->model.device);
 	json_decref(file.checkpoint);
 	json_decref(file.training);
 	return rc;
@@ -416,19 +437,19 @@ static int find_arena(const struct model_file *file, const char *prefix,
 	return 0;
 }
 
-static int restore_moments(
-	const struct model_file *file, struct run *run, uint64_t step, struct error *err)
+static int restore_arenas(const struct model_file *file, struct run *run, struct error *err)
 {
 	const struct params *params = &run->model.params;
-	float *m = calloc(params->total, sizeof *m), *v = calloc(params->total, sizeof *v);
-	int rc = -1;
-	if (!m || !v)
-		error_memory(err, 2 * params->total * sizeof *m, "the optimizer's moments");
-	else if (find_arena(file, "m.", params, m, err) == 0 &&
-		 find_arena(file, "v.", params, v, err) == 0)
-		rc = adam_set(&run->adam, m, v, step, err);
-	free(m);
-	free(v);
+	int rc = 0;
+	float *arena = calloc(params->total, sizeof *arena);
+	if (!arena)
+		return error_memory(err, params->total * sizeof *arena, "the optimizer's moments");
+	for (enum adam_arena i = 0; i < ADAM_ARENAS && rc == 0; i++) {
+		rc = find_arena(file, arena_names[i], params, arena, err);
+		if (rc == 0)
+			rc = adam_set(&run->adam, i, arena, err);
+	}
+	free(arena);
 	return rc;
 }
 
@@ -509,8 +530,8 @@ int checkpoint_restore(struct checkpoint *checkpoint, const struct model_file *f
 	run->stale = (uint64_t)stale;
 	run->skipped = (uint64_t)skipped;
 	checkpoint->step = (uint64_t)step;
-	if (restore_moments(file, run, (uint64_t)(step - skipped), err) < 0 ||
-		restore_state(file, run, err) < 0)
+	run->adam.step = (uint64_t)(step - skipped);
+	if (restore_arenas(file, run, err) < 0 || restore_state(file, run, err) < 0)
 		return -1;
 	return restore_best(file, best, run, err);
 }

@@ -31,6 +31,10 @@ void checkpoint_close(struct checkpoint *checkpoint);
 int checkpoint_save(struct checkpoint *checkpoint, const struct options *options, struct run *run,
 	const struct log *log, struct error *err);
 
+/* Takes the memory that saving takes for a moment, and gives it back: on a counter (nn/counter.h),
+ * where run_make() made the run, it says how much that is. */
+int checkpoint_room(const struct run *run, struct error *err);
+
 /* Resuming, in two parts around run_init(). First the options: those that shape the run are set to
  * what the checkpoint says, 64 if one given contradicts it; so are --epochs and --steps unless one
  * of them is given. */

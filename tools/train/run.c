@@ -51,12 +51,36 @@ static size_t validation_rows(const struct shards_header *data)
 	return data->batches[SHARDS_VALIDATION] ? data->rows[SHARDS_VALIDATION] : 0;
 }
 
+int run_make(struct run *run, const struct run_options *options, const struct shards_header *data,
+	struct device *device, uint64_t vocab, struct error *err)
+{
+	const struct ops *ops = device->ops;
+	size_t rows = data->rows[SHARDS_TRAIN], window = data->window;
+	size_t validation = validation_rows(data), most = larger(rows, validation);
+	if (model_init(&run->model, device, vocab, options->hidden, options->layers, MODEL_TRAINING,
+		    most, window, err) < 0)
+		return -1;
+	run->model.dropout = options->dropout;
+	run->model.seed = (uint32_t)options->seed;
+	if (adam_init(&run->adam, &run->model, options->lr, options->clip, err) < 0)
+		return -1;
+	if (model_state_init(&run->state, &run->model, rows, err) < 0)
+		return -1;
+	if (validation && model_state_init(&run->validation, &run->model, validation, err) < 0)
+		return -1;
+	run->batch = ops->host_alloc(device, most * (window + 1) * sizeof *run->batch, err);
+	run->result = ops->host_alloc(device, run->model.params.total * sizeof(float), err);
+	if (!run->batch || !run->result)
+		return -1;
+	if (options->keep == RUN_KEEP_BEST && validation)
+		run->best.weights = run->result;
+	return 0;
+}
+
 int run_init(struct run *run, const struct run_options *options, struct shards *shards,
 	struct device *device, const struct model_file *from, struct error *err)
 {
 	const struct shards_header *data = &shards->header;
-	size_t rows = data->rows[SHARDS_TRAIN], window = data->window;
-	size_t validation = validation_rows(data), most = larger(rows, validation);
 	*run = (struct run){.options = options, .shards = shards, .best.loss = INFINITY};
 	if (init_vocab(run, from, err) < 0)
 		return -1;
@@ -64,48 +88,18 @@ int run_init(struct run *run, const struct run_options *options, struct shards *
 		return error_set(err, STATUS_DATA,
 			"the model has %" PRIu32 " symbols, the shards have %" PRIu32,
 			from->params.vocab, run->vocab.size);
-	if (model_init(&run->model, device, run->vocab.size, options->hidden, options->layers,
-		    MODEL_TRAINING, most, window, err) < 0)
+	if (run_make(run, options, data, device, run->vocab.size, err) < 0)
 		return -1;
-	run->model.dropout = options->dropout;
-	run->model.seed = (uint32_t)options->seed;
-	if (init_weights(run, from, err) < 0)
-		return -1;
-	if (adam_init(&run->adam, &run->model, options->lr, options->clip, err) < 0)
-		return -1;
-	if (model_state_init(&run->state, &run->model, rows, err) < 0)
-		return -1;
-	if (validation && model_state_init(&run->validation, &run->model, validation, err) < 0)
-		return -1;
-	run->batch = calloc(most * (window + 1), sizeof *run->batch);
-	if (!run->batch)
-		return error_memory(err, most * (window + 1) * sizeof *run->batch, "a batch");
-	if (options->keep == RUN_KEEP_LAST || !validation)
-		return 0;
-	run->best.weights = calloc(run->model.params.total, sizeof(float));
-	if (!run->best.weights)
-		return error_memory(
-			err, run->model.params.total * sizeof(float), "the best weights");
-	return 0;
-}
-
-uint64_t run_bytes(
-	const struct shards_header *data, const struct device *device, const struct params *params)
-{
-	const uint64_t rows = data->rows[SHARDS_TRAIN], validation = validation_rows(data);
-	const uint64_t most = rows > validation ? rows : validation;
-	const uint64_t states = 2 * (rows + validation) * params->layers * params->hidden;
-	/* Adam's moments, and the best weights or a copy of the last. */
-	const uint64_t arenas = 2 + 1;
-	uint64_t bytes = model_bytes(device, params, MODEL_TRAINING, most, data->window);
-	bytes += (arenas * params->total + states) * sizeof(float);
-	return bytes + most * (data->window + 1) * sizeof(uint32_t);
+	return init_weights(run, from, err);
 }
 
 void run_release(struct run *run)
 {
-	free(run->best.weights);
-	free(run->batch);
+	struct device *device = run->model.device;
+	if (device) {
+		device->ops->host_free(device, run->result);
+		device->ops->host_free(device, run->batch);
+	}
 	model_state_release(&run->validation);
 	model_state_release(&run->state);
 	adam_release(&run->adam);
@@ -241,7 +235,6 @@ int run_write(
 {
 	const struct params *params = &run->model.params;
 	bool best = run->best.weights && isfinite(run->best.loss) && !(validation < run->best.loss);
-	float *arena = NULL;
 	int rc = -1;
 	/* Everything is lent to the file but `training`: it is never released as a whole. */
 	struct model_file file = {.params = *params,
@@ -250,17 +243,11 @@ int run_write(
 		.dropout = run->options->dropout};
 	*step = best ? run->best.step : run_steps(run);
 	file.training = run_training(run, *step, best ? run->best.loss : validation);
-	arena = best ? NULL : calloc(params->total, sizeof *arena);
-	if (!file.training || (!best && !arena)) {
-		error_memory(err, params->total * sizeof *arena, "the model to be written");
-		goto out;
-	}
-	if (!best && model_get_weights(&run->model, arena, err) < 0)
-		goto out;
-	file.weights = best ? run->best.weights : arena;
-	rc = model_file_write(&file, out, err);
-out:
+	file.weights = run->result;
+	if (!file.training)
+		error_memory(err, 4096, "the model's metadata");
+	else if (best || model_get_weights(&run->model, run->result, err) == 0)
+		rc = model_file_write(&file, out, err);
 	json_decref(file.training);
-	free(arena);
 	return rc;
 }

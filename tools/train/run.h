@@ -50,9 +50,10 @@ struct run {
 	uint64_t skipped;              /* steps since then that made none */
 	struct model_state state;      /* carried through the training part */
 	struct model_state validation; /* through the validation part; no rows without one */
-	uint32_t *batch;               /* (N,T+1) */
+	uint32_t *batch;               /* (N,T+1); owned, as host memory of the device */
+	float *result;                 /* an arena; likewise; what is written in the end */
 	struct run_best {
-		float *weights; /* host, arena; NULL if the last ones are kept */
+		float *weights; /* they wait in `result`; NULL if the last ones are kept */
 		double loss;    /* INFINITY before the first evaluation */
 		uint64_t step;
 	} best;
@@ -66,10 +67,11 @@ int run_init(struct run *run, const struct run_options *options, struct shards *
 	struct device *device, const struct model_file *from, struct error *err);
 void run_release(struct run *run);
 
-/* The most memory that a run takes at any time until its result is written, in bytes: what
- * run_init() and run_write() allocate for a network of these dimensions. */
-uint64_t run_bytes(
-	const struct shards_header *data, const struct device *device, const struct params *params);
+/* The part of run_init() that takes memory, all that a run has until its result is written; weights
+ * and vocabulary (but for its size) are still missing. On a counter (nn/counter.h) it says how much
+ * that is. *run is zero before. */
+int run_make(struct run *run, const struct run_options *options, const struct shards_header *data,
+	struct device *device, uint64_t vocab, struct error *err);
 
 /* Steps done since initialisation, with and without an update: the place in the schedule and in the
  * data. */
@@ -104,7 +106,7 @@ json_t *run_training(const struct run *run, uint64_t step, double validation);
 
 /* Writes the run's result: the best model, or the last where the last is kept, none has been
  * evaluated, or `validation` (of the last weights; NAN if not measured) is better than the best's.
- * *step: that model's. */
+ * *step: that model's. The run is then over: the last weights may have taken the best's place. */
 int run_write(
 	struct run *run, double validation, struct output *out, uint64_t *step, struct error *err);
 

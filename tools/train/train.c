@@ -2,6 +2,7 @@
  *
  * This file talks to people: options, messages, the order of things. The run itself is run.c, its
  * file checkpoint.c, its table log.c. */
+#include "nn/counter.h"
 #include "tools/device.h"
 #include "tools/network.h"
 #include "tools/tool.h"
@@ -221,20 +222,18 @@ static void describe(const struct train *t)
 }
 
 /* For --print-config: the memory that the run would take, which the header of named shards decides.
- * Saving a checkpoint holds copies of everything for a moment. */
+ */
 static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
 {
-	enum {
-		PROGRAM_BYTES = 14 << 20, /* the program, its libraries, and their buffers */
-		CHECKPOINT_ARENAS = 6,
-	};
+	enum { PROGRAM_BYTES = 14 << 20 }; /* the program, its libraries, and their buffers */
 	struct values *values = tool->values;
 	struct input in = {.fd = -1};
 	struct shards shards = {0};
 	struct model_file from = {0};
-	struct params params = {0};
+	struct counter counter;
+	struct run run = {0};
 	struct device *device = NULL;
-	char bytes[32];
+	char bytes[32], more[64] = "", gpu[32];
 	int rc = -1;
 	if (check_options(values, argc, argv, err) < 0)
 		return -1;
@@ -245,21 +244,25 @@ static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
 	device = device_open(tool, &values->device, err);
 	if (!device)
 		goto out;
+	counter_init(&counter, device);
 	if (input_open(&in, argv[0], INPUT_GUNZIP, err) < 0 || shards_open(&shards, &in, err) < 0 ||
-		params_init(&params, shards.header.vocab.size, values->run.hidden,
-			values->run.layers, err) < 0)
+		run_make(&run, &values->run, &shards.header, &counter.device,
+			shards.header.vocab.size, err) < 0 ||
+		(values->checkpoint && checkpoint_room(&run, err) < 0))
 		goto out;
-	uint64_t total = PROGRAM_BYTES + run_bytes(&shards.header, device, &params);
-	if (values->checkpoint)
-		total += CHECKPOINT_ARENAS * params.total * sizeof(float);
+	uint64_t total = PROGRAM_BYTES + counter.host_most;
+	if (device->apart)
+		snprintf(more, sizeof more, " and %s on the GPU", grouped(counter.most, gpu));
+	else
+		total += counter.most;
 	snprintf(tool->forecast, sizeof tool->forecast,
-		"memory: about %s bytes, for %" PRIu32 " symbols and batches of %" PRIu32
+		"memory: about %s bytes%s, for %" PRIu32 " symbols and batches of %" PRIu32
 		" x %" PRIu32,
-		grouped(total, bytes), shards.header.vocab.size, shards.header.rows[SHARDS_TRAIN],
-		shards.header.window);
+		grouped(total, bytes), more, shards.header.vocab.size,
+		shards.header.rows[SHARDS_TRAIN], shards.header.window);
 	rc = 0;
 out:
-	params_release(&params);
+	run_release(&run);
 	model_file_release(&from);
 	shards_close(&shards);
 	input_close(&in);

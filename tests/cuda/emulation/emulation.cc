@@ -332,6 +332,21 @@ cudaError_t cudaFree(void *p)
 	return error;
 }
 
+cudaError_t cudaMallocHost(void **p, size_t bytes)
+{
+	const cudaError_t error = enter(EMULATION_ALLOC);
+	if (error != cudaSuccess)
+		return error;
+	*p = malloc(bytes);
+	return *p ? cudaSuccess : result(cudaErrorMemoryAllocation);
+}
+
+cudaError_t cudaFreeHost(void *p)
+{
+	free(p);
+	return cudaSuccess;
+}
+
 size_t emulation_pieces()
 {
 	return gpu.pieces.size();
