@@ -29,7 +29,7 @@ comma := ,
 base_src    = error show memory io place input output spool option utf8 pool
 nn_src      = params operand counter model lstm adam sampler
 cpu_src     = cpu
-formats_src = yaml vocab vocab_file text stream tokens shards safetensors model_file state_file \
+formats_src = kind yaml vocab vocab_file text stream tokens shards safetensors model_file state_file \
               config
 lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/cpu/%.c) \
               $(formats_src:%=formats/%.c)
@@ -56,7 +56,7 @@ kernel_flags_generic =
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
 unit_tests = error show memory io place input output spool option utf8 pool philox params kernels ops model \
-             adam sampler yaml vocab text stream tokens shards safetensors state_file \
+             adam sampler kind yaml vocab text stream tokens shards safetensors state_file \
              model_file config faults
 
 # --- flags --------------------------------------------------------------------------------------

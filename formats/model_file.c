@@ -6,8 +6,8 @@
 #include "base/show.h"
 #include "base/size.h"
 #include "base/utf8.h"
+#include "formats/kind.h"
 #include "formats/safetensors.h"
-#include "formats/stream.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -17,6 +17,8 @@
 #include <zlib.h>
 
 enum {
+	MODEL_VERSION = 1, /* read are all up to these */
+	CHECKPOINT_VERSION = 1,
 	ALIGN = 64,               /* of the data section */
 	OBJECT_VALUES_MAX = 1024, /* of `training` and `checkpoint`, which have some dozens */
 	CHUNK = 1 << 16, /* elements read at a time: they are still in the cache when looked at */
@@ -27,41 +29,16 @@ _Static_assert((int)PARAMS_VOCAB_MAX == (int)VOCAB_SIZE_MAX, "symbols that a mod
 #define TRAIN "train."
 #define TRAIN_NAME_BYTES (sizeof TRAIN + sizeof((struct model_tensor *)0)->name)
 
-/* --- reading: what the file is ---------------------------------------------------------------- */
-
-/* Refuses what is recognisably something else, and says what to do with it. */
-static int identify(struct input *in, struct error *err)
-{
-	unsigned char first[ALIGN];
-	ssize_t n = input_peek(in, first, sizeof first, err);
-	if (n < 0)
-		return -1;
-	const char *what = NULL;
-	enum stream_kind kind = stream_identify(first, (size_t)n);
-	if (n == 0)
-		what = "empty; expected a model";
-	else if (kind == STREAM_TOKENS)
-		what = "this is a token stream, not a model; run batchify and train on it";
-	else if (kind == STREAM_SHARDS)
-		what = "these are shards, not a model; run train on them";
-	else if (n >= 4 && memcmp(first, "PK\3\4", 4) == 0)
-		what = "this is an archive of torch.save(); load it in Python and write it with "
-		       "safetensors.torch.save_file(net.state_dict(), FILE)";
-	else if (n >= 2 && first[0] == 0x80 && first[1] >= 2 && first[1] <= 5)
-		what = "this is a Python pickle; load it in Python and write it with "
-		       "safetensors.torch.save_file(net.state_dict(), FILE)";
-	else if (n <= SAFETENSORS_LENGTH_BYTES)
-		what = "too short for a model (a .safetensors file)";
-	else if (first[SAFETENSORS_LENGTH_BYTES] != '{')
-		what = "this is not a model (a .safetensors file)";
-	return what ? error_set(err, STATUS_DATA, "%s: %s", in->name, what) : 0;
-}
+/* --- reading: versions, the CRC --------------------------------------------------------------- */
 
 /* Finds the file's CRC. A file without one has nothing of charpipe's own in it. */
 static int begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, struct error *err)
 {
-	static const char *const own[] = {"unit", "newlines", "training", "checkpoint"};
-	if (safetensors_begin_crc(st, has_crc, crc, err) < 0)
+	static const char *const own[] = {"unit", "newlines", "training", "checkpoint",
+		"charpipe_model", "charpipe_checkpoint"};
+	if (safetensors_check_version(st, "model", MODEL_VERSION, err) < 0 ||
+		safetensors_check_version(st, "checkpoint", CHECKPOINT_VERSION, err) < 0 ||
+		safetensors_begin_crc(st, has_crc, crc, err) < 0)
 		return -1;
 	for (size_t i = 0; !*has_crc && i < sizeof own / sizeof *own; i++)
 		if (safetensors_metadata(st, own[i]))
@@ -85,10 +62,6 @@ static int infer_params(struct params *params, const struct safetensors *st, str
 {
 	const struct safetensors_tensor *w = safetensors_find(st, "lstm.weight_ih_l0");
 	char text[96], name[40];
-	if (!w && safetensors_metadata(st, "charpipe_state"))
-		return error_set(err, STATUS_DATA,
-			"this is a model's state, not a model; sample --state FILE goes on from "
-			"it");
 	if (!w)
 		return error_set(err, STATUS_DATA,
 			"no tensor lstm.weight_ih_l0: not a character-level LSTM (it has %s)",
@@ -266,6 +239,7 @@ static int read_newlines(const struct safetensors *st, enum vocab_unit unit,
 {
 	const char *unit_name = safetensors_metadata(st, "unit"),
 		   *name = safetensors_metadata(st, "newlines");
+	unsigned word;
 	*newlines = VOCAB_KEEP;
 	if (!name) {
 		size_t i = 0;
@@ -275,15 +249,16 @@ static int read_newlines(const struct safetensors *st, enum vocab_unit unit,
 			*newlines = VOCAB_UNIVERSAL;
 		return 0;
 	}
-	if (strcmp(unit_name, unit == VOCAB_BYTE ? "byte" : "codepoint") != 0)
+	if (strcmp(unit_name, vocab_unit_words[unit]) != 0)
 		return error_set(err, STATUS_DATA, "metadata unit: %s; the tokens are %s",
 			unit_name, unit == VOCAB_BYTE ? "bytes" : "characters");
-	if (strcmp(name, "universal") == 0)
-		*newlines = VOCAB_UNIVERSAL;
-	else if (strcmp(name, "keep") != 0)
-		return error_set(err, STATUS_DATA,
-			"metadata newlines: %s; expected keep or universal", name);
-	return 0;
+	for (word = 0; vocab_newlines_words[word]; word++)
+		if (strcmp(name, vocab_newlines_words[word]) == 0) {
+			*newlines = word;
+			return 0;
+		}
+	return error_set(err, STATUS_DATA, "metadata newlines: %s; expected %s or %s", name,
+		vocab_newlines_words[VOCAB_KEEP], vocab_newlines_words[VOCAB_UNIVERSAL]);
 }
 
 static int read_vocab(struct model_file *model, const struct safetensors *st, struct error *err)
@@ -463,7 +438,7 @@ int model_file_read(struct model_file *model, struct input *in, struct error *er
 	bool has_crc;
 	uint32_t crc = 0;
 	*model = (struct model_file){0};
-	if (identify(in, err) < 0 || safetensors_open(&st, in, err) < 0)
+	if (kind_expect(KIND_MODEL, in, err) < 0 || safetensors_open(&st, in, err) < 0)
 		goto out;
 	owner = calloc(st.count + 1, sizeof *owner);
 	if (!owner) {
@@ -565,9 +540,8 @@ static json_t *make_metadata(const struct model_file *model)
 	if (ok && model->has_vocab) {
 		const struct vocab *vocab = &model->vocab;
 		ok = put_owned(meta, "tokens", tokens_text(vocab)) &&
-		     put(meta, "unit", vocab->unit == VOCAB_BYTE ? "byte" : "codepoint") &&
-		     put(meta, "newlines",
-			     vocab->newlines == VOCAB_UNIVERSAL ? "universal" : "keep");
+		     put(meta, "unit", vocab_unit_words[vocab->unit]) &&
+		     put(meta, "newlines", vocab_newlines_words[vocab->newlines]);
 	}
 	if (ok && model->training)
 		ok = put_owned(meta, "training", object_text(model->training));

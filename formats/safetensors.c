@@ -3,6 +3,7 @@
 #include "formats/safetensors.h"
 
 #include "base/size.h"
+#include "formats/kind.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -249,6 +250,21 @@ int safetensors_open(struct safetensors *st, struct input *in, struct error *err
 		return error_prefix(err, "%s: ", in->name);
 	/* JSON's integers are signed: no overflow. */
 	return check_size(st, file_size, begin + st->data_bytes, true, err);
+}
+
+int safetensors_check_version(
+	const struct safetensors *st, const char *kind, unsigned newest, struct error *err)
+{
+	char key[40];
+	snprintf(key, sizeof key, "charpipe_%s", kind);
+	const char *text = safetensors_metadata(st, key);
+	size_t digits = text ? strspn(text, "0123456789") : 0;
+	if (!text)
+		return 0;
+	if (digits == 0 || digits > 9 || text[digits] || text[0] == '0')
+		return error_set(
+			err, STATUS_DATA, "metadata %s: %s; expected a version number", key, text);
+	return kind_check_version(kind, strtoul(text, NULL, 10), newest, err);
 }
 
 int safetensors_begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, struct error *err)

@@ -60,6 +60,11 @@ struct safetensors {
  * with the input's name: 65, 71, 74. */
 int safetensors_open(struct safetensors *st, struct input *in, struct error *err);
 
+/* Refuses (65) a file whose metadata say that it is of a version beyond `newest`: key
+ * "charpipe_KIND", a decimal number; absent, it is 1. */
+int safetensors_check_version(
+	const struct safetensors *st, const char *kind, unsigned newest, struct error *err);
+
 /* Finds the CRC that the metadata state and restarts st->crc over the header, zeros in the CRC's
  * place, so that after safetensors_end() it must equal *crc. *has_crc is false where none is
  * stated. An error (65) has no name in front. */

@@ -2,6 +2,7 @@
 #include "formats/shards.h"
 
 #include "base/io.h"
+#include "formats/kind.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -9,10 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const split_names[] = {"train", "validation", "test", NULL};
+static const struct stream_format format = {
+	.name = "shards", .version = 1, .types = "TRN VAL TST "};
+static const char *const split_names[] = {SHARDS_SPLIT_WORDS, NULL};
 static const char split_types[SHARDS_SPLITS][5] = {"TRN ", "VAL ", "TST "};
-static const char all_types[] = "TRN VAL TST ";
-static const char *const targets_names[] = {"row-wrap", "next", NULL};
+const char *const shards_targets_words[] = {"row-wrap", "next", NULL};
 
 const char *shards_split_name(enum shards_split split)
 {
@@ -76,6 +78,28 @@ static int check_header(const struct shards_header *h, uint64_t *bytes, struct e
 	return 0;
 }
 
+/* "rows: {train: 1, validation: 1, test: 0}" */
+static void write_splits(FILE *f, const char *key, const uint64_t values[SHARDS_SPLITS])
+{
+	fprintf(f, "%s: {", key);
+	for (enum shards_split split = 0; split < SHARDS_SPLITS; split++)
+		fprintf(f, "%s%s: %" PRIu64, split > 0 ? ", " : "", split_names[split],
+			values[split]);
+	fputs("}\n", f);
+}
+
+void shards_write_keys(const struct shards_header *h, FILE *f)
+{
+	const uint64_t rows[SHARDS_SPLITS] = {h->rows[0], h->rows[1], h->rows[2]};
+	vocab_write_keys(&h->vocab, format.name, f);
+	write_splits(f, "rows", rows);
+	fprintf(f, "window: %" PRIu32 "\n", h->window);
+	write_splits(f, "batches", h->batches);
+	fprintf(f, "targets: %s\n", shards_targets_words[h->targets]);
+	fprintf(f, "tokens: {used: %" PRIu64 ", dropped: %" PRIu64 "}\n", h->tokens_used,
+		h->tokens_dropped);
+}
+
 static int write_yaml(struct shards_writer *w, struct output *out, const struct shards_header *h,
 	struct error *err)
 {
@@ -84,19 +108,10 @@ static int write_yaml(struct shards_writer *w, struct output *out, const struct 
 	FILE *f = open_memstream(&yaml, &bytes);
 	if (!f)
 		return error_memory(err, 0, "a header");
-	fputs("kind: shards\n", f);
-	vocab_write_keys(&h->vocab, f);
-	fprintf(f, "rows: {train: %" PRIu32 ", validation: %" PRIu32 ", test: %" PRIu32 "}\n",
-		h->rows[SHARDS_TRAIN], h->rows[SHARDS_VALIDATION], h->rows[SHARDS_TEST]);
-	fprintf(f, "window: %" PRIu32 "\n", h->window);
-	fprintf(f, "batches: {train: %" PRIu64 ", validation: %" PRIu64 ", test: %" PRIu64 "}\n",
-		h->batches[SHARDS_TRAIN], h->batches[SHARDS_VALIDATION], h->batches[SHARDS_TEST]);
-	fprintf(f, "targets: %s\n", targets_names[h->targets]);
-	fprintf(f, "tokens: {used: %" PRIu64 ", dropped: %" PRIu64 "}\n", h->tokens_used,
-		h->tokens_dropped);
+	shards_write_keys(h, f);
 	vocab_write_symbols(&h->vocab, f);
 	int rc = fclose(f) != 0 ? error_memory(err, bytes, "a header")
-				: stream_write_header(&w->stream, out, "shards", yaml, bytes, err);
+				: stream_write_header(&w->stream, out, &format, yaml, bytes, err);
 	free(yaml);
 	return rc;
 }
@@ -117,22 +132,20 @@ static int read_splits(const struct yaml *y, const char *what, uint64_t high,
 
 static int read_yaml(struct shards_header *h, const struct yaml *y, struct error *err)
 {
-	static const char *const keys[] = {"kind", "unit", "newlines", "dtype", "rows", "window",
-		"batches", "targets", "tokens", "vocab", NULL};
+	static const char *const keys[] = {
+		VOCAB_KEYS, "rows", "window", "batches", "targets", "tokens", NULL};
 	static const char *const tokens_keys[] = {"used", "dropped", NULL};
-	static const char *const kinds[] = {"shards", NULL};
 	const struct yaml_node *root = yaml_root(y);
 	uint64_t rows[SHARDS_SPLITS], window;
-	unsigned kind, targets;
+	unsigned targets;
 
 	if (yaml_keys(y, root, keys, err) < 0 ||
-		yaml_choice(y, yaml_get(y, root, "kind"), "kind", kinds, &kind, err) < 0 ||
 		read_splits(y, "rows", UINT32_MAX, rows, err) < 0 ||
 		yaml_unsigned(y, yaml_get(y, root, "window"), "window", 1, UINT32_MAX, &window,
 			err) < 0 ||
 		read_splits(y, "batches", INT64_MAX, h->batches, err) < 0 ||
-		yaml_choice(y, yaml_get(y, root, "targets"), "targets", targets_names, &targets,
-			err) < 0)
+		yaml_choice(y, yaml_get(y, root, "targets"), "targets", shards_targets_words,
+			&targets, err) < 0)
 		return -1;
 	const struct yaml_node *tokens = yaml_get(y, root, "tokens");
 	if (yaml_keys(y, tokens, tokens_keys, err) < 0 ||
@@ -145,7 +158,7 @@ static int read_yaml(struct shards_header *h, const struct yaml *y, struct error
 		h->rows[split] = (uint32_t)rows[split];
 	h->window = (uint32_t)window;
 	h->targets = targets;
-	return vocab_read(&h->vocab, y, err);
+	return vocab_read(&h->vocab, y, format.name, err);
 }
 
 /* Reads the header and checks it, as far as it goes, against the size of the file. */
@@ -156,7 +169,7 @@ static int read_header(
 	uint64_t rest;
 
 	*header = (struct shards_header){0};
-	if (stream_read_header(r, in, "shards", err) < 0)
+	if (kind_expect(KIND_SHARDS, in, err) < 0 || stream_read_header(r, in, &format, err) < 0)
 		return -1;
 	int rc = yaml_parse(&y, r->yaml, r->yaml_bytes, 2, STATUS_DATA, err);
 	if (rc == 0)
@@ -195,7 +208,7 @@ int shards_write_header(struct shards_writer *w, struct output *out,
 	return write_yaml(w, out, header, err);
 }
 
-int shards_write_packed(
+int shards_write(
 	struct shards_writer *w, enum shards_split split, const void *ids, struct error *err)
 {
 	const struct shards_header *header = w->header;
@@ -207,29 +220,11 @@ int shards_write_packed(
 		shards_batch_ids(header, split), err);
 }
 
-int shards_write(
-	struct shards_writer *w, enum shards_split split, const uint32_t *ids, struct error *err)
-{
-	const struct shards_header *header = w->header;
-	if (!w->payload)
-		w->payload = malloc(batch_bytes(header, SHARDS_TRAIN));
-	if (!w->payload)
-		return error_memory(err, batch_bytes(header, SHARDS_TRAIN), "a batch");
-	vocab_pack(&header->vocab, ids, shards_batch_ids(header, split), w->payload);
-	return shards_write_packed(w, split, w->payload, err);
-}
-
 int shards_write_end(struct shards_writer *w, struct error *err)
 {
 	for (enum shards_split split = 0; split < SHARDS_SPLITS; split++)
 		assert(w->written[split] == w->header->batches[split]);
 	return stream_write_end(&w->stream, err);
-}
-
-void shards_writer_release(struct shards_writer *w)
-{
-	free(w->payload);
-	w->payload = NULL;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -255,8 +250,7 @@ static int take_batch(struct shards *s, struct stream_reader *r, enum shards_spl
 {
 	size_t capacity = batch_bytes(&s->header, SHARDS_TRAIN);
 	struct stream_frame frame;
-	int more = stream_read_frame(
-		r, all_types, &frame, s->frame + STREAM_HEAD_BYTES, capacity, err);
+	int more = stream_read_frame(r, &frame, s->frame + STREAM_HEAD_BYTES, capacity, err);
 	if (more < 0)
 		return -1;
 	if (more == 0)
@@ -306,7 +300,7 @@ int shards_open(struct shards *s, struct input *in, struct error *err)
 		ids += s->header.batches[split] * shards_batch_ids(&s->header, split);
 	}
 	struct stream_frame frame;
-	int more = stream_read_frame(&r, all_types, &frame, s->frame + STREAM_HEAD_BYTES,
+	int more = stream_read_frame(&r, &frame, s->frame + STREAM_HEAD_BYTES,
 		batch_bytes(&s->header, SHARDS_TRAIN), err);
 	if (more < 0)
 		goto fail;
@@ -316,13 +310,13 @@ int shards_open(struct shards *s, struct input *in, struct error *err)
 			frame.sequence);
 		goto fail;
 	}
-	if (r.ids != ids) {
+	if (r.end.ids != ids) {
 		error_set(err, STATUS_DATA,
-			"%s: the end frame counts %" PRIu64 " ids, found %" PRIu64, s->name, r.ids,
-			ids);
+			"%s: the end frame counts %" PRIu64 " ids, found %" PRIu64, s->name,
+			r.end.ids, ids);
 		goto fail;
 	}
-	s->crc = r.crc;
+	s->end = r.end;
 	return 0;
 fail:
 	shards_close(s);

@@ -35,16 +35,21 @@ struct shards_header {
 	uint64_t tokens_dropped; /* all others of the token stream */
 };
 
-/* The name of a split in headers and messages: "train", "validation", "test". */
+/* The words that headers, options and messages use: for an enum shards_split, and for an enum
+ * shards_targets (it ends with NULL). */
+#define SHARDS_SPLIT_WORDS "train", "validation", "test"
+extern const char *const shards_targets_words[];
 const char *shards_split_name(enum shards_split split);
 
 /* Ids in one batch of a split: rows x (window + 1). */
 size_t shards_batch_ids(const struct shards_header *header, enum shards_split split);
 
+/* The header's keys as they stand in it, all but the symbols, for people. */
+void shards_write_keys(const struct shards_header *header, FILE *f);
+
 struct shards_writer {
 	struct stream_writer stream;
 	const struct shards_header *header; /* not owned */
-	unsigned char *payload;             /* one batch, made by the first shards_write(); owned */
 	uint64_t written[SHARDS_SPLITS];
 };
 
@@ -52,21 +57,17 @@ struct shards_writer {
  * refused (65). */
 int shards_write_header(struct shards_writer *w, struct output *out,
 	const struct shards_header *header, struct error *err);
-/* Writes the next batch of `split`: rows x (window + 1) ids, row-major. Splits come in order, each
- * with as many batches as the header said; ids are below the vocabulary's size (not checked: the
- * reader does). */
+/* Writes the next batch of `split`: rows x (window + 1) ids, row-major, packed as vocab_pack() does.
+ * Splits come in order, each with as many batches as the header said; ids are below the vocabulary's
+ * size (not checked: the reader does). */
 int shards_write(
-	struct shards_writer *w, enum shards_split split, const uint32_t *ids, struct error *err);
-/* The same from ids that are packed as in the file: vocab_id_bytes() each, little-endian. */
-int shards_write_packed(
 	struct shards_writer *w, enum shards_split split, const void *ids, struct error *err);
 int shards_write_end(struct shards_writer *w, struct error *err);
-void shards_writer_release(struct shards_writer *w);
 
 /* Shards opened for reading any batch, any number of times. */
 struct shards {
 	struct shards_header header;
-	uint32_t crc; /* of all payloads joined: the data's identity */
+	struct stream_end end;
 	/* private: */
 	const char *name;              /* the input's */
 	int fd;                        /* the input's, where it can be read again */

@@ -1,6 +1,7 @@
 /* state_file.c: see state_file.h and state.md. */
 #include "formats/state_file.h"
 
+#include "formats/kind.h"
 #include "formats/safetensors.h"
 
 #include <math.h>
@@ -9,7 +10,11 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { TENSORS = CELL_STATES + 1, ALIGN = 64 };
+enum {
+	VERSION = 1, /* of states; read are all up to it */
+	TENSORS = CELL_STATES + 1,
+	ALIGN = 64,
+};
 
 int state_file_init(struct state_file *state, const struct params *params, struct error *err)
 {
@@ -85,22 +90,15 @@ static size_t elements(const struct safetensors_tensor *t)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Checks that this is a state; gives its CRC and its model's. */
+/* Checks version and metadata; gives the file's CRC and its model's. */
 static int check_metadata(
 	struct safetensors *st, uint32_t *model_crc, uint32_t *crc, struct error *err)
 {
-	const char *version = safetensors_metadata(st, "charpipe_state");
 	const char *model = safetensors_metadata(st, "model_crc32");
 	char digits[16];
 	bool has_crc;
-	if (!version)
-		return error_set(err, STATUS_DATA,
-			"is not a state, which sample --save-state writes%s",
-			safetensors_find(st, "lstm.weight_ih_l0") ? ", but a model" : "");
-	if (strcmp(version, "1") != 0)
-		return error_set(err, STATUS_DATA,
-			"a state of version %s; this program reads version 1", version);
-	if (safetensors_begin_crc(st, &has_crc, crc, err) < 0)
+	if (safetensors_check_version(st, "state", VERSION, err) < 0 ||
+		safetensors_begin_crc(st, &has_crc, crc, err) < 0)
 		return -1;
 	if (!has_crc || !model)
 		return error_set(err, STATUS_DATA, "metadata without %s: damaged",
@@ -191,7 +189,7 @@ static int read_state(struct state_file *state, const uint32_t *expected, uint32
 	float *data[TENSORS];
 	uint32_t crc = 0;
 	int rc = -1;
-	if (safetensors_open(&st, in, err) < 0)
+	if (kind_expect(KIND_STATE, in, err) < 0 || safetensors_open(&st, in, err) < 0)
 		goto out;
 	if (check_metadata(&st, model_crc, &crc, err) < 0 ||
 		(!expected && init_as_found(state, &st, err) < 0)) {
@@ -245,8 +243,8 @@ int state_file_write(
 	int rc = -1;
 	const size_t count = list_tensors(state, tensors, data);
 	snprintf(model, sizeof model, "%08x", (unsigned)model_crc);
-	json_t *meta = json_pack("{s:s, s:s, s:s, s:s}", "crc32", "00000000", "format", "pt",
-		"charpipe_state", "1", "model_crc32", model);
+	json_t *meta = json_pack("{s:s, s:s, s:s, s:s}", "crc32", "00000000", "charpipe_state", "1",
+		"format", "pt", "model_crc32", model);
 	if (!meta) {
 		error_memory(err, 4096, "the header of a state");
 		goto out;

@@ -1,7 +1,10 @@
 /* stream.c: the container. What is written and what is accepted stand next to each other, so that
  * they can be compared; stream.md says why each byte is there. */
 #include "formats/stream.h"
+
+#include "base/io.h"
 #include "base/size.h"
+#include "formats/kind.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -16,7 +19,6 @@ enum {
 	ENDS_BYTES = 24 /* its payload */
 };
 
-static const char magic[] = "#charpipe ";
 static const char yaml_begin[] = "---\n";
 static const char yaml_padding[] = "# padding";
 static const char yaml_end[] = "\n...\n";
@@ -83,12 +85,13 @@ void stream_make_head(const struct stream_frame *frame, unsigned char head[STREA
 	put32(head + 28, crc_of(head, 28));
 }
 
-static void make_line(char line[STREAM_LINE_BYTES], const char *kind, unsigned version,
+static void make_line(char line[STREAM_LINE_BYTES], const char *name, unsigned version,
 	uint64_t header, uint32_t crc)
 {
 	char text[STREAM_LINE_BYTES];
-	int n = snprintf(text, sizeof text, "%s%s %u header=%08" PRIu64 " crc=%08" PRIx32, magic,
-		kind, version, header, crc);
+	int n = snprintf(text, sizeof text,
+		STREAM_MAGIC "%s %u header=%08" PRIu64 " crc=%08" PRIx32, name, version, header,
+		crc);
 	assert(n > 0 && n < STREAM_LINE_BYTES);
 	memset(line, ' ', STREAM_LINE_BYTES - 1);
 	memcpy(line, text, (size_t)n);
@@ -97,8 +100,8 @@ static void make_line(char line[STREAM_LINE_BYTES], const char *kind, unsigned v
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-int stream_write_header(struct stream_writer *w, struct output *out, const char *kind,
-	const char *yaml, size_t bytes, struct error *err)
+int stream_write_header(struct stream_writer *w, struct output *out,
+	const struct stream_format *format, const char *yaml, size_t bytes, struct error *err)
 {
 	*w = (struct stream_writer){.out = out};
 	size_t least = STREAM_LINE_BYTES + strlen(yaml_begin) + bytes + strlen(yaml_padding) +
@@ -123,7 +126,7 @@ int stream_write_header(struct stream_writer *w, struct output *out, const char 
 	uint32_t crc = 0;
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
 		crc = (uint32_t)crc32_z(crc, parts[i].bytes, parts[i].count);
-	make_line(line, kind, STREAM_VERSION, header, crc);
+	make_line(line, format->name, format->version, header, crc);
 	if (output_write(out, line, STREAM_LINE_BYTES, err) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
@@ -137,12 +140,12 @@ int stream_write_frame(struct stream_writer *w, const char *type, const void *pa
 {
 	unsigned char head[STREAM_HEAD_BYTES];
 	struct stream_frame frame = {
-		.bytes = bytes, .sequence = w->frames, .crc = crc_of(payload, bytes)};
+		.bytes = bytes, .sequence = w->end.frames, .crc = crc_of(payload, bytes)};
 	memcpy(frame.type, type, 4);
 	stream_make_head(&frame, head);
-	w->frames++;
-	w->ids += ids;
-	w->crc = crc_join(w->crc, frame.crc, bytes);
+	w->end.frames++;
+	w->end.ids += ids;
+	w->end.crc = crc_join(w->end.crc, frame.crc, bytes);
 	if (output_write(w->out, head, sizeof head, err) < 0 ||
 		output_write(w->out, payload, bytes, err) < 0 ||
 		output_write(w->out, zeros, padding_of(bytes), err) < 0)
@@ -153,9 +156,9 @@ int stream_write_frame(struct stream_writer *w, const char *type, const void *pa
 int stream_write_end(struct stream_writer *w, struct error *err)
 {
 	unsigned char payload[ENDS_BYTES] = {0};
-	put64(payload, w->frames);
-	put64(payload + 8, w->ids);
-	put32(payload + 16, w->crc);
+	put64(payload, w->end.frames);
+	put64(payload + 8, w->end.ids);
+	put32(payload + 16, w->end.crc);
 	return stream_write_frame(w, "ENDS", payload, sizeof payload, 0, err);
 }
 
@@ -196,51 +199,6 @@ static int read_all(struct stream_reader *r, void *buf, size_t n, struct error *
 	return (size_t)got < n ? truncated(r, err) : 0;
 }
 
-enum stream_kind stream_identify(const void *first, size_t n)
-{
-	static const unsigned char top[4];
-	static const char state[] =
-		"\",\"format\":\"pt\",\"charp"; /* of state.md's keys in their order */
-	const unsigned char *p = first;
-	if (n >= 17 && memcmp(p, "#charpipe tokens ", 17) == 0)
-		return STREAM_TOKENS;
-	if (n >= 17 && memcmp(p, "#charpipe shards ", 17) == 0)
-		return STREAM_SHARDS;
-	/* safetensors: the length of its JSON in eight bytes, then the JSON, which is an object. */
-	if (n >= 9 && memcmp(p + 4, top, sizeof top) == 0 && p[8] == '{')
-		return n >= 64 && memcmp(p + 42, state, 64 - 42) == 0 ? STREAM_STATE : STREAM_MODEL;
-	return STREAM_UNKNOWN;
-}
-
-/* Says what the input is instead of a stream of the kind that was expected. */
-static int wrong_kind(const struct stream_reader *r, const char *kind, const char *first, size_t n,
-	struct error *err)
-{
-	bool tokens = strcmp(kind, "tokens") == 0;
-	const char *expected = tokens ? "a token stream" : "shards";
-	switch (stream_identify(first, n)) {
-	case STREAM_TOKENS:
-		return bad(r, err, "this is a token stream; run batchify");
-	case STREAM_SHARDS:
-		return bad(
-			r, err, "these are shards, the output of batchify; expected %s", expected);
-	case STREAM_MODEL:
-		return bad(r, err, "this is a model (safetensors); expected %s", expected);
-	case STREAM_STATE:
-		return bad(r, err, "this is the state of a model; expected %s", expected);
-	default:
-		if (n == 0)
-			return bad(r, err, "is empty; expected %s", expected);
-		if (memcmp(first, magic, n < strlen(magic) ? n : strlen(magic)) != 0)
-			return bad(r, err, "not a charpipe file%s",
-				tokens ? "; if it is text, run tokenize"
-				       : "; if it is text, run tokenize and batchify");
-		if (n < STREAM_LINE_BYTES)
-			return truncated(r, err);
-		return bad(r, err, "a charpipe file of another kind; expected %s", expected);
-	}
-}
-
 /* The number in s[0..n), which are digits of that base; -1 where they are not. */
 static int64_t digits(const char *s, size_t n, unsigned base)
 {
@@ -255,51 +213,43 @@ static int64_t digits(const char *s, size_t n, unsigned base)
 }
 
 /* Checks the first line: header size and CRC into *header and *crc. */
-static int read_line(struct stream_reader *r, const char *kind, uint64_t *header, uint32_t *crc,
-	struct error *err)
+static int read_line(struct stream_reader *r, uint64_t *header, uint32_t *crc, struct error *err)
 {
-	char line[STREAM_LINE_BYTES + 1] = "", same[STREAM_LINE_BYTES], start[32];
-	ssize_t n = input_peek(r->in, line, STREAM_LINE_BYTES, err);
-	if (n < 0)
+	char line[STREAM_LINE_BYTES + 1] = "", same[STREAM_LINE_BYTES];
+	const size_t at = strlen(STREAM_MAGIC) + strlen(r->format->name) + 1;
+	if (read_all(r, line, STREAM_LINE_BYTES, err) < 0)
 		return -1;
-	size_t have = (size_t)n;
-	size_t at = (size_t)snprintf(start, sizeof start, "%s%s ", magic, kind);
-	if (have < at || memcmp(line, start, at) != 0)
-		return wrong_kind(r, kind, line, have, err);
-	if (have < STREAM_LINE_BYTES)
-		return truncated(r, err);
 
 	/* The version comes before all that it may change. */
 	size_t length = strspn(line + at, "0123456789");
 	int64_t version = length > 0 && length < 10 ? digits(line + at, length, 10) : -1;
-	if (version > STREAM_VERSION && line[at] != '0' && line[at + length] == ' ')
-		return bad(r, err,
-			"%s of version %" PRId64
-			", this charpipe reads version %d; upgrade charpipe",
-			kind, version, STREAM_VERSION);
-	int64_t size = digits(line + at + strlen("1 header="), 8, 10);
-	int64_t sum = digits(line + at + strlen("1 header=00000000 crc="), 8, 16);
-	if (version == STREAM_VERSION && size >= 0 && sum >= 0) {
-		make_line(same, kind, STREAM_VERSION, (uint64_t)size, (uint32_t)sum);
+	if (version > 0 && line[at] != '0' && line[at + length] == ' ' &&
+		kind_check_version(r->format->name, (uint64_t)version, r->format->version, err) < 0)
+		return error_prefix(err, "%s: ", r->in->name);
+	const char *rest = line + at + length;
+	int64_t size = digits(rest + strlen(" header="), 8, 10);
+	int64_t sum = digits(rest + strlen(" header=00000000 crc="), 8, 16);
+	if (version > 0 && size >= 0 && sum >= 0) {
+		make_line(same, r->format->name, (unsigned)version, (uint64_t)size, (uint32_t)sum);
 		if (memcmp(line, same, STREAM_LINE_BYTES) == 0) {
+			r->version = (unsigned)version;
 			*header = (uint64_t)size;
 			*crc = (uint32_t)sum;
-			return read_all(r, line, STREAM_LINE_BYTES, err);
+			return 0;
 		}
 	}
 	return bad(r, err, "the first line is damaged");
 }
 
-int stream_read_header(
-	struct stream_reader *r, struct input *in, const char *kind, struct error *err)
+int stream_read_header(struct stream_reader *r, struct input *in,
+	const struct stream_format *format, struct error *err)
 {
 	size_t begin = strlen(yaml_begin), end = strlen(yaml_end);
 	uint64_t header = 0;
 	uint32_t crc = 0;
 
-	*r = (struct stream_reader){.in = in};
-	snprintf(r->kind, sizeof r->kind, "%s", kind);
-	if (read_line(r, kind, &header, &crc, err) < 0)
+	*r = (struct stream_reader){.in = in, .format = format};
+	if (read_line(r, &header, &crc, err) < 0)
 		return -1;
 	if (header % STREAM_ALIGN != 0 || header <= STREAM_LINE_BYTES || header > STREAM_HEADER_MAX)
 		return bad(r, err,
@@ -348,8 +298,8 @@ __attribute__((format(printf, 4, 5))) static int bad_frame(
 	va_start(args, format);
 	error_vset(err, STATUS_DATA, format, args);
 	va_end(args);
-	return error_prefix(
-		err, "%s: frame %" PRIu64 " at byte %" PRIu64 ": ", r->in->name, r->frames, start);
+	return error_prefix(err, "%s: frame %" PRIu64 " at byte %" PRIu64 ": ", r->in->name,
+		r->end.frames, start);
 }
 
 static bool is_letter(char c)
@@ -422,6 +372,12 @@ static int read_payload(
 	return 0;
 }
 
+static struct stream_end parse_end(const unsigned char ends[ENDS_BYTES])
+{
+	return (struct stream_end){
+		.frames = get64(ends), .ids = get64(ends + 8), .crc = get32(ends + 16)};
+}
+
 static int read_end(struct stream_reader *r, struct stream_frame *frame, struct error *err)
 {
 	unsigned char ends[ENDS_BYTES], more;
@@ -431,17 +387,18 @@ static int read_end(struct stream_reader *r, struct stream_frame *frame, struct 
 			frame->bytes, sizeof ends);
 	if (read_payload(r, frame, ends, err) < 0)
 		return -1;
-	if (get64(ends) != r->frames)
+	const struct stream_end end = parse_end(ends);
+	if (end.frames != r->end.frames)
 		return bad_frame(r, start, err,
 			"the end frame counts %" PRIu64 " frames before it, found %" PRIu64,
-			get64(ends), r->frames);
-	if (get32(ends + 16) != r->crc)
+			end.frames, r->end.frames);
+	if (end.crc != r->end.crc)
 		return bad_frame(r, start, err,
 			"the CRC of all payloads is %08" PRIx32 ", the end frame says %08" PRIx32,
-			r->crc, get32(ends + 16));
+			r->end.crc, end.crc);
 	if (get32(ends + 20) != 0)
 		return bad_frame(r, start, err, "the end frame's last four bytes are not zero");
-	r->ids = get64(ends + 8);
+	r->end = end;
 	r->ended = true;
 	ssize_t n = input_read(r->in, &more, 1, err);
 	if (n < 0)
@@ -452,8 +409,8 @@ static int read_end(struct stream_reader *r, struct stream_frame *frame, struct 
 	return 0;
 }
 
-int stream_read_frame(struct stream_reader *r, const char *types, struct stream_frame *frame,
-	void *payload, size_t capacity, struct error *err)
+int stream_read_frame(struct stream_reader *r, struct stream_frame *frame, void *payload,
+	size_t capacity, struct error *err)
 {
 	unsigned char head[STREAM_HEAD_BYTES];
 	const char *problem;
@@ -466,7 +423,7 @@ int stream_read_frame(struct stream_reader *r, const char *types, struct stream_
 		if (problem)
 			return bad_frame(r, start, err, "%s", problem);
 		frame->offset = r->in->offset;
-		if (frame->sequence != r->frames)
+		if (frame->sequence != r->end.frames)
 			return bad_frame(
 				r, start, err, "its sequence number is %" PRIu64, frame->sequence);
 		if (frame->bytes > STREAM_FRAME_BYTES_MAX)
@@ -478,10 +435,10 @@ int stream_read_frame(struct stream_reader *r, const char *types, struct stream_
 			return read_end(r, frame, err);
 
 		bool optional = frame->type[0] >= 'a';
-		if (!optional && !is_among(types, frame->type))
+		if (!optional && !is_among(r->format->types, frame->type))
 			return bad_frame(r, start, err,
-				"type \"%s\" is unknown in %s of version %d; upgrade charpipe",
-				frame->type, r->kind, STREAM_VERSION);
+				"type \"%s\" is unknown in %s of version %u", frame->type,
+				r->format->name, r->version);
 		if (!optional && r->optional)
 			return bad_frame(r, start, err,
 				"type \"%s\" after optional frames, which must be the last",
@@ -492,8 +449,8 @@ int stream_read_frame(struct stream_reader *r, const char *types, struct stream_
 				capacity);
 		if (read_payload(r, frame, optional ? NULL : payload, err) < 0)
 			return -1;
-		r->frames++;
-		r->crc = crc_join(r->crc, frame->crc, frame->bytes);
+		r->end.frames++;
+		r->end.crc = crc_join(r->end.crc, frame->crc, frame->bytes);
 		if (!optional)
 			return 1;
 		r->optional = true;
@@ -517,5 +474,23 @@ int stream_check_frame(
 	if (problem)
 		return error_set(err, STATUS_DATA, "frame %" PRIu64 ": %s since it was first read",
 			frame->sequence, problem);
+	return 0;
+}
+
+int stream_find_end(const struct input *in, struct stream_end *end, struct error *err)
+{
+	unsigned char bytes[STREAM_HEAD_BYTES + ENDS_BYTES + 8];
+	_Static_assert(sizeof bytes == STREAM_ALIGN, "the size of the end frame");
+	ssize_t n = io_read_at(in->fd, bytes, sizeof bytes, in->size - sizeof bytes);
+	if (n < 0)
+		return error_errno(err, STATUS_IO, "%s: can't read", in->name);
+	*end = parse_end(bytes + STREAM_HEAD_BYTES);
+	const struct stream_frame frame = {
+		.type = "ENDS", .bytes = ENDS_BYTES, .sequence = end->frames};
+	if (n < (ssize_t)sizeof bytes || stream_check_frame(&frame, bytes, err) < 0)
+		return error_set(err, STATUS_DATA,
+			"%s: its last bytes are no end frame: it was cut off or damaged; --verify "
+			"says where",
+			in->name);
 	return 0;
 }

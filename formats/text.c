@@ -6,6 +6,7 @@
 
 #include "base/io.h"
 #include "base/utf8.h"
+#include "formats/kind.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -60,6 +61,12 @@ static int invalid_error(const struct text *t, struct error *err)
 	if (t->replay)
 		return changed_error(t, err);
 	struct text_place place = place_of(t, t->begin);
+	if (place.offset < 2 && place.offset <= t->begin) {
+		size_t start = t->begin - (size_t)place.offset;
+		enum kind kind = kind_of(t->buffer + start, t->end - start);
+		if (kind != KIND_TEXT)
+			return kind_error(kind, KIND_TEXT, &t->in, err);
+	}
 	return error_set(err, STATUS_DATA,
 		"%s: line %" PRIu64 ", byte offset %" PRIu64 ": invalid UTF-8 (0x%02X%s)%s",
 		place.name, place.line, place.offset, t->buffer[t->begin],

@@ -1,8 +1,12 @@
 /* tokens.c: ids in frames of 1 MiB, one or two bytes each. */
 #include "formats/tokens.h"
 
+#include "formats/kind.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
+
+static const struct stream_format format = {.name = "tokens", .version = 1, .types = "TOKN"};
 
 static int write_header(struct tokens_writer *w, struct output *out, struct error *err)
 {
@@ -11,11 +15,10 @@ static int write_header(struct tokens_writer *w, struct output *out, struct erro
 	FILE *f = open_memstream(&yaml, &bytes);
 	if (!f)
 		return error_memory(err, 0, "a header");
-	fputs("kind: tokens\n", f);
-	vocab_write_keys(w->vocab, f);
+	vocab_write_keys(w->vocab, format.name, f);
 	vocab_write_symbols(w->vocab, f);
 	int rc = fclose(f) != 0 ? error_memory(err, bytes, "a header")
-				: stream_write_header(&w->stream, out, "tokens", yaml, bytes, err);
+				: stream_write_header(&w->stream, out, &format, yaml, bytes, err);
 	free(yaml);
 	return rc;
 }
@@ -71,16 +74,13 @@ void tokens_writer_release(struct tokens_writer *w)
 
 static int read_keys(struct tokens_reader *r, struct error *err)
 {
-	static const char *const keys[] = {"kind", "unit", "newlines", "dtype", "vocab", NULL};
-	static const char *const kinds[] = {"tokens", NULL};
+	static const char *const keys[] = {VOCAB_KEYS, NULL};
 	struct yaml y;
-	unsigned kind;
-	int rc = -1;
-	if (yaml_parse(&y, r->stream.yaml, r->stream.yaml_bytes, 2, STATUS_DATA, err) == 0 &&
-		yaml_keys(&y, yaml_root(&y), keys, err) == 0 &&
-		yaml_choice(&y, yaml_get(&y, yaml_root(&y), "kind"), "kind", kinds, &kind, err) ==
-			0)
-		rc = vocab_read(&r->vocab, &y, err);
+	int rc = yaml_parse(&y, r->stream.yaml, r->stream.yaml_bytes, 2, STATUS_DATA, err);
+	if (rc == 0)
+		rc = yaml_keys(&y, yaml_root(&y), keys, err);
+	if (rc == 0)
+		rc = vocab_read(&r->vocab, &y, format.name, err);
 	yaml_release(&y);
 	return rc;
 }
@@ -88,7 +88,8 @@ static int read_keys(struct tokens_reader *r, struct error *err)
 int tokens_read_header(struct tokens_reader *r, struct input *in, struct error *err)
 {
 	*r = (struct tokens_reader){0};
-	if (stream_read_header(&r->stream, in, "tokens", err) < 0)
+	if (kind_expect(KIND_TOKENS, in, err) < 0 ||
+		stream_read_header(&r->stream, in, &format, err) < 0)
 		return -1;
 	if (read_keys(r, err) < 0) {
 		error_prefix(err, "%s: ", in->name);
@@ -112,16 +113,15 @@ static int read_frame(struct tokens_reader *r, struct error *err)
 {
 	struct stream_frame frame;
 	const char *name = r->stream.in->name;
-	int more =
-		stream_read_frame(&r->stream, "TOKN", &frame, r->payload, TOKENS_FRAME_BYTES, err);
+	int more = stream_read_frame(&r->stream, &frame, r->payload, TOKENS_FRAME_BYTES, err);
 	if (more < 0)
 		return -1;
 	if (more == 0) {
-		if (r->stream.ids == r->ids)
+		if (r->stream.end.ids == r->ids)
 			return 0;
 		return error_set(err, STATUS_DATA,
 			"%s: the end frame counts %" PRIu64 " ids, found %" PRIu64, name,
-			r->stream.ids, r->ids);
+			r->stream.end.ids, r->ids);
 	}
 	if (r->end != 0 && r->end != TOKENS_FRAME_BYTES)
 		return error_set(err, STATUS_DATA,

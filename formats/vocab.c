@@ -14,8 +14,8 @@ enum {
 	SYMBOLS_PER_LINE = 16 /* of a header */
 };
 
-static const char *const unit_names[] = {"codepoint", "byte", NULL};
-static const char *const newlines_names[] = {"keep", "universal", NULL};
+const char *const vocab_unit_words[] = {"codepoint", "byte", NULL};
+const char *const vocab_newlines_words[] = {"keep", "universal", NULL};
 static const char *const dtypes[] = {"|u1", "<u2", NULL};
 
 /* Values that a symbol may have, and how many symbols there may be. */
@@ -117,16 +117,6 @@ const char *vocab_name(const struct vocab *vocab, uint32_t symbol, char buf[32])
 	return buf;
 }
 
-const char *vocab_unit_name(enum vocab_unit unit)
-{
-	return unit_names[unit];
-}
-
-const char *vocab_newlines_name(enum vocab_newlines newlines)
-{
-	return newlines_names[newlines];
-}
-
 /* Index in `dtypes`. */
 static unsigned dtype_of(const struct vocab *vocab)
 {
@@ -136,11 +126,6 @@ static unsigned dtype_of(const struct vocab *vocab)
 unsigned vocab_id_bytes(const struct vocab *vocab)
 {
 	return 1u << dtype_of(vocab);
-}
-
-const char *vocab_dtype(const struct vocab *vocab)
-{
-	return dtypes[dtype_of(vocab)];
 }
 
 /* Ids pass through here on their way between any two programs, so their loops have to be vector
@@ -246,7 +231,7 @@ int vocab_remap(const struct vocab *from, const struct vocab *to, uint32_t *map,
 	if (from->unit != to->unit)
 		return error_set(err, STATUS_DATA,
 			"the symbols are %ss, those of the other vocabulary are %ss",
-			unit_names[from->unit], unit_names[to->unit]);
+			vocab_unit_words[from->unit], vocab_unit_words[to->unit]);
 	for (uint32_t id = 0; id < from->size; id++) {
 		map[id] = vocab_find(to, from->symbols[id]);
 		if (map[id] == VOCAB_NONE)
@@ -258,10 +243,11 @@ int vocab_remap(const struct vocab *from, const struct vocab *to, uint32_t *map,
 	return 0;
 }
 
-void vocab_write_keys(const struct vocab *vocab, FILE *f)
+void vocab_write_keys(const struct vocab *vocab, const char *kind, FILE *f)
 {
-	fprintf(f, "unit: %s\nnewlines: %s\ndtype: \"%s\"\n", unit_names[vocab->unit],
-		newlines_names[vocab->newlines], vocab_dtype(vocab));
+	fprintf(f, "kind: %s\nunit: %s\nnewlines: %s\ndtype: \"%s\"\n", kind,
+		vocab_unit_words[vocab->unit], vocab_newlines_words[vocab->newlines],
+		dtypes[dtype_of(vocab)]);
 }
 
 void vocab_write_symbols(const struct vocab *vocab, FILE *f)
@@ -319,19 +305,25 @@ static int read_list(const struct yaml *y, const struct yaml_node *list, enum vo
 	return 0;
 }
 
-int vocab_read(struct vocab *vocab, const struct yaml *y, struct error *err)
+int vocab_read(struct vocab *vocab, const struct yaml *y, const char *kind, struct error *err)
 {
 	const struct yaml_node *root = yaml_root(y);
 	const struct yaml_node *dtype_node = yaml_get(y, root, "dtype");
-	unsigned unit, newlines, dtype;
+	const struct yaml_node *notes = yaml_get(y, root, "notes");
+	const char *const kinds[] = {kind, NULL};
+	unsigned unit, newlines, dtype, only;
 	uint32_t *symbols = NULL;
 	size_t size = 0;
 	int rc = -1;
 
 	*vocab = (struct vocab){0};
-	if (yaml_choice(y, yaml_get(y, root, "unit"), "unit", unit_names, &unit, err) < 0 ||
-		yaml_choice(y, yaml_get(y, root, "newlines"), "newlines", newlines_names, &newlines,
-			err) < 0 ||
+	if (notes && notes->kind != YAML_MAPPING)
+		return yaml_error(y, notes, err, "notes: expected a mapping");
+	if (yaml_choice(y, yaml_get(y, root, "kind"), "kind", kinds, &only, err) < 0 ||
+		yaml_choice(y, yaml_get(y, root, "unit"), "unit", vocab_unit_words, &unit, err) <
+			0 ||
+		yaml_choice(y, yaml_get(y, root, "newlines"), "newlines", vocab_newlines_words,
+			&newlines, err) < 0 ||
 		yaml_choice(y, dtype_node, "dtype", dtypes, &dtype, err) < 0 ||
 		read_list(y, yaml_get(y, root, "vocab"), unit, &symbols, &size, err) < 0 ||
 		vocab_init(vocab, unit, newlines, symbols, size, err) < 0)
@@ -339,7 +331,7 @@ int vocab_read(struct vocab *vocab, const struct yaml *y, struct error *err)
 	if (dtype != dtype_of(vocab)) {
 		yaml_error(y, dtype_node, err,
 			"dtype: expected \"%s\" for %" PRIu32 " symbols, found \"%s\"",
-			vocab_dtype(vocab), vocab->size, dtypes[dtype]);
+			dtypes[dtype_of(vocab)], vocab->size, dtypes[dtype]);
 		vocab_release(vocab);
 		goto out;
 	}

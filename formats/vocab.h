@@ -56,13 +56,11 @@ int vocab_text(const struct vocab *vocab, uint32_t id, unsigned char text[4]);
 /* The symbol for messages: 'a', U+00E9 'é', U+000A, or byte 0xE9. Returns buf. */
 const char *vocab_name(const struct vocab *vocab, uint32_t symbol, char buf[32]);
 
-/* The words that files use: "codepoint" or "byte", "keep" or "universal". */
-const char *vocab_unit_name(enum vocab_unit unit);
-const char *vocab_newlines_name(enum vocab_newlines newlines);
+/* The words that files use for an enum vocab_unit and an enum vocab_newlines; they end with NULL. */
+extern const char *const vocab_unit_words[], *const vocab_newlines_words[];
 
-/* Bytes of one id in a stream, 1 or, of more than 256 symbols, 2, and its numpy name. */
+/* Bytes of one id in a stream: 1 or, of more than 256 symbols, 2. */
 unsigned vocab_id_bytes(const struct vocab *vocab);
-const char *vocab_dtype(const struct vocab *vocab);
 
 /* Ids as they stand in a stream, vocab_id_bytes() each, little-endian: to there and back, and the
  * index of the first one that is not below the vocabulary's size (n: there is none). */
@@ -79,12 +77,14 @@ bool vocab_equal(const struct vocab *a, const struct vocab *b); /* order, unit, 
  * may differ. */
 int vocab_remap(const struct vocab *from, const struct vocab *to, uint32_t *map, struct error *err);
 
-/* The keys of a stream's header that hold a vocabulary, as stream.md describes them: first unit,
- * newlines and dtype, then, after the format's own keys, the symbols. */
-void vocab_write_keys(const struct vocab *vocab, FILE *f);
+/* The keys that every stream's header has, as stream.md describes them, for yaml_keys(). */
+#define VOCAB_KEYS "kind", "unit", "newlines", "dtype", "vocab", "?notes"
+
+/* Writes them: first all but the last, then, after the format's own keys, the symbols. */
+void vocab_write_keys(const struct vocab *vocab, const char *kind, FILE *f);
 void vocab_write_symbols(const struct vocab *vocab, FILE *f);
 
-/* Reads all of these keys from a header. The result is released with vocab_release(). */
-int vocab_read(struct vocab *vocab, const struct yaml *y, struct error *err);
+/* Reads all of these keys from a header of that kind. The result is released with vocab_release(). */
+int vocab_read(struct vocab *vocab, const struct yaml *y, const char *kind, struct error *err);
 
 #endif

@@ -2,9 +2,9 @@
 #include "formats/vocab_file.h"
 
 #include "base/input.h"
+#include "formats/kind.h"
 #include "formats/model_file.h"
 #include "formats/shards.h"
-#include "formats/stream.h"
 #include "formats/tokens.h"
 
 static int from_tokens(struct vocab *vocab, struct input *in, struct error *err)
@@ -43,29 +43,20 @@ static int from_model(struct vocab *vocab, struct input *in, struct error *err)
 int vocab_file_read(struct vocab *vocab, const char *path, struct error *err)
 {
 	struct input in;
-	unsigned char first[STREAM_LINE_BYTES];
+	enum kind kind;
 	int rc = -1;
 	if (input_open(&in, path, INPUT_GUNZIP, err) < 0)
 		return -1;
-	ssize_t n = input_peek(&in, first, sizeof first, err);
-	if (n < 0)
+	if (kind_peek(&kind, &in, err) < 0)
 		goto out;
-	switch (stream_identify(first, (size_t)n)) {
-	case STREAM_TOKENS:
+	if (kind == KIND_TOKENS)
 		rc = from_tokens(vocab, &in, err);
-		break;
-	case STREAM_SHARDS:
+	else if (kind == KIND_SHARDS)
 		rc = from_shards(vocab, &in, err);
-		break;
-	case STREAM_MODEL:
-	case STREAM_STATE: /* which is refused for what it is */
+	else if (kind == KIND_MODEL)
 		rc = from_model(vocab, &in, err);
-		break;
-	case STREAM_UNKNOWN:
-		error_set(err, STATUS_DATA,
-			"%s: has no vocabulary: not a token stream, shards or a model", in.name);
-		break;
-	}
+	else
+		kind_error(kind, KIND_WITH_VOCAB, &in, err);
 out:
 	input_close(&in);
 	return rc;

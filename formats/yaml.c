@@ -264,6 +264,12 @@ int yaml_error(const struct yaml *y, const struct yaml_node *node, struct error 
 	return error_prefix(err, "line %u: ", node ? node->line : 1);
 }
 
+static bool is_text(const struct yaml *y, const struct yaml_node *scalar, const char *text)
+{
+	return scalar->count == strlen(text) &&
+	       memcmp(yaml_text(y, scalar), text, scalar->count) == 0;
+}
+
 int yaml_keys(const struct yaml *y, const struct yaml_node *mapping, const char *const *keys,
 	struct error *err)
 {
@@ -271,14 +277,13 @@ int yaml_keys(const struct yaml *y, const struct yaml_node *mapping, const char 
 		return yaml_error(y, mapping, err, "expected a mapping");
 	for (const struct yaml_node *key = yaml_first(y, mapping); key; key = next_key(y, key)) {
 		const char *const *known = keys;
-		while (*known && (strlen(*known) != key->count ||
-					 memcmp(*known, yaml_text(y, key), key->count) != 0))
+		while (*known && !is_text(y, key, *known + (**known == '?')))
 			known++;
 		if (!*known)
 			return yaml_error(y, key, err, "unknown key \"%s\"", yaml_text(y, key));
 	}
 	for (; *keys; keys++)
-		if (!yaml_get(y, mapping, *keys))
+		if (**keys != '?' && !yaml_get(y, mapping, *keys))
 			return yaml_error(y, mapping, err, "key \"%s\" is missing", *keys);
 	return 0;
 }
@@ -286,11 +291,10 @@ int yaml_keys(const struct yaml *y, const struct yaml_node *mapping, const char 
 const struct yaml_node *yaml_get(
 	const struct yaml *y, const struct yaml_node *mapping, const char *key)
 {
-	size_t bytes = strlen(key);
 	if (!mapping || mapping->kind != YAML_MAPPING)
 		return NULL;
 	for (const struct yaml_node *k = yaml_first(y, mapping); k; k = next_key(y, k))
-		if (k->count == bytes && memcmp(yaml_text(y, k), key, bytes) == 0)
+		if (is_text(y, k, key))
 			return yaml_next(y, k);
 	return NULL;
 }
@@ -320,8 +324,7 @@ int yaml_choice(const struct yaml *y, const struct yaml_node *node, const char *
 	if (!node || node->kind != YAML_SCALAR)
 		return yaml_error(y, node, err, "%s: expected a word", what);
 	for (unsigned i = 0; words[i]; i++)
-		if (strlen(words[i]) == node->count &&
-			memcmp(words[i], yaml_text(y, node), node->count) == 0) {
+		if (is_text(y, node, words[i])) {
 			*value = i;
 			return 0;
 		}

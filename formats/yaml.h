@@ -66,8 +66,8 @@ const char *yaml_text(const struct yaml *y, const struct yaml_node *scalar);
 int yaml_error(const struct yaml *y, const struct yaml_node *node, struct error *err,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Makes sure that `mapping` is a mapping with exactly these keys, in any order. `keys` ends with
- * NULL. */
+/* Makes sure that `mapping` is a mapping of these keys, in any order. `keys` ends with NULL; one
+ * that begins with a question mark, which is not part of it, may be absent. */
 int yaml_keys(const struct yaml *y, const struct yaml_node *mapping, const char *const *keys,
 	struct error *err);
 

@@ -52,7 +52,7 @@ def state(h=(2, 1, 3), logits=(4,), names=("h", "c", "logits"), dtype="F32", fir
             size *= d
         tensors[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
         at += size
-    metadata = {"crc32": "0" * 8, "format": "pt", "charpipe_state": "1", "model_crc32": "01234567", **metadata}
+    metadata = {"crc32": "0" * 8, "charpipe_state": "1", "format": "pt", "model_crc32": "01234567", **metadata}
     head = json.dumps({"__metadata__": metadata, **tensors}, separators=(",", ":")).encode()
     head += b" " * (-(8 + len(head)) % 64)
     file = struct.pack("<Q", len(head)) + head + data

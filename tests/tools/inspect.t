@@ -110,10 +110,10 @@ is "$(ls saved 2>/dev/null)" "" "but no file is made of it"
 fails 65 'CRC|checksum' "--verify finds a flipped bit in a payload" \
     inspect --verify "$streams/flipped-payload.tokens"
 ok "which the header and the end don't show" inspect "$streams/flipped-payload.tokens"
-fails 65 'not a charpipe file.*--print-config' "a text is no charpipe file" inspect "$ROOT/README.md"
+fails 65 'not a charpipe file; expected a token stream, shards, a model or a state' "a text is no charpipe file" inspect "$ROOT/README.md"
 fails 65 'torch.save.*safetensors' "an archive of torch.save() is told" \
     inspect "$models/invalid/torch-zip"
-fails 65 'not a charpipe file' "nor is nothing" inspect /dev/null
+fails 65 'is empty; expected' "nor is nothing" inspect /dev/null
 fails 66 'nowhere' "a file that isn't there" inspect nowhere
 
 # A name and a text that would turn the terminal red, if they were echoed as they are.
@@ -164,7 +164,7 @@ inspect -t text.shards >out
 same piped out "a compressed pipe gives the same"
 fails 64 'none is number 999' "a batch that isn't there" inspect -t -b 999 text.shards
 fails 64 'test has 0 batches' "a part that isn't there" inspect -t -s test text.shards
-fails 65 'no windows' "a token stream has no windows" inspect -t text.tokens
-fails 65 'no windows' "nor has a model" inspect -t "$models/small.safetensors"
+fails 65 'token stream; run batchify' "a token stream has no windows" inspect -t text.tokens
+fails 65 'a model; expected shards' "nor has a model" inspect -t "$models/small.safetensors"
 
 done_testing

@@ -305,7 +305,7 @@ sample -s 3 -n 30 model >b
 same a b "without a prime the state is that after the newline"
 fails 65 "ab.*another model|state of another model" "another model's state is refused" \
     sample --state state ab
-fails 65 "model: is not a state.*but a model" "so is a model" sample --state model model
+fails 65 "model: this is a model; expected a state" "so is a model" sample --state model model
 fails 65 "state: this is a model's state.*--state" "and a state in the place of a model" sample state
 fails 65 "shards" "and shards" sample --state shards model
 fails 66 "absent" "and what isn't there" sample --state absent model

@@ -92,7 +92,7 @@ fails 64 "bytes.*zab.tokens" "but not contradict it" \
     tokenize -b --vocab "$TMP/zab.tokens" "$TMP/banana"
 fails 64 "universal-newlines.*zab.tokens" "nor may -u" \
     tokenize -u --vocab "$TMP/zab.tokens" "$TMP/banana"
-fails 65 "banana: .*vocabulary" "text has no vocabulary to take" \
+fails 65 "banana: .*expected a token stream, shards or a model" "text has no vocabulary to take" \
     tokenize --vocab "$TMP/banana" "$TMP/banana"
 fails 66 "nowhere" "nor has a file that isn't there" tokenize --vocab "$TMP/nowhere" "$TMP/banana"
 fails 64 "standard input" "standard input can't be both vocabulary and text" \
@@ -210,6 +210,10 @@ fails 65 "empty" "with --vocab too" tokenize --vocab "$TMP/zab.tokens" "$TMP/3"
 fails 65 "empty" "and with -b" tokenize -b "$TMP/3"
 is "$(printf 'x' | tokenize -t)" "0" "a text of one character has one id"
 fails 66 "nowhere: can't open" "a file that isn't there is told" tokenize "$TMP/nowhere"
+gzip -c "$TMP/banana" >"$TMP/banana.gz"
+fails 65 "banana.gz: .*zcat" "compressed text is told, and the way to read it" tokenize "$TMP/banana" "$TMP/banana.gz"
+iconv -t UTF-16 "$TMP/banana" >"$TMP/utf16"
+fails 65 "utf16: .*UTF-16.*iconv" "so is UTF-16" tokenize "$TMP/utf16"
 many() { "$PYTHON" -c "
 import sys
 text = ''.join(map(chr, range(0x20000, 0x20000 + $1)))

@@ -367,11 +367,10 @@ static int writes_streams(struct error *err)
 	if (tokens_write_header(&tokens, &out, &vocab, err) == 0 &&
 		tokens_write(&tokens, ids, 4, err) == 0 && tokens_write_end(&tokens, err) == 0 &&
 		shards_write_header(&writer, &out, &header, err) == 0 &&
-		shards_write(&writer, SHARDS_TRAIN, ids, err) == 0 &&
+		shards_write(&writer, SHARDS_TRAIN, "\0\1\2\1", err) == 0 &&
 		shards_write_end(&writer, err) == 0 && output_flush(&out, err) == 0)
 		rc = output_commit(&out, err);
 	tokens_writer_release(&tokens);
-	shards_writer_release(&writer);
 	output_discard(&out);
 out:
 	vocab_release(&vocab);

@@ -133,7 +133,7 @@ static struct bytes pack(const json_t *meta, const struct safetensors_tensor *li
 	return file;
 }
 
-#define META "format", "pt", "charpipe_state", "1", "model_crc32", "0123abcd"
+#define META "charpipe_state", "1", "format", "pt", "model_crc32", "0123abcd"
 #define VECTOR(tensor, size) \
 	{ \
 		.name = tensor, .dims = 1, .shape = { size } \
@@ -153,12 +153,13 @@ static void what_is_no_state_is_refused(void **unused)
 		struct safetensors_tensor tensors[5];
 		bool no_crc;
 	} cases[] = {
-		{"is not a state, which sample --save-state writes", {"format", "pt"}, {FULL},
-			false},
-		{"but a model", {"format", "pt"}, {VECTOR("lstm.weight_ih_l0", 1)}, false},
-		{"version 2", {"charpipe_state", "2", "model_crc32", "0123abcd"}, {FULL}, false},
+		{"this is a model; expected a state", {"format", "pt"}, {FULL}, false},
+		{"written by a newer charpipe (state version 2); this program reads up to 1",
+			{"charpipe_state", "2", "model_crc32", "0123abcd"}, {FULL}, false},
+		{"charpipe_state: 01; expected a version",
+			{"charpipe_state", "01", "model_crc32", "0123abcd"}, {FULL}, false},
 		{"without model_crc32", {"charpipe_state", "1"}, {FULL}, false},
-		{"without crc32", {META}, {FULL}, true},
+		{"this is a model; expected a state", {META}, {FULL}, true}, /* without crc32 */
 		{"eight hex digits", {"charpipe_state", "1", "model_crc32", "0123ABCD"}, {FULL},
 			false},
 		{"eight hex digits", {"charpipe_state", "1", "model_crc32", "123abcd"}, {FULL},

@@ -5,22 +5,11 @@
 
 #include <zlib.h>
 
-static void first_bytes_tell_what_a_file_is(void **state)
-{
-	(void)state;
-	assert_int_equal(stream_identify("#charpipe tokens 1 header=", 26), STREAM_TOKENS);
-	assert_int_equal(stream_identify("#charpipe shards 9 header=", 26), STREAM_SHARDS);
-	assert_int_equal(stream_identify("\x40\1\0\0\0\0\0\0{\"a\":", 13), STREAM_MODEL);
-	static const char saved[] = "\x40\1\0\0\0\0\0\0{\"__metadata__\":{\"crc32\":\"00000000\","
-				    "\"format\":\"pt\",\"charpipe_state";
-	assert_int_equal(stream_identify(saved, 64), STREAM_STATE);
-	assert_int_equal(stream_identify(saved, 63), STREAM_MODEL);
-	assert_int_equal(stream_identify("\x40\1\0\0\0\0\0\0[\"a\":", 13), STREAM_UNKNOWN);
-	assert_int_equal(stream_identify("#charpipe tokens", 16), STREAM_UNKNOWN);
-	assert_int_equal(stream_identify("#charpipe corpus 1", 18), STREAM_UNKNOWN);
-	assert_int_equal(stream_identify("Happy families are all", 22), STREAM_UNKNOWN);
-	assert_int_equal(stream_identify("", 0), STREAM_UNKNOWN);
-}
+/* Two kinds that there are not, and one that there is. */
+static const struct stream_format things = {
+	.name = "things", .version = 3, .types = "ONE TWO Ab3 "};
+static const struct stream_format fewer = {.name = "things", .version = 3, .types = "ONE TWO "};
+static const struct stream_format tokens = {.name = "tokens", .version = 1, .types = "TOKN"};
 
 static void frames_are_multiples_of_64_bytes(void **state)
 {
@@ -46,7 +35,7 @@ static void headers_of_every_length_are_padded_and_come_back(void **state)
 		memcpy(yaml + n - 3, ": 1\n", 3);
 		yaml[n - 1] = '\n';
 		written_open(&file, 0);
-		assert_int_equal(stream_write_header(&w, &file.out, "tokens", yaml, n, &err), 0);
+		assert_int_equal(stream_write_header(&w, &file.out, &tokens, yaml, n, &err), 0);
 		assert_int_equal(file.out.offset % 64, 0);
 		assert_int_equal(stream_write_end(&w, &err), 0);
 		struct bytes bytes = written_close(&file);
@@ -55,15 +44,15 @@ static void headers_of_every_length_are_padded_and_come_back(void **state)
 		assert_memory_equal(bytes.v + bytes.n - 64 - 5, "\n...\n", 5);
 
 		int fd = open_bytes(&in, bytes.v, bytes.n, IN_FILE);
-		assert_int_equal(stream_read_header(&r, &in, "tokens", &err), 0);
-		assert_string_equal(r.kind, "tokens");
+		assert_int_equal(stream_read_header(&r, &in, &tokens, &err), 0);
+		assert_int_equal(r.version, 1);
 		assert_int_equal(r.yaml_bytes, bytes.n - 128);
 		assert_memory_equal(r.yaml, "---\n", 4);
 		assert_memory_equal(r.yaml + 4, yaml, n);
 		assert_memory_equal(r.yaml + 4 + n, "# padding", 9);
-		assert_int_equal(stream_read_frame(&r, "TOKN", &frame, NULL, 0, &err), 0);
-		assert_int_equal(r.ids, 0);
-		assert_int_equal(r.crc, 0);
+		assert_int_equal(stream_read_frame(&r, &frame, NULL, 0, &err), 0);
+		assert_int_equal(r.end.ids, 0);
+		assert_int_equal(r.end.crc, 0);
 		stream_reader_release(&r);
 		input_close(&in);
 		close(fd);
@@ -86,7 +75,7 @@ static void frames_come_back_in_order_with_their_places(void **state)
 	(void)state;
 
 	written_open(&file, 0);
-	assert_int_equal(stream_write_header(&w, &file.out, "shards", "a: 1\n", 5, &err), 0);
+	assert_int_equal(stream_write_header(&w, &file.out, &things, "a: 1\n", 5, &err), 0);
 	for (int i = 0; i < 4; i++) {
 		memset(payload, 'a' + i, sizes[i]);
 		assert_int_equal(stream_write_frame(&w, types[i], payload, sizes[i], 7, &err), 0);
@@ -97,12 +86,10 @@ static void frames_come_back_in_order_with_their_places(void **state)
 
 	for (enum place place = IN_FILE; place <= IN_PIPE; place++) {
 		int fd = open_bytes(&in, bytes.v, bytes.n, place);
-		assert_int_equal(stream_read_header(&r, &in, "shards", &err), 0);
+		assert_int_equal(stream_read_header(&r, &in, &things, &err), 0);
 		for (int i = 0; i < 4; i++) {
 			unsigned char again[2048];
-			assert_int_equal(stream_read_frame(&r, "ONE TWO Ab3 ", &frame, read,
-						 sizeof read, &err),
-				1);
+			assert_int_equal(stream_read_frame(&r, &frame, read, sizeof read, &err), 1);
 			assert_string_equal(frame.type, types[i]);
 			assert_int_equal(frame.bytes, sizes[i]);
 			assert_int_equal(frame.sequence, i);
@@ -122,11 +109,16 @@ static void frames_come_back_in_order_with_their_places(void **state)
 				again[bit / 8] ^= (unsigned char)(1u << bit % 8);
 			}
 		}
-		assert_int_equal(
-			stream_read_frame(&r, "ONE TWO Ab3 ", &frame, read, sizeof read, &err), 0);
-		assert_int_equal(r.frames, 4);
-		assert_int_equal(r.ids, 28);
-		assert_int_equal(r.crc, all);
+		assert_int_equal(stream_read_frame(&r, &frame, read, sizeof read, &err), 0);
+		assert_int_equal(r.end.frames, 4);
+		assert_int_equal(r.end.ids, 28);
+		assert_int_equal(r.end.crc, all);
+		if (place == IN_FILE) {
+			struct stream_end end;
+			assert_int_equal(stream_find_end(&in, &end, &err), 0);
+			assert_memory_equal(&end.frames, &r.end.frames, 2 * sizeof end.frames);
+			assert_int_equal(end.crc, all);
+		}
 		stream_reader_release(&r);
 		input_close(&in);
 		close(fd);
@@ -135,12 +127,11 @@ static void frames_come_back_in_order_with_their_places(void **state)
 	/* A frame that the caller has no room for, or doesn't know, is refused. */
 	for (int i = 0; i < 2; i++) {
 		int fd = open_bytes(&in, bytes.v, bytes.n, IN_FILE), more = 1;
-		assert_int_equal(stream_read_header(&r, &in, "shards", &err), 0);
+		assert_int_equal(stream_read_header(&r, &in, i == 0 ? &things : &fewer, &err), 0);
 		while (more > 0)
-			more = stream_read_frame(&r, i == 0 ? "ONE TWO Ab3 " : "ONE TWO ", &frame,
-				read, i == 0 ? 999 : 1000, &err);
+			more = stream_read_frame(&r, &frame, read, i == 0 ? 999 : 1000, &err);
 		assert_int_equal(more, -1);
-		assert_int_equal(r.frames, 3);
+		assert_int_equal(r.end.frames, 3);
 		assert_int_equal(err.status, STATUS_DATA);
 		stream_reader_release(&r);
 		input_close(&in);
@@ -159,8 +150,8 @@ static void errors_name_the_file_the_frame_and_the_byte(void **state)
 	unsigned char payload[100];
 	int fd = open_bytes(&in, bytes.v, bytes.n, IN_FILE);
 	(void)state;
-	assert_int_equal(stream_read_header(&r, &in, "tokens", &err), 0);
-	assert_int_equal(stream_read_frame(&r, "TOKN", &frame, payload, sizeof payload, &err), -1);
+	assert_int_equal(stream_read_header(&r, &in, &tokens, &err), 0);
+	assert_int_equal(stream_read_frame(&r, &frame, payload, sizeof payload, &err), -1);
 	assert_non_null(strstr(err.text, in.name));
 	assert_non_null(strstr(err.text, "frame 0 at byte 256:"));
 	stream_reader_release(&r);
@@ -176,7 +167,7 @@ static void header_refused(const void *bytes, size_t n, const char *message)
 	struct input in;
 	struct error err;
 	int fd = open_bytes(&in, bytes, n, IN_FILE);
-	assert_int_equal(stream_read_header(&r, &in, "tokens", &err), -1);
+	assert_int_equal(stream_read_header(&r, &in, &tokens, &err), -1);
 	assert_int_equal(err.status, STATUS_DATA);
 	if (!strstr(err.text, message))
 		fail_msg("expected \"%s\" in \"%s\"", message, err.text);
@@ -213,9 +204,38 @@ static void a_first_line_has_one_spelling(void **state)
 		snprintf(file, sizeof file, "%-63s\n%64s", cases[i].line, "");
 		header_refused(file, 128, cases[i].message);
 	}
-	static const char saved[] = "\x40\1\0\0\0\0\0\0{\"__metadata__\":{\"crc32\":\"00000000\","
-				    "\"format\":\"pt\",\"charpipe_state";
-	header_refused(saved, sizeof saved - 1, "the state of a model");
+}
+
+/* Files of every version up to the newest are read; what is newer is told. */
+static void older_versions_are_read(void **state)
+{
+	struct written file;
+	struct stream_writer w;
+	struct stream_reader r;
+	struct input in;
+	struct error err;
+	(void)state;
+	written_open(&file, 0);
+	assert_int_equal(stream_write_header(&w, &file.out, &things, "a: 1\n", 5, &err), 0);
+	assert_int_equal(stream_write_end(&w, &err), 0);
+	struct bytes bytes = written_close(&file);
+	for (char version = '0'; version <= '4'; version++) {
+		bytes.v[strlen("#charpipe things ")] = (unsigned char)version;
+		int fd = open_bytes(&in, bytes.v, bytes.n, IN_FILE);
+		int rc = stream_read_header(&r, &in, &things, &err);
+		assert_int_equal(rc, version >= '1' && version <= '3' ? 0 : -1);
+		if (rc == 0)
+			assert_int_equal(r.version, version - '0');
+		else
+			assert_non_null(strstr(err.text,
+				version == '0' ? "first line is damaged"
+					       : "written by a newer charpipe (things version 4); "
+						 "this program reads up to 3"));
+		stream_reader_release(&r);
+		input_close(&in);
+		close(fd);
+	}
+	free(bytes.v);
 }
 
 static void a_header_begins_and_ends_with_its_marks(void **state)
@@ -263,14 +283,13 @@ static void types_are_a_letter_and_letters_digits_or_spaces(void **state)
 		struct input in;
 		struct error err;
 		written_open(&file, 0);
-		assert_int_equal(
-			stream_write_header(&w, &file.out, "tokens", "a: 1\n", 5, &err), 0);
+		assert_int_equal(stream_write_header(&w, &file.out, &tokens, "a: 1\n", 5, &err), 0);
 		assert_int_equal(stream_write_frame(&w, cases[i].type, "x", 1, 0, &err), 0);
 		assert_int_equal(stream_write_end(&w, &err), 0);
 		struct bytes bytes = written_close(&file);
 		int fd = open_bytes(&in, bytes.v, bytes.n, IN_FILE);
-		assert_int_equal(stream_read_header(&r, &in, "tokens", &err), 0);
-		int more = stream_read_frame(&r, "TOKN", &frame, NULL, 0, &err);
+		assert_int_equal(stream_read_header(&r, &in, &tokens, &err), 0);
+		int more = stream_read_frame(&r, &frame, NULL, 0, &err);
 		assert_int_equal(more, cases[i].message ? -1 : 0);
 		if (cases[i].message && !strstr(err.text, cases[i].message))
 			fail_msg("%s: %s", cases[i].type, err.text);
@@ -312,7 +331,7 @@ static void a_header_beyond_the_cap_is_not_written(void **state)
 	(void)state;
 	written_open(&file, 0);
 	assert_int_equal(
-		stream_write_header(&w, &file.out, "tokens", yaml, STREAM_HEADER_MAX - 80, &err),
+		stream_write_header(&w, &file.out, &tokens, yaml, STREAM_HEADER_MAX - 80, &err),
 		-1);
 	assert_int_equal(err.status, STATUS_DATA);
 	struct bytes bytes = written_close(&file);
@@ -324,12 +343,12 @@ static void a_header_beyond_the_cap_is_not_written(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(first_bytes_tell_what_a_file_is),
 		cmocka_unit_test(frames_are_multiples_of_64_bytes),
 		cmocka_unit_test(headers_of_every_length_are_padded_and_come_back),
 		cmocka_unit_test(frames_come_back_in_order_with_their_places),
 		cmocka_unit_test(errors_name_the_file_the_frame_and_the_byte),
 		cmocka_unit_test(a_first_line_has_one_spelling),
+		cmocka_unit_test(older_versions_are_read),
 		cmocka_unit_test(a_header_begins_and_ends_with_its_marks),
 		cmocka_unit_test(types_are_a_letter_and_letters_digits_or_spaces),
 		cmocka_unit_test(another_frame_is_not_taken_for_the_one_that_was_read),

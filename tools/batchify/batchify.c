@@ -20,8 +20,6 @@ struct values {
 	unsigned targets; /* enum shards_targets */
 };
 
-static const char *const targets_choices[] = {"row-wrap", "next", NULL};
-
 #define AT(member) offsetof(struct values, member)
 static const struct option table[] = {
 	{.letter = 'n',
@@ -64,7 +62,7 @@ static const struct option table[] = {
 		.type = OPTION_CHOICE,
 		.offset = AT(targets),
 		.initial = "row-wrap",
-		.choices = targets_choices,
+		.choices = shards_targets_words,
 		.help = "a row's very last target is the row's first character, as in the "
 			"notebooks, or the character that is next in the text"},
 	TOOL_OPTIONS(struct values),
@@ -227,7 +225,7 @@ static int write_part(const struct tool *tool, struct shards_writer *writer,
 		for (uint64_t row = 0; row < g->rows && several > 1; row++)
 			memcpy(batch + row * piece,
 				chunk + row * stride + at * window * g->id_bytes, piece);
-		if (shards_write_packed(writer, split, batch, err) < 0)
+		if (shards_write(writer, split, batch, err) < 0)
 			goto out;
 		tool_progress(tool, "%s: %" PRIu64 " of %" PRIu64 " batches",
 			shards_split_name(split), k + 1, batches);
@@ -271,7 +269,7 @@ static int write_shards(const struct tool *tool, const struct shards_header *hea
 	const struct part *parts, const struct spool *spool, struct error *err)
 {
 	struct output out;
-	struct shards_writer writer = {0};
+	struct shards_writer writer;
 	int rc = -1;
 	if (tool_output(tool, &out, true, err) < 0)
 		return -1;
@@ -294,7 +292,6 @@ static int write_shards(const struct tool *tool, const struct shards_header *hea
 		goto out;
 	rc = 0;
 out:
-	shards_writer_release(&writer);
 	output_discard(&out);
 	return rc;
 }

@@ -9,6 +9,7 @@
 #include "tools/reader.h"
 #include "tools/tool.h"
 
+#include "formats/kind.h"
 #include "formats/shards.h"
 #include "formats/tokens.h"
 
@@ -16,13 +17,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum kind {
-	KIND_AUTO,
-	KIND_SHARDS,
-	KIND_TOKENS,
-	KIND_TEXT,
-};
 
 enum {
 	SPLIT_ALL = SHARDS_SPLITS,
@@ -40,8 +34,10 @@ struct values {
 	bool lines, chars, heat, html;
 };
 
+enum { AUTO }; /* of the choices */
 static const char *const input_choices[] = {"auto", "shards", "tokens", "text", NULL};
-static const char *const split_choices[] = {"train", "validation", "test", "all", NULL};
+static const enum kind input_kinds[] = {KIND_TEXT, KIND_SHARDS, KIND_TOKENS, KIND_TEXT};
+static const char *const split_choices[] = {SHARDS_SPLIT_WORDS, "all", NULL};
 static const char *const unknown_choices[] = {"error", "price", NULL};
 
 #define AT(member) offsetof(struct values, member)
@@ -243,41 +239,17 @@ static int score_lines(struct evalloss *e, struct input *in, struct error *err)
  * not guessed. */
 static int identify(const struct evalloss *e, struct input *in, enum kind *kind, struct error *err)
 {
-	unsigned char first[64];
-	*kind = e->values->input;
-	if (*kind != KIND_AUTO)
+	*kind = input_kinds[e->values->input];
+	if (e->values->input != AUTO)
 		return 0;
-	/* Text is known by five bytes, as streams begin with # and models with a length below 2^32:
-	 * lines in a pipe needn't wait for more. */
-	ssize_t n = input_peek(in, first, 5, err);
-	if (n == 5 && (first[0] == '#' || first[4] == 0))
-		n = input_peek(in, first, sizeof first, err);
-	if (n < 0)
+	if (kind_peek(kind, in, err) < 0)
 		return -1;
-	enum stream_kind found = stream_identify(first, (size_t)n);
-	switch (found) {
-	case STREAM_TOKENS:
-		*kind = KIND_TOKENS;
-		break;
-	case STREAM_SHARDS:
-		*kind = KIND_SHARDS;
-		break;
-	case STREAM_MODEL:
-	case STREAM_STATE:
-		return error_set(err, STATUS_DATA,
-			"%s: is a model%s; expected shards, a token stream or text to score",
-			in->name, found == STREAM_STATE ? "'s state" : "");
-	case STREAM_UNKNOWN:
-		*kind = KIND_TEXT;
-		if (in->gzip)
-			return error_set(err, STATUS_DATA,
-				"%s: is neither shards nor a token stream but compressed; text is "
-				"read as it "
-				"is: zcat it",
-				in->name);
-		break;
-	}
-	return 0;
+	if (*kind == KIND_SHARDS || *kind == KIND_TOKENS)
+		return 0;
+	if (*kind != KIND_TEXT && *kind != KIND_EMPTY)
+		return kind_error(*kind, KIND_SCORED, in, err);
+	*kind = in->gzip ? KIND_GZIP : KIND_TEXT;
+	return *kind == KIND_TEXT ? 0 : kind_error(*kind, KIND_SCORED, in, err);
 }
 
 /* The option that says in which way a text is to be shown; NULL: its mean alone. */
@@ -295,7 +267,7 @@ static int score_file(struct evalloss *e, const char *path, struct error *err)
 	struct input in;
 	enum kind kind;
 	int rc = -1;
-	bool text = e->values->input == KIND_TEXT;
+	bool text = e->values->input != AUTO && input_kinds[e->values->input] == KIND_TEXT;
 	if (input_open(&in, path, text ? INPUT_RAW : INPUT_GUNZIP, err) < 0)
 		return -1;
 	if (identify(e, &in, &kind, err) < 0)

@@ -1,8 +1,8 @@
 /* inspect: what a charpipe file says of itself, as YAML, or the windows in it, as TSV. Names and
  * texts that a file brings along are printed quoted and escaped: no terminal obeys them. */
 #include "base/input.h"
-#include "base/io.h"
 #include "base/show.h"
+#include "formats/kind.h"
 #include "formats/model_file.h"
 #include "formats/shards.h"
 #include "formats/state_file.h"
@@ -10,15 +10,12 @@
 #include "formats/yaml.h"
 #include "tools/tool.h"
 
-#include <endian.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
-	ENDS_BYTES = 24, /* the end frame's payload */
-	DEPTH_MAX = 4,   /* containers within containers of a model's JSON that are printed */
+	DEPTH_MAX = 4, /* containers within containers of a model's JSON that are printed */
 };
 
 struct values {
@@ -28,7 +25,7 @@ struct values {
 	uint64_t batch, rows, columns;
 };
 
-static const char *const split_choices[] = {"train", "validation", "test", NULL};
+static const char *const split_choices[] = {SHARDS_SPLIT_WORDS, NULL};
 
 #define AT(member) offsetof(struct values, member)
 static const struct option table[] = {
@@ -83,12 +80,6 @@ static const struct option table[] = {
 
 /* --- streams ------------------------------------------------------------------------------- */
 
-/* What the end frame says. */
-struct end {
-	uint64_t frames, ids;
-	uint32_t crc;
-};
-
 /* Whether frames are read one by one: to check them, or as there is no other way to the end. */
 static bool reads_all(const struct tool *tool, const struct input *in)
 {
@@ -96,30 +87,7 @@ static bool reads_all(const struct tool *tool, const struct input *in)
 	return v->verify || v->tsv || !input_seekable(in);
 }
 
-/* Reads the end frame where it must be: a file's last bytes. */
-static int read_end(const struct input *in, struct end *end, struct error *err)
-{
-	unsigned char bytes[STREAM_ALIGN];
-	ssize_t n = io_read_at(in->fd, bytes, sizeof bytes, in->size - sizeof bytes);
-	if (n < 0)
-		return error_errno(err, STATUS_IO, "%s: can't read", in->name);
-	memcpy(&end->frames, bytes + STREAM_HEAD_BYTES, sizeof end->frames);
-	memcpy(&end->ids, bytes + STREAM_HEAD_BYTES + 8, sizeof end->ids);
-	memcpy(&end->crc, bytes + STREAM_HEAD_BYTES + 16, sizeof end->crc);
-	end->frames = le64toh(end->frames);
-	end->ids = le64toh(end->ids);
-	end->crc = le32toh(end->crc);
-
-	struct stream_frame frame = {.type = "ENDS", .bytes = ENDS_BYTES, .sequence = end->frames};
-	if (n < (ssize_t)sizeof bytes || stream_check_frame(&frame, bytes, err) < 0)
-		return error_set(err, STATUS_DATA,
-			"%s: its last bytes are no end frame: it was cut off or damaged; --verify "
-			"says where",
-			in->name);
-	return 0;
-}
-
-static void write_end(FILE *f, const struct end *end, bool verified)
+static void write_end(FILE *f, const struct stream_end *end, bool verified)
 {
 	fprintf(f, "frames: %" PRIu64 "\nids: %" PRIu64 "\ncrc32: \"%08" PRIx32 "\"\n", end->frames,
 		end->ids, end->crc);
@@ -135,53 +103,28 @@ static void write_vocab(FILE *f, const struct vocab *vocab)
 static int inspect_tokens(const struct tool *tool, struct input *in, FILE *f, struct error *err)
 {
 	struct tokens_reader reader;
-	struct end end;
+	struct stream_end end;
 	const void *ids;
 	ssize_t n;
 	int rc = -1;
 	bool all = reads_all(tool, in);
 	if (tokens_read_header(&reader, in, err) < 0)
 		return -1;
-	fputs("kind: tokens\n", f);
-	vocab_write_keys(&reader.vocab, f);
+	vocab_write_keys(&reader.vocab, reader.stream.format->name, f);
 	if (all) {
 		while ((n = tokens_read_packed(&reader, &ids, err)) > 0)
 			tool_progress(tool, "%" PRIu64 " ids", reader.ids);
 		tool_progress_end(tool);
-		end = (struct end){reader.stream.frames, reader.stream.ids, reader.stream.crc};
+		end = reader.stream.end;
 		rc = n < 0 ? -1 : 0;
 	} else {
-		rc = read_end(in, &end, err);
+		rc = stream_find_end(in, &end, err);
 	}
 	if (rc == 0)
 		write_end(f, &end, all);
 	write_vocab(f, &reader.vocab);
 	tokens_reader_release(&reader);
 	return rc;
-}
-
-static void write_shards_header(FILE *f, const struct shards_header *header)
-{
-	const struct {
-		const char *name;
-		uint64_t n[SHARDS_SPLITS];
-	} counts[] = {
-		{"rows", {header->rows[0], header->rows[1], header->rows[2]}},
-		{"batches", {header->batches[0], header->batches[1], header->batches[2]}},
-	};
-	fputs("kind: shards\n", f);
-	vocab_write_keys(&header->vocab, f);
-	fprintf(f, "window: %" PRIu32 "\n", header->window);
-	for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
-		fprintf(f, "%s: {", counts[i].name);
-		for (enum shards_split s = 0; s < SHARDS_SPLITS; s++)
-			fprintf(f, "%s%s: %" PRIu64, s > 0 ? ", " : "", shards_split_name(s),
-				counts[i].n[s]);
-		fputs("}\n", f);
-	}
-	fprintf(f, "targets: %s\n", header->targets == SHARDS_NEXT ? "next" : "row-wrap");
-	fprintf(f, "tokens: {used: %" PRIu64 ", dropped: %" PRIu64 "}\n", header->tokens_used,
-		header->tokens_dropped);
 }
 
 /* One matrix of a batch: inputs from column 0 on, targets from 1. */
@@ -231,20 +174,14 @@ static int inspect_whole_shards(
 {
 	const struct values *v = tool->values;
 	struct shards shards;
-	struct end end = {0};
 	int rc = 0;
 	if (shards_open(&shards, in, err) < 0)
 		return -1;
-	for (enum shards_split s = 0; s < SHARDS_SPLITS; s++) {
-		end.frames += shards.header.batches[s];
-		end.ids += shards.header.batches[s] * shards_batch_ids(&shards.header, s);
-	}
-	end.crc = shards.crc;
 	if (v->tsv) {
 		rc = write_windows(f, tool, &shards, in->name, err);
 	} else {
-		write_shards_header(f, &shards.header);
-		write_end(f, &end, true);
+		shards_write_keys(&shards.header, f);
+		write_end(f, &shards.end, true);
 		write_vocab(f, &shards.header.vocab);
 	}
 	shards_close(&shards);
@@ -254,13 +191,13 @@ static int inspect_whole_shards(
 static int inspect_shards(const struct tool *tool, struct input *in, FILE *f, struct error *err)
 {
 	struct shards_header header;
-	struct end end;
+	struct stream_end end;
 	if (reads_all(tool, in))
 		return inspect_whole_shards(tool, in, f, err);
 	if (shards_read_header(&header, in, err) < 0)
 		return -1;
-	write_shards_header(f, &header);
-	int rc = read_end(in, &end, err);
+	shards_write_keys(&header, f);
+	int rc = stream_find_end(in, &end, err);
 	if (rc == 0)
 		write_end(f, &end, false);
 	write_vocab(f, &header.vocab);
@@ -380,8 +317,8 @@ static int inspect_model(struct input *in, FILE *f, struct error *err)
 	write_object(f, "checkpoint", model.checkpoint);
 	write_tensors(f, &model);
 	if (model.has_vocab) {
-		fprintf(f, "unit: %s\nnewlines: %s\n", vocab_unit_name(model.vocab.unit),
-			vocab_newlines_name(model.vocab.newlines));
+		fprintf(f, "unit: %s\nnewlines: %s\n", vocab_unit_words[model.vocab.unit],
+			vocab_newlines_words[model.vocab.newlines]);
 		write_vocab(f, &model.vocab);
 	} else {
 		fprintf(f, "symbols: %" PRIu32 "\n", p->vocab);
@@ -410,36 +347,23 @@ static int inspect_state(struct input *in, FILE *f, struct error *err)
 static int inspect(const struct tool *tool, struct input *in, FILE *f, struct error *err)
 {
 	const struct values *v = tool->values;
-	unsigned char first[STREAM_LINE_BYTES];
-	ssize_t n = input_peek(in, first, sizeof first, err);
-	if (n < 0)
+	enum kind kind;
+	if (kind_peek(&kind, in, err) < 0)
 		return -1;
-	enum stream_kind kind = stream_identify(first, (size_t)n);
-	if (v->tsv && kind == STREAM_TOKENS)
-		return error_set(err, STATUS_DATA,
-			"%s: a token stream has no windows; run batchify, or tokenize -d",
-			in->name);
-	if (v->tsv && (kind == STREAM_MODEL || kind == STREAM_STATE))
-		return error_set(err, STATUS_DATA, "%s: a model%s has no windows", in->name,
-			kind == STREAM_STATE ? "'s state" : "");
+	if (v->tsv && kind != KIND_SHARDS)
+		return kind_error(kind, KIND_SHARDS, in, err);
 	switch (kind) {
-	case STREAM_TOKENS:
+	case KIND_TOKENS:
 		return inspect_tokens(tool, in, f, err);
-	case STREAM_SHARDS:
+	case KIND_SHARDS:
 		return inspect_shards(tool, in, f, err);
-	case STREAM_MODEL:
+	case KIND_MODEL:
 		return inspect_model(in, f, err);
-	case STREAM_STATE:
+	case KIND_STATE:
 		return inspect_state(in, f, err);
-	case STREAM_UNKNOWN:
-		if (n >= 4 && memcmp(first, "PK\3\4", 4) == 0)
-			return inspect_model(in, f, err); /* which tells of torch.save() */
-		break;
+	default:
+		return kind_error(kind, KIND_OF_CHARPIPE, in, err);
 	}
-	return error_set(err, STATUS_DATA,
-		"%s: not a charpipe file: no token stream, shards, model or state; what a "
-		"configuration sets, train -c FILE --print-config tells",
-		in->name);
 }
 
 /* What could be said of a damaged file is printed all the same, before the error; but no file is

@@ -4,7 +4,7 @@
 #include "base/input.h"
 #include "base/io.h"
 #include "base/output.h"
-#include "formats/stream.h"
+#include "formats/kind.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -52,7 +52,7 @@ static int find_target(struct checkpoint *checkpoint, struct error *err)
  * hand, the shards. */
 static int check_replaced(const char *path, struct error *err)
 {
-	unsigned char first[64];
+	enum kind kind;
 	struct stat st;
 	struct input in;
 	int rc = -1;
@@ -62,13 +62,13 @@ static int check_replaced(const char *path, struct error *err)
 		return no_file_error(path, err);
 	if (input_open(&in, path, INPUT_GUNZIP, err) < 0)
 		return -1;
-	ssize_t n = input_peek(&in, first, sizeof first, err);
-	if (n == 0 || (n > 0 && stream_identify(first, (size_t)n) == STREAM_MODEL))
-		rc = 0;
-	else if (n > 0)
-		error_set(err, STATUS_CANT_CREATE,
-			"%s: is no checkpoint, and one would take its place; name another file",
-			path);
+	if (kind_peek(&kind, &in, err) == 0)
+		rc = kind == KIND_EMPTY || kind == KIND_MODEL
+			     ? 0
+			     : error_set(err, STATUS_CANT_CREATE,
+				       "%s: is no checkpoint, and one would take its place; name "
+				       "another file",
+				       path);
 	input_close(&in);
 	return rc;
 }
@@ -220,7 +220,7 @@ static json_t *save_data(const struct shards *shards)
 {
 	const struct shards_header *data = &shards->header;
 	char crc[16], symbols[16];
-	snprintf(crc, sizeof crc, "%08" PRIx32, shards->crc);
+	snprintf(crc, sizeof crc, "%08" PRIx32, shards->end.crc);
 	snprintf(symbols, sizeof symbols, "%08" PRIx32, vocab_crc(&data->vocab));
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}", "crc32", crc, "vocab_crc32", symbols,
 		"rows", (json_int_t)data->rows[SHARDS_TRAIN], "window", (json_int_t)data->window,
@@ -509,7 +509,7 @@ static int check_data(const struct shards *shards, const json_t *expected, struc
 	return error_set(err, STATUS_DATA,
 		"the run began with other data (CRC %s, not %08" PRIx32
 		"): resume it with the same shards, or start a new one with --init",
-		crc ? crc : "missing", shards->crc);
+		crc ? crc : "missing", shards->end.crc);
 }
 
 int checkpoint_restore(struct checkpoint *checkpoint, const struct model_file *file,

@@ -215,7 +215,7 @@ json_t *run_training(const struct run *run, uint64_t step, double validation)
 {
 	const struct shards_header *data = &run->shards->header;
 	char crc[16];
-	snprintf(crc, sizeof crc, "%08" PRIx32, run->shards->crc);
+	snprintf(crc, sizeof crc, "%08" PRIx32, run->shards->end.crc);
 	json_t *training = json_pack("{s:I, s:f, s:s, s:f, s:f, s:I, s:I, s:I, s:s, s:s}", "steps",
 		(json_int_t)step, "epochs", (double)step / (double)run_epoch_steps(run),
 		"optimizer", "adam", "lr", run->options->lr, "clip", run->options->clip, "seed",

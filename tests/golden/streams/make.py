@@ -211,6 +211,9 @@ valid("style.tokens", hello(
     keys=b"# keys in any order, any style\nvocab:\n- 'a'\n- \"\\x62\"\n- |-\n  c\n"
          b"\"unit\": codepoint\ndtype: '|u1'\nkind: tokens\nnewlines: keep\n",
     payloads=(b"\0\1\2",)))
+NOTES = b"notes: {source: 'anna.txt', later: [1, {a: b}]}\n"
+valid("notes.tokens", hello(HELLO_KEYS + NOTES))
+valid("notes.shards", wrap(keys=WRAP_KEYS + NOTES))
 
 DATA = hello()
 HEADER = len(header("tokens", HELLO_KEYS))
@@ -226,7 +229,7 @@ refused("is-shards.tokens", wrap(), "these are shards")
 refused("is-tokens.shards", DATA, "this is a token stream; run batchify")
 refused("other-kind.tokens", header("corpus", HELLO_KEYS) + DATA[HEADER:], "of another kind")
 refused("other-kind-within.tokens", hello(replaced(HELLO_KEYS, b"tokens", b"shards")), "kind")
-refused("newer.tokens", header("tokens", HELLO_KEYS, 2) + DATA[HEADER:], "of version 2")
+refused("newer.tokens", header("tokens", HELLO_KEYS, 2) + DATA[HEADER:], "written by a newer charpipe (tokens version 2); this program reads up to 1")
 
 # Not all there.
 refused("cut-line.tokens", DATA[:40], "incomplete")
@@ -279,6 +282,7 @@ refused("end-size.tokens", hello(end=ends([HELLO_PAYLOAD], len(HELLO_PAYLOAD), m
 K = HELLO_KEYS
 refused("duplicate-key.tokens", hello(K + b"unit: codepoint\n"), "again")
 refused("unknown-key.tokens", hello(K + b"colour: blue\n"), "unknown key")
+refused("notes-list.tokens", hello(K + b"notes: [1]\n"), "notes: expected a mapping")
 refused("missing-key.tokens", hello(replaced(K, b"newlines: keep\n", b"")), "missing")
 refused("anchor.tokens", hello(replaced(K, b"unit: ", b"unit: &u ")), "anchor")
 refused("alias.tokens", hello(replaced(K, b"unit: codepoint", b"unit: *u")), "alias")
