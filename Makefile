@@ -45,13 +45,14 @@ test_src    = tests/unit/reference.c
 # lib/cpu/kernels.c is compiled once for each vector width; cpu.c chooses at run time.
 machine := $(shell $(CC) -dumpmachine)
 ifneq ($(filter x86_64-%,$(machine)),)
-kernels = avx512 avx2 generic
+kernels = avx512bf16 avx512 avx2 generic
 else
 kernels = generic
 endif
 kernel_flags_avx2    = -mavx2 -mfma -mf16c
 kernel_flags_avx512  = $(kernel_flags_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl \
                        -mprefer-vector-width=512
+kernel_flags_avx512bf16 = $(kernel_flags_avx512) -mavx512bf16
 kernel_flags_generic =
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 

@@ -23,6 +23,7 @@ enum {
 	TASK_FLOP = 1 << 19,    /* of the smallest task in products: some 10 microseconds */
 	TILE_COLUMNS = 128,     /* of one task where rows are not cut */
 	TILE_GRADIENT = 256,    /* rows of a weight gradient that one task computes */
+	ROUNDED_ROWS = 512,     /* of its factors, where they are rounded first */
 	SUM_PARTS = 256,        /* a sum is made of this many, joined in order */
 };
 
@@ -109,18 +110,29 @@ static size_t panels(const struct cpu *cpu, size_t n)
 	return quotient_up(n, cpu->kernels->panel);
 }
 
+/* Bytes of the panels of a matrix (k,n). */
+static size_t panel_bytes(const struct cpu *cpu, enum operand_type type, size_t k, size_t n)
+{
+	const struct products *of = &cpu->kernels->of[type];
+	const size_t columns = panels(cpu, n) * cpu->kernels->panel;
+	return columns * quotient_up(k, of->group) * of->group * of->bytes;
+}
+
 /* A packed operand: for each column the sum of its biases (zero where there is none) and the scale
- * of its weights; then the panels. */
+ * of its weights; then the panels; then room for ROUNDED_ROWS rows of both factors of its weights'
+ * gradient, where they are rounded. */
 struct packed {
 	const float *bias, *scale;
 	const void *panels;
+	void *factors;
 };
 
 static struct packed packed_of(const struct cpu *cpu, const struct operand *b)
 {
 	const size_t columns = panels(cpu, b->n) * cpu->kernels->panel;
-	const float *bias = b->packed;
-	return (struct packed){bias, bias + columns, bias + 2 * columns};
+	float *bias = b->packed, *weights = bias + 2 * columns;
+	return (struct packed){bias, bias + columns, weights,
+		(char *)weights + panel_bytes(cpu, b->type, b->k, b->n)};
 }
 
 static int cpu_operand_bytes(
@@ -129,7 +141,10 @@ static int cpu_operand_bytes(
 	const struct cpu *cpu = cpu_of(device);
 	const size_t columns = panels(cpu, b->n) * cpu->kernels->panel;
 	(void)err;
-	*bytes = columns * (2 * sizeof(float) + b->k * cpu->kernels->of[b->type].bytes);
+	*bytes = 2 * columns * sizeof(float) + panel_bytes(cpu, b->type, b->k, b->n);
+	if (b->type == OPERAND_BF16 && b->transposed)
+		*bytes += panel_bytes(cpu, b->type, ROUNDED_ROWS, b->n) +
+			  panel_bytes(cpu, b->type, ROUNDED_ROWS, b->k);
 	return 0;
 }
 
@@ -251,33 +266,79 @@ static void cpu_product(
 
 /* --- weight gradients ------------------------------------------------------------------------- */
 
-/* Cut by the rows of c, or, if they are too few, by its columns. */
-struct product_tn_job {
+struct gradient_job {
+	const struct kernels *kernels;
 	size_t rows, m, n;
+	const float *dy, *x; /* (rows,m), (rows,n) */
+	float *dw;           /* (m,n) */
 	size_t tile_m, tile_n;
-	const float *a, *b;
-	float *c;
+	void *dy_panels, *x_panels;
 };
 
-static void product_tn_task(void *arg, size_t i)
+/* Cut by the rows of dw, or, if they are too few, by its columns. */
+static void gradient_task(void *arg, size_t i)
 {
-	const struct product_tn_job *job = arg;
+	const struct gradient_job *job = arg;
 	const size_t m0 = job->tile_m < job->m ? i * job->tile_m : 0;
 	const size_t n0 = job->tile_n < job->n ? i * job->tile_n : 0;
 	const size_t m = smaller(job->tile_m, job->m - m0), n = smaller(job->tile_n, job->n - n0);
 	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)n,
-		(blasint)job->rows, 1, job->a + m0, (blasint)job->m, job->b + n0, (blasint)job->n,
-		1, job->c + m0 * job->n + n0, (blasint)job->n);
+		(blasint)job->rows, 1, job->dy + m0, (blasint)job->m, job->x + n0, (blasint)job->n,
+		1, job->dw + m0 * job->n + n0, (blasint)job->n);
 }
 
-static void cpu_product_tn(struct device *device, size_t rows, size_t m, size_t n, const float *a,
-	const float *b, float *c)
+static void round_task(void *arg, size_t i)
 {
-	struct product_tn_job job = {rows, m, n, TILE_GRADIENT, n, a, b, c};
-	if (m <= TILE_GRADIENT)
-		job.tile_n = TILE_COLUMNS;
-	pool_run(cpu_of(device)->pool, quotient_up(m, TILE_GRADIENT) * quotient_up(n, job.tile_n),
-		product_tn_task, &job);
+	const struct gradient_job *job = arg;
+	const struct products *of = &job->kernels->of[OPERAND_BF16];
+	const size_t count = quotient_up(job->m, job->kernels->panel);
+	if (i < count)
+		of->pack(job->rows, job->m, false, job->dy, i, i + 1, NULL, job->dy_panels);
+	else
+		of->pack(job->rows, job->n, false, job->x, i - count, i - count + 1, NULL,
+			job->x_panels);
+}
+
+static void rounded_gradient_task(void *arg, size_t i)
+{
+	const struct gradient_job *job = arg;
+	job->kernels->product_tn_bf16(
+		job->rows, job->m, job->n, job->dy_panels, job->x_panels, i, i + 1, job->dw);
+}
+
+/* ROUNDED_ROWS at a time: both factors are rounded and packed, then multiplied. */
+static void rounded_gradient(struct cpu *cpu, struct gradient_job *job, const struct operand *b)
+{
+	const size_t down = panels(cpu, job->m), rows = job->rows;
+	job->dy_panels = packed_of(cpu, b).factors;
+	job->x_panels = (char *)job->dy_panels + panel_bytes(cpu, b->type, ROUNDED_ROWS, job->m);
+	for (size_t r = 0; r < rows; r += job->rows) {
+		job->rows = smaller(ROUNDED_ROWS, rows - r);
+		pool_run(cpu->pool, down + panels(cpu, job->n), round_task, job);
+		pool_run(cpu->pool, down, rounded_gradient_task, job);
+		job->dy += job->rows * job->m;
+		job->x += job->rows * job->n;
+	}
+}
+
+static void cpu_product_tn(struct device *device, size_t rows, const float *dy, const float *x,
+	const struct operand *b, float *dw)
+{
+	struct cpu *cpu = cpu_of(device);
+	struct gradient_job job = {.kernels = cpu->kernels,
+		.rows = rows,
+		.m = b->n,
+		.n = b->k,
+		.dy = dy,
+		.x = x,
+		.dw = dw,
+		.tile_m = TILE_GRADIENT,
+		.tile_n = b->n <= TILE_GRADIENT ? TILE_COLUMNS : b->k};
+	if (b->type == OPERAND_BF16)
+		rounded_gradient(cpu, &job, b);
+	else
+		pool_run(cpu->pool, quotient_up(job.m, job.tile_m) * quotient_up(job.n, job.tile_n),
+			gradient_task, &job);
 }
 
 /* --- rows and columns ------------------------------------------------------------------------- */
@@ -664,6 +725,7 @@ static void cpu_adam(struct device *device, size_t n, const struct adam_update *
 
 #define KERNELS_ENTRY(name) extern const struct kernels kernels_##name;
 #ifdef KERNELS_avx512
+KERNELS_ENTRY(avx512bf16)
 KERNELS_ENTRY(avx512)
 #endif
 #ifdef KERNELS_avx2
@@ -675,6 +737,7 @@ const struct kernels *const *kernels_all(void)
 {
 	static const struct kernels *const all[] = {
 #ifdef KERNELS_avx512
+		&kernels_avx512bf16,
 		&kernels_avx512,
 #endif
 #ifdef KERNELS_avx2
@@ -688,8 +751,12 @@ const struct kernels *const *kernels_all(void)
 	/* What has AVX2 has F16C, which clang 14 can't ask for. */
 	const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #ifdef KERNELS_avx512
-	if (!(avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-		    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")))
+	const bool avx512 =
+		avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+	if (!(avx512 && __builtin_cpu_supports("avx512bf16")))
+		k++;
+	if (!avx512)
 		k++;
 #endif
 	if (!avx2)

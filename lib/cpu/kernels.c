@@ -18,13 +18,34 @@ enum {
 #else
 	ROWS = 4, /* 8 of 16 */
 #endif
-	GROUP = 4,   /* panels that one row takes at once */
-	DEPTH = 512, /* k at a time, so that a panel's part stays in the caches */
+	GROUP = 4,          /* panels that one row takes at once */
+	DEPTH = 512,        /* k at a time, so that a panel's part stays in the caches */
+	NARROW_ROWS = 16,   /* rows of x that are rounded at once, */
+	NARROW_DEPTH = 256, /* and words of each: 16 KiB of stack */
 };
 
 static size_t smaller(size_t a, size_t b)
 {
 	return a < b ? a : b;
+}
+
+static size_t quotient_up(size_t a, size_t b)
+{
+	return (a + b - 1) / b;
+}
+
+/* VL floats, or fewer at the end of a row. */
+static inline vf load(const float *p, size_t width)
+{
+	return width == VL ? vload(p) : vload_part(p, width);
+}
+
+static inline void store(float *p, vf x, size_t width)
+{
+	if (width == VL)
+		vstore(p, x);
+	else
+		vstore_part(p, x, width);
 }
 
 /* Row i of a panel of B: `columns` of its weights, zeros behind them. */
@@ -75,6 +96,51 @@ static void pack_f16(size_t k, size_t n, bool transposed, const float *w, size_t
 		}
 }
 
+/* n floats to pairs of bfloat16; zero beside the last one of an odd number. */
+static void narrow_bf16(size_t n, const float *x, uint32_t *pairs)
+{
+	size_t i = 0;
+	for (; i + 2 * VL <= n; i += 2 * VL)
+		vstore_bf16(pairs + i / 2, vload(x + i), vload(x + i + VL));
+	if (i < n) {
+		float rest[2 * VL] = {0};
+		uint32_t narrow[VL];
+		memcpy(rest, x + i, (n - i) * sizeof *x);
+		vstore_bf16(narrow, vload(rest), vload(rest + VL));
+		memcpy(pairs + i / 2, narrow, quotient_up(n - i, 2) * sizeof *narrow);
+	}
+}
+
+static void pack_bf16(size_t k, size_t n, bool transposed, const float *w, size_t first,
+	size_t last, float *scale, void *panels)
+{
+	(void)scale;
+	const size_t words = quotient_up(k, 2);
+	for (size_t p = first; p < last; p++) {
+		uint32_t *panel = (uint32_t *)panels + p * words * PANEL;
+		const size_t columns = smaller(PANEL, n - p * PANEL);
+		if (columns < PANEL)
+			memset(panel, 0, words * PANEL * sizeof *panel);
+		for (size_t i0 = 0; transposed && i0 < words; i0 += VL)
+			for (size_t j = 0; j < columns; j++) {
+				uint32_t pairs[VL];
+				narrow_bf16(smaller(2 * VL, k - 2 * i0),
+					w + (p * PANEL + j) * k + 2 * i0, pairs);
+				for (size_t i = i0; i < smaller(i0 + VL, words); i++)
+					panel[i * PANEL + j] = pairs[i - i0];
+			}
+		for (size_t i = 0; !transposed && i < words; i++)
+			for (size_t j = 0; j < columns; j += VL) {
+				const float *even = w + 2 * i * n + p * PANEL + j;
+				const size_t width = smaller(VL, columns - j);
+				vu pair = vbf16(load(even, width));
+				if (2 * i + 1 < k)
+					pair |= vbf16(load(even + n, width)) << 16;
+				memcpy(panel + i * PANEL + j, &pair, sizeof pair);
+			}
+	}
+}
+
 static void pack_i8(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
 	float *scale, void *panels)
 {
@@ -108,12 +174,14 @@ INLINED const void *weight_at(enum operand_type type, const void *panels, size_t
 		return (const uint16_t *)panels + i;
 	case OPERAND_I8:
 		return (const int8_t *)panels + i;
+	case OPERAND_BF16:
+		return (const uint32_t *)panels + i;
 	default:
 		return (const float *)panels + i;
 	}
 }
 
-/* VL weights from the i-th on. */
+/* VL weights from the i-th on, or VL pairs of them. */
 INLINED vf weights_at(enum operand_type type, const void *panels, size_t i)
 {
 	const void *at = weight_at(type, panels, i);
@@ -127,6 +195,18 @@ INLINED vf weights_at(enum operand_type type, const void *panels, size_t i)
 	}
 }
 
+/* Number i of x, or pair i of numbers, in all lanes. */
+INLINED vf spread(enum operand_type type, const void *x, size_t i)
+{
+	return type == OPERAND_BF16 ? (vf)vset_word(((const uint32_t *)x)[i])
+				    : vset(((const float *)x)[i]);
+}
+
+INLINED vf multiply_add(enum operand_type type, vf a, vf b, vf sum)
+{
+	return type == OPERAND_BF16 ? vdot_bf16((vu)a, (vu)b, sum) : vfma(a, b, sum);
+}
+
 /* base + sum, the sum scaled where the weights are. */
 INLINED vf finished(enum operand_type type, vf sum, const float *scale, const float *base)
 {
@@ -135,9 +215,10 @@ INLINED vf finished(enum operand_type type, vf sum, const float *scale, const fl
 	return vload(base) + sum;
 }
 
-/* The micro-kernel: y = base + x B for `rows` <= ROWS rows and one panel, all sums in registers. */
-INLINED void rows_of_panel(enum operand_type type, size_t rows, size_t depth, const float *x,
-	size_t x_stride, const float *scale, const void *panel, const float *base,
+/* The micro-kernel: y = base + x B for `rows` <= ROWS rows and one panel, all sums in registers.
+ * Number i of row r of x lies at r x_stride + i x_step. */
+INLINED void rows_of_panel(enum operand_type type, size_t rows, size_t depth, const void *x,
+	size_t x_stride, size_t x_step, const float *scale, const void *panel, const float *base,
 	size_t base_stride, float *y, size_t y_stride, size_t columns)
 {
 	vf sum[ROWS][2] = {{{0}}};
@@ -146,9 +227,9 @@ INLINED void rows_of_panel(enum operand_type type, size_t rows, size_t depth, co
 		const vf b1 = weights_at(type, panel, i * PANEL + VL);
 #pragma GCC unroll 8
 		for (size_t r = 0; r < rows; r++) {
-			const vf a = vset(x[r * x_stride + i]);
-			sum[r][0] = vfma(a, b0, sum[r][0]);
-			sum[r][1] = vfma(a, b1, sum[r][1]);
+			const vf a = spread(type, x, r * x_stride + i * x_step);
+			sum[r][0] = multiply_add(type, a, b0, sum[r][0]);
+			sum[r][1] = multiply_add(type, a, b1, sum[r][1]);
 		}
 	}
 	if (columns == PANEL) {
@@ -172,17 +253,18 @@ INLINED void rows_of_panel(enum operand_type type, size_t rows, size_t depth, co
 
 /* One row has too few sums in one panel to keep the multipliers busy: it takes GROUP panels, each
  * `stride` weights long, at once. */
-INLINED void row_of_panels(enum operand_type type, size_t depth, const float *x, const float *scale,
+INLINED void row_of_panels(enum operand_type type, size_t depth, const void *x, const float *scale,
 	const void *panels, size_t stride, const float *base, float *y)
 {
 	vf sum[GROUP][2] = {{{0}}};
 	for (size_t i = 0; i < depth; i++) {
-		const vf a = vset(x[i]);
+		const vf a = spread(type, x, i);
 #pragma GCC unroll 8
 		for (size_t p = 0; p < GROUP; p++) {
 			const size_t at = p * stride + i * PANEL;
-			sum[p][0] = vfma(a, weights_at(type, panels, at), sum[p][0]);
-			sum[p][1] = vfma(a, weights_at(type, panels, at + VL), sum[p][1]);
+			sum[p][0] = multiply_add(type, a, weights_at(type, panels, at), sum[p][0]);
+			sum[p][1] =
+				multiply_add(type, a, weights_at(type, panels, at + VL), sum[p][1]);
 		}
 	}
 #pragma GCC unroll 8
@@ -192,48 +274,57 @@ INLINED void row_of_panels(enum operand_type type, size_t depth, const float *x,
 	}
 }
 
-INLINED void product(enum operand_type type, size_t rows, size_t k, size_t n, const float *x,
-	const float *scale, const void *panels, const float *base, size_t base_stride, size_t first,
-	size_t last, float *y)
+/* y (rows,n) = base + x (rows,depth) B for panels first..last-1 of B, `stride` weights each. */
+INLINED void rows_of_panels(enum operand_type type, size_t rows, size_t depth, size_t n,
+	const void *x, size_t x_stride, size_t x_step, const float *scale, const void *panels,
+	size_t stride, const float *base, size_t base_stride, size_t first, size_t last, float *y)
 {
-	for (size_t k0 = 0; k0 < k; k0 += DEPTH, base = y, base_stride = n) {
-		const size_t depth = smaller(DEPTH, k - k0);
-		size_t p = first;
-		if (rows == 1)
-			for (; p + GROUP <= last && (p + GROUP) * PANEL <= n; p += GROUP)
-				row_of_panels(type, depth, x + k0, scale + p * PANEL,
-					weight_at(type, panels, (p * k + k0) * PANEL), k * PANEL,
-					base + p * PANEL, y + p * PANEL);
-		for (; p < last; p++) {
-			const void *panel = weight_at(type, panels, (p * k + k0) * PANEL);
-			const size_t at = p * PANEL, columns = smaller(PANEL, n - at);
-			size_t r = 0;
+	size_t p = first;
+	if (rows == 1 && x_step == 1)
+		for (; p + GROUP <= last && (p + GROUP) * PANEL <= n; p += GROUP)
+			row_of_panels(type, depth, x, scale + p * PANEL,
+				weight_at(type, panels, p * stride), stride, base + p * PANEL,
+				y + p * PANEL);
+	for (; p < last; p++) {
+		const void *panel = weight_at(type, panels, p * stride);
+		const size_t at = p * PANEL, columns = smaller(PANEL, n - at);
+		size_t r = 0;
 #define ROWS_OF_PANEL(count) \
-	rows_of_panel(type, count, depth, x + r * k + k0, k, scale + at, panel, \
-		base + r * base_stride + at, base_stride, y + r * n + at, n, columns)
-			for (; r + ROWS <= rows; r += ROWS)
-				ROWS_OF_PANEL(ROWS);
+	rows_of_panel(type, count, depth, (const uint32_t *)x + r * x_stride, x_stride, x_step, \
+		scale + at, panel, base + r * base_stride + at, base_stride, y + r * n + at, n, \
+		columns)
+		for (; r + ROWS <= rows; r += ROWS)
+			ROWS_OF_PANEL(ROWS);
 #define REST(count) \
 	case count: \
 		ROWS_OF_PANEL(count); \
 		break
-			switch (rows - r) {
-				REST(1);
-				REST(2);
-				REST(3);
+		switch (rows - r) {
+			REST(1);
+			REST(2);
+			REST(3);
 #if defined __AVX2__
-				REST(4);
-				REST(5);
+			REST(4);
+			REST(5);
 #endif
 #if defined __AVX512F__
-				REST(6);
-				REST(7);
+			REST(6);
+			REST(7);
 #endif
-			}
+		}
 #undef REST
 #undef ROWS_OF_PANEL
-		}
 	}
+}
+
+INLINED void product(enum operand_type type, size_t rows, size_t k, size_t n, const float *x,
+	const float *scale, const void *panels, const float *base, size_t base_stride, size_t first,
+	size_t last, float *y)
+{
+	for (size_t k0 = 0; k0 < k; k0 += DEPTH, base = y, base_stride = n)
+		rows_of_panels(type, rows, smaller(DEPTH, k - k0), n, x + k0, k, 1, scale,
+			weight_at(type, panels, k0 * PANEL), k * PANEL, base, base_stride, first,
+			last, y);
 }
 
 #define PRODUCT(name, type) \
@@ -247,18 +338,40 @@ PRODUCT(f32, OPERAND_F32)
 PRODUCT(f16, OPERAND_F16)
 PRODUCT(i8, OPERAND_I8)
 
-/* The gates of VL units (fewer at the end of a row): loads and stores of one width. */
-static inline vf load(const float *p, size_t width)
+static void product_bf16(size_t rows, size_t k, size_t n, const float *x, const float *scale,
+	const void *panels, const float *base, size_t base_stride, size_t first, size_t last,
+	float *y)
 {
-	return width == VL ? vload(p) : vload_part(p, width);
+	uint32_t pairs[NARROW_ROWS * NARROW_DEPTH];
+	const size_t words = quotient_up(k, 2);
+	for (size_t r0 = 0; r0 < rows; r0 += NARROW_ROWS) {
+		const size_t count = smaller(NARROW_ROWS, rows - r0);
+		const float *from = base + r0 * base_stride;
+		size_t from_stride = base_stride;
+		for (size_t i0 = 0; i0 < words; i0 += NARROW_DEPTH) {
+			const size_t depth = smaller(NARROW_DEPTH, words - i0);
+			for (size_t r = 0; r < count; r++)
+				narrow_bf16(smaller(2 * depth, k - 2 * i0),
+					x + (r0 + r) * k + 2 * i0, pairs + r * NARROW_DEPTH);
+			rows_of_panels(OPERAND_BF16, count, depth, n, pairs, NARROW_DEPTH, 1, scale,
+				weight_at(OPERAND_BF16, panels, i0 * PANEL), words * PANEL, from,
+				from_stride, first, last, y + r0 * n);
+			from = y + r0 * n;
+			from_stride = n;
+		}
+	}
 }
 
-static inline void store(float *p, vf x, size_t width)
+static void product_tn_bf16(size_t rows, size_t m, size_t n, const void *a, const void *b,
+	size_t first, size_t last, float *c)
 {
-	if (width == VL)
-		vstore(p, x);
-	else
-		vstore_part(p, x, width);
+	const size_t words = quotient_up(rows, 2);
+	for (size_t p = first; p < last; p++) {
+		const size_t i = p * PANEL;
+		rows_of_panels(OPERAND_BF16, smaller(PANEL, m - i), words, n,
+			weight_at(OPERAND_BF16, a, words * i), 1, PANEL, NULL, b, words * PANEL,
+			c + i * n, n, 0, quotient_up(n, PANEL), c + i * n);
+	}
 }
 
 static void lstm_forward(size_t rows, size_t H, size_t first, size_t last, float *gates,
@@ -474,9 +587,11 @@ const struct kernels EXPORT(KERNELS) = {
 	.name = NAME(KERNELS),
 	.panel = PANEL,
 	.rows = ROWS,
-	.of = {[OPERAND_F32] = {sizeof(float), pack_f32, product_f32},
-		[OPERAND_F16] = {sizeof(uint16_t), pack_f16, product_f16},
-		[OPERAND_I8] = {sizeof(int8_t), pack_i8, product_i8}},
+	.of = {[OPERAND_F32] = {sizeof(float), 1, pack_f32, product_f32},
+		[OPERAND_BF16] = {sizeof(uint16_t), 2, pack_bf16, product_bf16},
+		[OPERAND_F16] = {sizeof(uint16_t), 1, pack_f16, product_f16},
+		[OPERAND_I8] = {sizeof(int8_t), 1, pack_i8, product_i8}},
+	.product_tn_bf16 = product_tn_bf16,
 	.lstm_forward = lstm_forward,
 	.lstm_backward = lstm_backward,
 	.dropout = dropout,

@@ -14,9 +14,10 @@
 /* Products with operands of one type. */
 struct products {
 	size_t bytes; /* of a weight */
+	size_t group; /* rows of B that stand together, column by column */
 
-	/* A packed operand B (k,n): ceil(n / panel) panels, each (k,panel), the last one filled up
-	 * with zeros; for OPERAND_I8 what they hold is to be multiplied by `scale`, one factor a
+	/* A packed operand B (k,n): ceil(n / panel) panels, each (k,panel), or (ceil(k /
+	 * group),panel,group), filled up with zeros; for OPERAND_I8 what they hold is to be multiplied by `scale`, one factor a
 	 * column, which other types leave alone. Packs panels first..last-1 from w: (k,n), or (n,k)
 	 * if transposed. */
 	void (*pack)(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
@@ -34,6 +35,11 @@ struct kernels {
 	size_t panel; /* columns of a panel of a packed operand */
 	size_t rows;  /* rows that one pass over a panel serves best */
 	struct products of[OPERAND_TYPES];
+
+	/* c (m,n) += a (rows,m) transposed, times b (rows,n), for the columns of a in panels
+	 * first..last-1; both packed as operands of bfloat16, not transposed. */
+	void (*product_tn_bf16)(size_t rows, size_t m, size_t n, const void *a, const void *b,
+		size_t first, size_t last, float *c);
 
 	/* One time step of `rows` rows, units first..last-1 of H: gates (rows,4H) z in, i f g o
 	 * out; c_old to c and h, all (rows,H). */

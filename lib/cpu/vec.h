@@ -107,6 +107,11 @@ static inline vf vset(float x)
 	return x - (vf){0};
 }
 
+static inline vu vset_word(uint32_t x)
+{
+	return x + (vu){0};
+}
+
 /* a b + c, rounded once where the instruction set has FMA. */
 static inline vf vfma(vf a, vf b, vf c)
 {
@@ -151,6 +156,45 @@ static inline vf vsqrt(vf x)
 	for (int i = 0; i < VL; i++)
 		x[i] = __builtin_sqrtf(x[i]);
 	return x;
+#endif
+}
+
+/* VL floats as bfloat16, the upper half of a float, rounded to the nearest, ties to even; each in the
+ * low half of a word. */
+static inline vu vbf16(vf x)
+{
+#if defined __AVX512BF16__
+	return (vu)_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)x));
+#else
+	const vu bits = (vu)x, rounded = bits + 0x7fff + (bits >> 16 & 1);
+	/* NaN may have its bits in the lower half alone. */
+	return (vu)vselect(visnan(x), (vf)(bits | 0x400000), (vf)rounded) >> 16;
+#endif
+}
+
+/* 2 VL floats as bfloat16, one behind the other. */
+static inline void vstore_bf16(uint32_t *p, vf first, vf second)
+{
+#if defined __AVX512BF16__
+	const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
+	memcpy(p, &both, sizeof both);
+#else
+	typedef uint16_t vh __attribute__((vector_size(2 * VL)));
+	const vh low = __builtin_convertvector(vbf16(first), vh);
+	const vh high = __builtin_convertvector(vbf16(second), vh);
+	memcpy(p, &low, sizeof low);
+	memcpy((char *)p + sizeof low, &high, sizeof high);
+#endif
+}
+
+/* sum + a b, a and b being two bfloat16 in each word. */
+static inline vf vdot_bf16(vu a, vu b, vf sum)
+{
+#if defined __AVX512BF16__
+	return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#else
+	sum = vfma((vf)(a & 0xffff0000), (vf)(b & 0xffff0000), sum);
+	return vfma((vf)(a << 16), (vf)(b << 16), sum);
 #endif
 }
 

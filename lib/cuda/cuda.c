@@ -342,11 +342,11 @@ static void cuda_product(
 	multiply_operand(cuda, rows, x, b, b->bias1 ? 1 : 0, y);
 }
 
-static void cuda_product_tn(struct device *device, size_t rows, size_t m, size_t n, const float *a,
-	const float *b, float *c)
+static void cuda_product_tn(struct device *device, size_t rows, const float *dy, const float *x,
+	const struct operand *b, float *dw)
 {
-	multiply(cuda_of(device), m, n, rows, (struct factor){a, m, true},
-		(struct factor){b, n, false}, 1, c);
+	multiply(cuda_of(device), b->n, b->k, rows, (struct factor){dy, b->n, true},
+		(struct factor){x, b->k, false}, 1, dw);
 }
 
 /* --- rows and columns ------------------------------------------------------------------------- */

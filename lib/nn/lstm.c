@@ -27,7 +27,7 @@ int lstm_init(struct lstm *lstm, struct device *device, const struct params *par
 		return -1;
 	if (!training)
 		return 0;
-	lstm->ih_backward = lstm->hh_backward = (struct operand){.k = 4 * H, .n = H};
+	lstm->ih_backward = lstm->hh_backward = (struct operand){.k = 4 * H, .n = H, .type = type};
 	if ((!lstm->one_hot && operand_init(&lstm->ih_backward, device, err) < 0) ||
 		operand_init(&lstm->hh_backward, device, err) < 0)
 		return -1;
@@ -131,12 +131,12 @@ void lstm_backward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, c
 	const size_t rows = T * N, H = lstm->H;
 	float *const dz = lstm->gates;
 	ops->scan_backward(device, T, N, H, &lstm->hh_backward, dz, lstm->state[1], dh, dc);
-	ops->product_tn(device, rows, 4 * H, H, dz, lstm->state[0], lstm->dw_hh);
+	ops->product_tn(device, rows, dz, lstm->state[0], &lstm->hh, lstm->dw_hh);
 	if (lstm->one_hot) {
 		ops->scatter_add(device, rows, 4 * H, lstm->inputs, dz, ids, lstm->dw_ih);
 	} else {
 		ops->column_sums(device, rows, 4 * H, dz, lstm->db_ih);
-		ops->product_tn(device, rows, 4 * H, H, dz, x, lstm->dw_ih);
+		ops->product_tn(device, rows, dz, x, &lstm->ih, lstm->dw_ih);
 		ops->product(device, rows, dz, &lstm->ih_backward, dh);
 	}
 }

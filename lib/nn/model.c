@@ -55,7 +55,7 @@ static int init_operands(
 			return -1;
 	model->fc =
 		(struct operand){.k = p->hidden, .n = p->vocab, .transposed = true, .type = type};
-	model->fc_backward = (struct operand){.k = p->vocab, .n = p->hidden};
+	model->fc_backward = (struct operand){.k = p->vocab, .n = p->hidden, .type = type};
 	if (operand_init(&model->fc, device, err) < 0)
 		return -1;
 	return training ? operand_init(&model->fc_backward, device, err) : 0;
@@ -69,9 +69,10 @@ int model_init(struct model *model, struct device *device, uint64_t vocab, uint6
 		[MODEL_INFERENCE_F16] = OPERAND_F16,
 		[MODEL_INFERENCE_I8] = OPERAND_I8,
 		[MODEL_TRAINING] = OPERAND_F32,
+		[MODEL_TRAINING_BF16] = OPERAND_BF16,
 	};
 	const struct ops *ops = device->ops;
-	const bool training = use == MODEL_TRAINING;
+	const bool training = use >= MODEL_TRAINING;
 	*model = (struct model){.device = device};
 	if (params_init(&model->params, vocab, hidden, layers, err) < 0 ||
 		init_operands(model, training, types[use], err) < 0)
@@ -350,7 +351,7 @@ static void backward(struct model *model, const struct block *b, const float *x)
 	const struct ops *ops = device->ops;
 	const struct params *p = &model->params;
 	const size_t rows = b->T * b->N, V = p->vocab, H = p->hidden;
-	ops->product_tn(device, rows, V, H, model->logits, x,
+	ops->product_tn(device, rows, model->logits, x, &model->fc,
 		model->gradients + params_fc_weight(p)->offset);
 	ops->column_sums(
 		device, rows, V, model->logits, model->gradients + params_fc_bias(p)->offset);

@@ -59,6 +59,7 @@ enum model_use {
 	MODEL_INFERENCE_F16, /* with weights of fewer bits (enum operand_type), */
 	MODEL_INFERENCE_I8,  /* those of the first layer's table and the biases apart */
 	MODEL_TRAINING,
+	MODEL_TRAINING_BF16, /* all products of bfloat16, sums of floats */
 };
 
 /* Makes a model of these dimensions, for batches of at most `rows` x `window` characters; weights

@@ -34,8 +34,9 @@ struct device {
 /* How an operand keeps its weights: fewer bytes are read faster, and say less. */
 enum operand_type {
 	OPERAND_F32,
-	OPERAND_F16, /* IEEE 754 binary16 */
-	OPERAND_I8,  /* whole numbers -127..127, times one scale for each column of B */
+	OPERAND_BF16, /* bfloat16, to which x is rounded too; sums are floats */
+	OPERAND_F16,  /* IEEE 754 binary16 */
+	OPERAND_I8,   /* whole numbers -127..127, times one scale for each column of B */
 	OPERAND_TYPES
 };
 
@@ -141,9 +142,10 @@ struct ops {
 	void (*product)(struct device *device, size_t rows, const float *x, const struct operand *b,
 		float *y);
 
-	/* c (m,n) += a (rows,m) transposed, times b (rows,n): the gradient of a weight matrix. */
-	void (*product_tn)(struct device *device, size_t rows, size_t m, size_t n, const float *a,
-		const float *b, float *c);
+	/* The gradient of an operand's weights, b being transposed: dw (n,k) += dy (rows,n)
+	 * transposed, times x (rows,k). OPERAND_BF16 rounds dy and x; other types are as F32. */
+	void (*product_tn)(struct device *device, size_t rows, const float *dy, const float *x,
+		const struct operand *b, float *dw);
 
 	/* sum (n) += the sum of the rows of x (rows,n). */
 	void (*column_sums)(

@@ -114,7 +114,7 @@ static void work_init(struct work *w, struct shape shape, enum model_use use, un
 	params_initialise(&w->model.params, 1, arena);
 	check(model_set_weights(&w->model, arena, &err), &err);
 	free(arena);
-	if (use == MODEL_TRAINING)
+	if (use >= MODEL_TRAINING)
 		check(adam_init(&w->adam, &w->model, 1e-3, 5, &err), &err);
 	check(model_state_init(&w->state, &w->model, shape.N, &err), &err);
 	check(sampler_init(&w->sampler, (uint32_t)shape.V, 5, 1, 1, &err), &err);
@@ -361,7 +361,7 @@ static void rate_rows(
 static void step_rows(struct limits *l, const char *what, struct shape shape, enum model_use use)
 {
 	struct work w;
-	const bool training = use == MODEL_TRAINING;
+	const bool training = use >= MODEL_TRAINING;
 	work_init(&w, shape, use, l->threads);
 	rate_rows(l, what, (training ? 3 : 1) * forward_flop(&shape), &w,
 		training ? training_step : forward_pass);

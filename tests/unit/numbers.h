@@ -30,6 +30,14 @@ static inline void numbers_ids(uint32_t *x, size_t n, uint32_t stream, uint32_t 
 		x[i] = numbers_word(stream, i) % below;
 }
 
+/* x with 8 significant bits, as bfloat16 has. */
+static inline float numbers_bf16(float x)
+{
+	int exponent;
+	frexpf(x, &exponent);
+	return ldexpf(rintf(ldexpf(x, 8 - exponent)), exponent - 8);
+}
+
 static inline double numbers_rms(const double *x, size_t n)
 {
 	double squares = 0;

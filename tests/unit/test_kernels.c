@@ -200,6 +200,8 @@ static void keep_as(enum operand_type type, size_t k, size_t n, bool transposed,
 			frexpf(*x, &exponent);
 			if (type == OPERAND_I8)
 				*x = (float)lrintf(*x / scale) * scale;
+			else if (type == OPERAND_BF16)
+				*x = numbers_bf16(*x);
 			else if (type == OPERAND_F16 && fabsf(*x) > 65504)
 				*x = copysignf(65504, *x);
 			else if (type == OPERAND_F16) /* 11 bits; 2^-14 is the least normal one */
@@ -210,6 +212,14 @@ static void keep_as(enum operand_type type, size_t k, size_t n, bool transposed,
 	}
 }
 
+/* Room for an operand (k,n) packed as a type. */
+static void *packed_room(const struct kernels *kernels, enum operand_type type, size_t k, size_t n)
+{
+	const struct products *of = &kernels->of[type];
+	const size_t columns = (n + kernels->panel - 1) / kernels->panel * kernels->panel;
+	return zeros(columns * ((k + of->group - 1) / of->group), of->group * of->bytes);
+}
+
 static void check_product(const struct kernels *kernels, enum operand_type type, size_t rows,
 	size_t k, size_t n, bool transposed)
 {
@@ -218,13 +228,15 @@ static void check_product(const struct kernels *kernels, enum operand_type type,
 	float *x = random_numbers(1, rows * k, 1), *w = random_numbers(2, k * n, 1);
 	float *whole = random_numbers(3, rows * n, 1), *parts = random_numbers(3, rows * n, 1);
 	float *scale = zeros(panels * kernels->panel, sizeof *scale);
-	void *packed = zeros(panels * kernels->panel * k, of->bytes);
+	void *packed = packed_room(kernels, type, k, n);
 	double *expected = zeros(rows * n, sizeof *expected);
 	for (size_t i = 0; i < k * n; i++) /* neither too small for a half nor zero */
 		w[i] += w[i] < 0 ? -1e-3f : 1e-3f;
 	for (size_t p = panels; p-- > 0;)
 		of->pack(k, n, transposed, w, p, p + 1, scale, packed);
 	keep_as(type, k, n, transposed, w);
+	if (type == OPERAND_BF16)
+		keep_as(type, rows, k, false, x);
 	for (size_t r = 0; r < rows; r++)
 		for (size_t j = 0; j < n; j++) {
 			expected[r * n + j] = (double)whole[r * n + j];
@@ -287,13 +299,99 @@ static void weights_beyond_a_type_stay_numbers(void **state)
 		for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 			const struct products *of = &(*k)->of[cases[i].type];
 			float *scale = zeros((*k)->panel, sizeof *scale);
-			void *packed = zeros((*k)->panel, of->bytes);
+			void *packed = packed_room(*k, cases[i].type, 1, 1);
 			float x = 1, y = 0;
 			of->pack(1, 1, false, &cases[i].weight, 0, 1, scale, packed);
 			of->product(1, 1, 1, &x, scale, packed, &y, 0, 0, 1, &y);
 			assert_true(fabsf(y - cases[i].kept) <= cases[i].error);
 			free(scale);
 			free(packed);
+		}
+}
+
+static void check_product_tn(const struct kernels *k, size_t rows, size_t m, size_t n)
+{
+	const struct products *of = &k->of[OPERAND_BF16];
+	const size_t a_panels = (m + k->panel - 1) / k->panel;
+	const size_t b_panels = (n + k->panel - 1) / k->panel;
+	float *a = random_numbers(1, rows * m, 1), *b = random_numbers(2, rows * n, 1);
+	float *c = random_numbers(3, m * n, 1);
+	void *a_packed = packed_room(k, OPERAND_BF16, rows, m);
+	void *b_packed = packed_room(k, OPERAND_BF16, rows, n);
+	double *expected = zeros(m * n, sizeof *expected);
+	of->pack(rows, m, false, a, 0, a_panels, NULL, a_packed);
+	of->pack(rows, n, false, b, 0, b_panels, NULL, b_packed);
+	for (size_t i = 0; i < m * n; i++) {
+		expected[i] = (double)c[i];
+		for (size_t r = 0; r < rows; r++)
+			expected[i] += (double)numbers_bf16(a[r * m + i / n]) *
+				       (double)numbers_bf16(b[r * n + i % n]);
+	}
+	for (size_t p = 0; p < a_panels; p++)
+		k->product_tn_bf16(rows, m, n, a_packed, b_packed, p, p + 1, c);
+	assert_near("product_tn", k, c, expected, m * n, 4e-6);
+	free(a);
+	free(b);
+	free(c);
+	free(a_packed);
+	free(b_packed);
+	free(expected);
+}
+
+static void weight_gradients_are_the_naive_sums(void **state)
+{
+	(void)state;
+	for (const struct kernels *const *k = kernels_all(); *k; k++) {
+		for (size_t i = 0; i < SIZES; i++)
+			for (size_t j = 0; j < SIZES; j++)
+				check_product_tn(*k, sizes[(i + j) % SIZES], sizes[i], sizes[j]);
+		check_product_tn(*k, 513, 70, 40);
+	}
+}
+
+/* Rounds one number to bfloat16 as weight and as x. */
+static float rounded(const struct kernels *k, bool transposed, bool weight, float number)
+{
+	const struct products *of = &k->of[OPERAND_BF16];
+	void *packed = packed_room(k, OPERAND_BF16, 1, 1);
+	const float one = 1, zero = 0;
+	float y;
+	of->pack(1, 1, transposed, weight ? &number : &one, 0, 1, NULL, packed);
+	of->product(1, 1, 1, weight ? &one : &number, NULL, packed, &zero, 1, 0, 1, &y);
+	free(packed);
+	return y;
+}
+
+static void bfloat16_is_the_nearest_one_and_keeps_nan(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t number, kept;
+	} cases[] = {
+		{0x3f800000, 0x3f800000}, /* 1 */
+		{0x3f808000, 0x3f800000}, /* half way: to the even one below */
+		{0x3f808001, 0x3f810000},
+		{0x3f818000, 0x3f820000}, /* ... above */
+		{0xc0490fdb, 0xc0490000},
+		{0x7f7f7fff, 0x7f7f0000},
+		{0x7f7fffff, 0x7f800000}, /* the largest float is nearer to infinity */
+		{0x7f800000, 0x7f800000},
+		{0x80000000, 0},
+	};
+	for (const struct kernels *const *k = kernels_all(); *k; k++)
+		for (int form = 0; form < 4; form++) {
+			for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+				float number, kept;
+				memcpy(&number, &cases[i].number, sizeof number);
+				memcpy(&kept, &cases[i].kept, sizeof kept);
+				assert_true(rounded(*k, form & 1, form & 2, number) == kept);
+			}
+			const uint32_t nans[] = {0x7fc00000, 0x7f800001, 0xffffffff, 0xff808000};
+			for (size_t i = 0; i < sizeof nans / sizeof *nans; i++) {
+				float number;
+				memcpy(&number, &nans[i], sizeof number);
+				assert_true(isnan(rounded(*k, form & 1, form & 2, number)));
+			}
 		}
 }
 
@@ -523,6 +621,8 @@ int main(void)
 		cmocka_unit_test(nan_comes_out_of_every_function),
 		cmocka_unit_test(products_are_the_naive_sums_however_they_are_cut),
 		cmocka_unit_test(weights_beyond_a_type_stay_numbers),
+		cmocka_unit_test(weight_gradients_are_the_naive_sums),
+		cmocka_unit_test(bfloat16_is_the_nearest_one_and_keeps_nan),
 		cmocka_unit_test(a_cell_follows_the_equations_however_it_is_cut),
 		cmocka_unit_test(dropout_masks_are_the_same_in_all_kernels),
 		cmocka_unit_test(cross_entropy_follows_the_formula),

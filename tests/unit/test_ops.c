@@ -375,7 +375,7 @@ static void an_operand_follows_its_weights_and_biases_when_updated(void **state)
 	release(&w);
 }
 
-/* --- product_tn: d = rows, m, n --------------------------------------------------------------- */
+/* --- product_tn: d = rows, m, n, type --------------------------------------------------------- */
 
 static size_t product_tn_size(const size_t *d)
 {
@@ -384,38 +384,64 @@ static size_t product_tn_size(const size_t *d)
 
 static void product_tn_run(struct work *w, const size_t *d, float *out)
 {
+	const struct ops *ops = w->device->ops;
 	size_t rows = d[0], m = d[1], n = d[2];
-	float *a = upload_numbers(w, 1, rows * m, 1), *b = upload_numbers(w, 2, rows * n, 1);
-	float *c = upload_numbers(w, 3, m * n, 1);
-	w->device->ops->product_tn(w->device, rows, m, n, a, b, c);
-	download(w, out, c, m * n * sizeof *c);
+	float *dy = upload_numbers(w, 1, rows * m, 1), *x = upload_numbers(w, 2, rows * n, 1);
+	float *dw = upload_numbers(w, 3, m * n, 1);
+	struct operand b = {.k = n, .n = m, .transposed = true, .type = (enum operand_type)d[3]};
+	struct error err;
+	assert_int_equal(operand_init(&b, w->device, &err), 0);
+	ops->product_tn(w->device, rows, dy, x, &b, dw);
+	download(w, out, dw, m * n * sizeof *dw);
+	operand_release(&b, w->device);
 }
 
 static void product_tn_twin(struct work *w, const size_t *d, double *out)
 {
 	size_t rows = d[0], m = d[1], n = d[2];
-	const float *a = random_numbers(w, 1, rows * m, 1), *b = random_numbers(w, 2, rows * n, 1);
-	const float *c = random_numbers(w, 3, m * n, 1);
+	float *dy = random_numbers(w, 1, rows * m, 1), *x = random_numbers(w, 2, rows * n, 1);
+	const float *dw = random_numbers(w, 3, m * n, 1);
+	for (size_t i = 0; d[3] == OPERAND_BF16 && i < rows * m; i++)
+		dy[i] = numbers_bf16(dy[i]);
+	for (size_t i = 0; d[3] == OPERAND_BF16 && i < rows * n; i++)
+		x[i] = numbers_bf16(x[i]);
 	for (size_t i = 0; i < m * n; i++)
-		out[i] = (double)c[i];
+		out[i] = (double)dw[i];
 	for (size_t r = 0; r < rows; r++)
 		for (size_t i = 0; i < m; i++)
 			for (size_t j = 0; j < n; j++)
-				out[i * n + j] += (double)a[r * m + i] * (double)b[r * n + j];
+				out[i * n + j] += (double)dy[r * m + i] * (double)x[r * n + j];
+}
+
+static bool knows(struct device *device, enum operand_type type)
+{
+	struct operand b = {.k = 1, .n = 1, .transposed = true, .type = type};
+	struct error err;
+	const bool known = operand_init(&b, device, &err) == 0;
+	operand_release(&b, device);
+	return known;
 }
 
 static void product_tn_adds_the_naive_sums(void **state)
 {
 	static const struct op op = {
 		"product_tn", product_tn_size, product_tn_run, product_tn_twin, 1, 4e-6};
-	for (size_t r = 0; r < SIZES; r += 2)
-		for (size_t i = 0; i < SIZES; i++)
-			for (size_t j = 0; j < SIZES; j += 1 + i % 2)
-				check_shape(*state, &op,
-					(size_t[DIMENSIONS]){sizes[r], sizes[i], sizes[j]});
 	static const size_t shapes[][DIMENSIONS] = {
 		{700, 100, 33}, {1280, 60, 60}, {65, 512, 83}, {1, 400, 300}, {3000, 5, 3}};
-	CHECK(state, &op, shapes);
+	for (enum operand_type type = OPERAND_F32; type <= OPERAND_BF16; type++) {
+		if (!knows(**(struct device ***)state, type))
+			continue;
+		for (size_t r = 0; r < SIZES; r += 2)
+			for (size_t i = 0; i < SIZES; i++)
+				for (size_t j = 0; j < SIZES; j += 1 + i % 2)
+					check_shape(*state, &op,
+						(size_t[DIMENSIONS]){
+							sizes[r], sizes[i], sizes[j], type});
+		for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+			check_shape(*state, &op,
+				(size_t[DIMENSIONS]){
+					shapes[i][0], shapes[i][1], shapes[i][2], type});
+	}
 }
 
 /* --- rows: d = rows, n ------------------------------------------------------------------------ */
