@@ -45,15 +45,18 @@ test_src    = tests/unit/reference.c
 # lib/cpu/kernels.c is compiled once for each vector width; cpu.c chooses at run time.
 machine := $(shell $(CC) -dumpmachine)
 ifneq ($(filter x86_64-%,$(machine)),)
-kernels = avx512bf16 avx512 avx2 generic
+kernels = avx512bf16 avx512vnni avx512 avx2vnni avx2 generic
 else
 kernels = generic
 endif
 kernel_flags_avx2    = -mavx2 -mfma -mf16c
 kernel_flags_avx512  = $(kernel_flags_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl \
                        -mprefer-vector-width=512
-kernel_flags_avx512bf16 = $(kernel_flags_avx512) -mavx512bf16
+kernel_flags_avx2vnni   = $(kernel_flags_avx2) -mavxvnni
+kernel_flags_avx512vnni = $(kernel_flags_avx512) -mavx512vnni
+kernel_flags_avx512bf16 = $(kernel_flags_avx512vnni) -mavx512bf16
 kernel_flags_generic =
+kernels_flag = '-DALL_KERNELS=$(patsubst %,K(%),$(kernels))' # best first
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
 unit_tests = error show memory io place input output spool option utf8 pool philox params kernels ops model \
@@ -127,7 +130,7 @@ $(B)/libcharpipe.a: $(lib_src:%.c=$(B)/%.o) $(kernel_obj)
 # The loops over every character of a text: gcc makes vector code of them at -O3.
 $(B)/formats/vocab.o $(B)/formats/text.o: all_flags := $(all_flags:-O2=-O3)
 
-$(B)/lib/cpu/cpu.o: all_flags += $(kernels:%=-DKERNELS_%)
+$(B)/lib/cpu/cpu.o: all_flags += $(kernels_flag)
 
 $(kernel_obj): $(B)/lib/cpu/kernels-%.o: lib/cpu/kernels.c $(B)/flags
 	$(call compile,CC,$(CC) $(all_flags) $(kernel_flags_$*) -DKERNELS=$*)

@@ -10,7 +10,7 @@ shell    = bootstrap .ci/run mk/deb examples/fetch \
 checked  = $(filter-out tests/%,$(sources))
 tidied   = $(checked:%.c=$(B)/tidy/%)
 analysed = $(patsubst %.c,$(B)/analysed/%,$(filter-out %/kernels.c,$(checked)))
-checked_as = $(language) $(pkg_flags) -Itests/cuda/emulation -DKERNELS=generic $(kernels:%=-DKERNELS_%)
+checked_as = $(language) $(pkg_flags) -Itests/cuda/emulation -DKERNELS=generic $(kernels_flag)
 # $(call with,PROGRAM,COMMAND)
 with = @if command -v $1 >/dev/null; then echo "lint: $1"; $2; \
        else echo "lint: SKIPPED: no $1 here (./bootstrap installs it)" >&2; fi

@@ -12,6 +12,9 @@
 #include "cpu/kernels.h"
 
 #include <cblas.h>
+#if defined __x86_64__
+#include <cpuid.h>
+#endif
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,9 +116,7 @@ static size_t panels(const struct cpu *cpu, size_t n)
 /* Bytes of the panels of a matrix (k,n). */
 static size_t panel_bytes(const struct cpu *cpu, enum operand_type type, size_t k, size_t n)
 {
-	const struct products *of = &cpu->kernels->of[type];
-	const size_t columns = panels(cpu, n) * cpu->kernels->panel;
-	return columns * quotient_up(k, of->group) * of->group * of->bytes;
+	return panels(cpu, n) * cpu->kernels->panel * cpu->kernels->of[type].bytes(k);
 }
 
 /* A packed operand: for each column the sum of its biases (zero where there is none) and the scale
@@ -723,51 +724,70 @@ static void cpu_adam(struct device *device, size_t n, const struct adam_update *
 
 /* --- the device ------------------------------------------------------------------------------- */
 
-#define KERNELS_ENTRY(name) extern const struct kernels kernels_##name;
-#ifdef KERNELS_avx512
-KERNELS_ENTRY(avx512bf16)
-KERNELS_ENTRY(avx512)
-#endif
-#ifdef KERNELS_avx2
-KERNELS_ENTRY(avx2)
-#endif
-KERNELS_ENTRY(generic)
-
-const struct kernels *const *kernels_all(void)
+#if defined __x86_64__
+/* What has AVX2 has F16C, which clang 14 can't ask for. */
+static bool runs_avx2(void)
 {
-	static const struct kernels *const all[] = {
-#ifdef KERNELS_avx512
-		&kernels_avx512bf16,
-		&kernels_avx512,
+	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+/* Not all compilers can ask for this one. */
+static bool runs_avx2vnni(void)
+{
+	unsigned a = 0, b, c, d;
+	return runs_avx2() && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
+}
+
+static bool runs_avx512(void)
+{
+	return runs_avx2() && __builtin_cpu_supports("avx512f") &&
+	       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+	       __builtin_cpu_supports("avx512vl");
+}
+
+static bool runs_avx512vnni(void)
+{
+	return runs_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+
+static bool runs_avx512bf16(void)
+{
+	return runs_avx512vnni() && __builtin_cpu_supports("avx512bf16");
+}
 #endif
-#ifdef KERNELS_avx2
-		&kernels_avx2,
-#endif
-		&kernels_generic,
-		NULL,
-	};
-	const struct kernels *const *k = all;
-#ifdef KERNELS_avx2
-	/* What has AVX2 has F16C, which clang 14 can't ask for. */
-	const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#ifdef KERNELS_avx512
-	const bool avx512 =
-		avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-	if (!(avx512 && __builtin_cpu_supports("avx512bf16")))
-		k++;
-	if (!avx512)
-		k++;
-#endif
-	if (!avx2)
-		k++;
-#endif
-	return k;
+
+static bool runs_generic(void)
+{
+	return true;
+}
+
+/* Those that the Makefile names, best first. */
+#define K(name) extern const struct kernels kernels_##name;
+ALL_KERNELS
+#undef K
+static const struct {
+	const struct kernels *kernels;
+	bool (*runs)(void);
+} all_kernels[] = {
+#define K(name) {&kernels_##name, runs_##name},
+	ALL_KERNELS
+#undef K
+};
+
+const struct kernels *kernels_next(const struct kernels *kernels)
+{
+	for (size_t i = 0; i < sizeof all_kernels / sizeof *all_kernels; i++) {
+		if (!kernels && all_kernels[i].runs())
+			return all_kernels[i].kernels;
+		if (kernels == all_kernels[i].kernels)
+			kernels = NULL;
+	}
+	return NULL;
 }
 
 const struct kernels *kernels_best(void)
 {
-	return *kernels_all();
+	return kernels_next(NULL);
 }
 
 static void cpu_describe(struct device *device, char *buf, size_t n)

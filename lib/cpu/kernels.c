@@ -60,6 +60,11 @@ static void panel_row(size_t k, size_t n, bool transposed, const float *w, size_
 			row[j] = w[(p * PANEL + j) * k + i];
 }
 
+static size_t bytes_f32(size_t k)
+{
+	return k * sizeof(float);
+}
+
 static void pack_f32(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
 	float *scale, void *panels)
 {
@@ -80,6 +85,11 @@ static void pack_f32(size_t k, size_t n, bool transposed, const float *w, size_t
 				for (size_t i = i0; i < smaller(i0 + VL, k); i++)
 					panel[i * PANEL + j] = w[(p * PANEL + j) * k + i];
 	}
+}
+
+static size_t bytes_f16(size_t k)
+{
+	return k * sizeof(uint16_t);
 }
 
 static void pack_f16(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
@@ -109,6 +119,11 @@ static void narrow_bf16(size_t n, const float *x, uint32_t *pairs)
 		vstore_bf16(narrow, vload(rest), vload(rest + VL));
 		memcpy(pairs + i / 2, narrow, quotient_up(n - i, 2) * sizeof *narrow);
 	}
+}
+
+static size_t bytes_bf16(size_t k)
+{
+	return quotient_up(k, 2) * sizeof(uint32_t);
 }
 
 static void pack_bf16(size_t k, size_t n, bool transposed, const float *w, size_t first,
@@ -141,24 +156,55 @@ static void pack_bf16(size_t k, size_t n, bool transposed, const float *w, size_
 	}
 }
 
+/* n numbers within -1..1 to groups of four bytes; zeros behind the last one. */
+static void narrow_i8(size_t n, const float *x, uint32_t *words)
+{
+	uint8_t *bytes = (uint8_t *)words;
+	size_t i = 0;
+	for (; i + VL <= n; i += VL)
+		vstore_bytes(bytes + i, vload(x + i));
+	if (i < n) {
+		uint8_t rest[VL];
+		vstore_bytes(rest, vload_part(x + i, n - i));
+		memcpy(bytes + i, rest, quotient_up(n - i, 4) * 4);
+	}
+}
+
+/* A panel is cut into parts of NARROW_DEPTH words; before each stands what its sums start from, to
+ * make up for BYTE_OFFSET. */
+static size_t bytes_i8(size_t k)
+{
+	const size_t words = quotient_up(k, 4);
+	return (words + quotient_up(words, NARROW_DEPTH)) * sizeof(uint32_t);
+}
+
 static void pack_i8(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
 	float *scale, void *panels)
 {
-	for (size_t p = first; p < last; p++) {
-		const size_t columns = smaller(PANEL, n - p * PANEL);
-		float row[PANEL], max[PANEL] = {0};
-		for (size_t i = 0; i < k; i++) {
-			panel_row(k, n, transposed, w, p, i, columns, row);
-			for (size_t j = 0; j < PANEL; j++)
-				max[j] = fmaxf(max[j], fabsf(row[j]));
-		}
-		for (size_t j = 0; j < PANEL; j++)
-			scale[p * PANEL + j] = fmaxf(max[j], FLT_MIN * INT8_MAX) / INT8_MAX;
-		for (size_t i = 0; i < k; i++) {
-			int8_t *to = (int8_t *)panels + (p * k + i) * PANEL;
-			panel_row(k, n, transposed, w, p, i, columns, row);
-			for (size_t j = 0; j < PANEL; j++)
-				to[j] = (int8_t)lrintf(row[j] / scale[p * PANEL + j]);
+	const size_t along = transposed ? 1 : n;
+	for (size_t j = first * PANEL; j < last * PANEL; j++) {
+		const float *column = w + (transposed ? j * k : j);
+		const size_t rows = j < n ? k : 0;
+		int8_t *to = (int8_t *)panels + j / PANEL * PANEL * bytes_i8(k) + j % PANEL * 4;
+		float max = FLT_MIN * INT8_MAX;
+		for (size_t i = 0; i < rows; i++)
+			max = fmaxf(max, fabsf(column[i * along]));
+		max /= INT8_MAX;
+		scale[j] = max / INT8_MAX; /* x is in 127ths, too */
+		for (size_t i0 = 0; i0 < k; i0 += 4 * NARROW_DEPTH) {
+			int8_t *const head = to;
+			int32_t sum = 0;
+			for (size_t i = i0; i < smaller(i0 + 4 * NARROW_DEPTH, k); i += 4) {
+				to += 4 * PANEL;
+				for (size_t byte = 0; byte < 4; byte++) {
+					const bool there = i + byte < rows;
+					const float x = there ? column[(i + byte) * along] : 0;
+					to[byte] = (int8_t)lrintf(x / max);
+					sum -= BYTE_OFFSET * to[byte];
+				}
+			}
+			memcpy(head, &sum, sizeof sum);
+			to += 4 * PANEL;
 		}
 	}
 }
@@ -172,46 +218,52 @@ INLINED const void *weight_at(enum operand_type type, const void *panels, size_t
 	switch (type) {
 	case OPERAND_F16:
 		return (const uint16_t *)panels + i;
-	case OPERAND_I8:
-		return (const int8_t *)panels + i;
-	case OPERAND_BF16:
-		return (const uint32_t *)panels + i;
-	default:
+	default: /* a float, or a word of narrower numbers */
 		return (const float *)panels + i;
 	}
 }
 
-/* VL weights from the i-th on, or VL pairs of them. */
+/* VL weights from the i-th on, or VL words of them. */
 INLINED vf weights_at(enum operand_type type, const void *panels, size_t i)
 {
 	const void *at = weight_at(type, panels, i);
-	switch (type) {
-	case OPERAND_F16:
-		return vload_half(at);
-	case OPERAND_I8:
-		return vload_byte(at);
-	default:
-		return vload(at);
-	}
+	return type == OPERAND_F16 ? vload_half(at) : vload(at);
 }
 
-/* Number i of x, or pair i of numbers, in all lanes. */
+/* Number i of x, or word i of narrower numbers, in all lanes. */
 INLINED vf spread(enum operand_type type, const void *x, size_t i)
 {
-	return type == OPERAND_BF16 ? (vf)vset_word(((const uint32_t *)x)[i])
-				    : vset(((const float *)x)[i]);
+	if (type == OPERAND_BF16 || type == OPERAND_I8)
+		return (vf)vset_word(((const uint32_t *)x)[i]);
+	return vset(((const float *)x)[i]);
 }
 
+/* What sums start from: in a panel of OPERAND_I8 that stands before the weights. */
+INLINED vf start(enum operand_type type, const void *panel)
+{
+	return type == OPERAND_I8 ? vload(panel) : (vf){0};
+}
+
+INLINED size_t head(enum operand_type type)
+{
+	return type == OPERAND_I8 ? PANEL : 0;
+}
+
+/* The sums of OPERAND_I8 are whole numbers. */
 INLINED vf multiply_add(enum operand_type type, vf a, vf b, vf sum)
 {
-	return type == OPERAND_BF16 ? vdot_bf16((vu)a, (vu)b, sum) : vfma(a, b, sum);
+	if (type == OPERAND_BF16)
+		return vdot_bf16((vu)a, (vu)b, sum);
+	if (type == OPERAND_I8)
+		return (vf)vdot_bytes((vu)a, (vu)b, (vi)sum);
+	return vfma(a, b, sum);
 }
 
 /* base + sum, the sum scaled where the weights are. */
 INLINED vf finished(enum operand_type type, vf sum, const float *scale, const float *base)
 {
 	if (type == OPERAND_I8)
-		sum *= vload(scale);
+		sum = __builtin_convertvector((vi)sum, vf) * vload(scale);
 	return vload(base) + sum;
 }
 
@@ -221,7 +273,13 @@ INLINED void rows_of_panel(enum operand_type type, size_t rows, size_t depth, co
 	size_t x_stride, size_t x_step, const float *scale, const void *panel, const float *base,
 	size_t base_stride, float *y, size_t y_stride, size_t columns)
 {
-	vf sum[ROWS][2] = {{{0}}};
+	vf sum[ROWS][2];
+#pragma GCC unroll 8
+	for (size_t r = 0; r < rows; r++) {
+		sum[r][0] = start(type, panel);
+		sum[r][1] = start(type, (const float *)panel + VL);
+	}
+	panel = weight_at(type, panel, head(type));
 	for (size_t i = 0; i < depth; i++) {
 		const vf b0 = weights_at(type, panel, i * PANEL);
 		const vf b1 = weights_at(type, panel, i * PANEL + VL);
@@ -256,7 +314,14 @@ INLINED void rows_of_panel(enum operand_type type, size_t rows, size_t depth, co
 INLINED void row_of_panels(enum operand_type type, size_t depth, const void *x, const float *scale,
 	const void *panels, size_t stride, const float *base, float *y)
 {
-	vf sum[GROUP][2] = {{{0}}};
+	vf sum[GROUP][2];
+#pragma GCC unroll 8
+	for (size_t p = 0; p < GROUP; p++) {
+		const void *panel = weight_at(type, panels, p * stride);
+		sum[p][0] = start(type, panel);
+		sum[p][1] = start(type, (const float *)panel + VL);
+	}
+	panels = weight_at(type, panels, head(type));
 	for (size_t i = 0; i < depth; i++) {
 		const vf a = spread(type, x, i);
 #pragma GCC unroll 8
@@ -336,31 +401,45 @@ INLINED void product(enum operand_type type, size_t rows, size_t k, size_t n, co
 	}
 PRODUCT(f32, OPERAND_F32)
 PRODUCT(f16, OPERAND_F16)
-PRODUCT(i8, OPERAND_I8)
 
-static void product_bf16(size_t rows, size_t k, size_t n, const float *x, const float *scale,
-	const void *panels, const float *base, size_t base_stride, size_t first, size_t last,
-	float *y)
+/* The same where x has to be rounded, to `per_word` numbers in a word. */
+INLINED void product_narrow(enum operand_type type, size_t per_word,
+	void (*narrow)(size_t n, const float *x, uint32_t *words), size_t rows, size_t k, size_t n,
+	const float *x, const float *scale, const void *panels, const float *base,
+	size_t base_stride, size_t first, size_t last, float *y)
 {
-	uint32_t pairs[NARROW_ROWS * NARROW_DEPTH];
-	const size_t words = quotient_up(k, 2);
+	uint32_t words[NARROW_ROWS * NARROW_DEPTH];
+	const size_t length = quotient_up(k, per_word);
+	const size_t parts = quotient_up(length, NARROW_DEPTH),
+		     part = NARROW_DEPTH * PANEL + head(type);
 	for (size_t r0 = 0; r0 < rows; r0 += NARROW_ROWS) {
 		const size_t count = smaller(NARROW_ROWS, rows - r0);
 		const float *from = base + r0 * base_stride;
 		size_t from_stride = base_stride;
-		for (size_t i0 = 0; i0 < words; i0 += NARROW_DEPTH) {
-			const size_t depth = smaller(NARROW_DEPTH, words - i0);
+		for (size_t i = 0; i < parts; i++, from = y + r0 * n, from_stride = n) {
+			const size_t k0 = i * NARROW_DEPTH * per_word;
+			const size_t depth = smaller(NARROW_DEPTH, length - i * NARROW_DEPTH);
 			for (size_t r = 0; r < count; r++)
-				narrow_bf16(smaller(2 * depth, k - 2 * i0),
-					x + (r0 + r) * k + 2 * i0, pairs + r * NARROW_DEPTH);
-			rows_of_panels(OPERAND_BF16, count, depth, n, pairs, NARROW_DEPTH, 1, scale,
-				weight_at(OPERAND_BF16, panels, i0 * PANEL), words * PANEL, from,
-				from_stride, first, last, y + r0 * n);
-			from = y + r0 * n;
-			from_stride = n;
+				narrow(smaller(depth * per_word, k - k0), x + (r0 + r) * k + k0,
+					words + r * NARROW_DEPTH);
+			rows_of_panels(type, count, depth, n, words, NARROW_DEPTH, 1, scale,
+				weight_at(type, panels, i * part),
+				length * PANEL + parts * head(type), from, from_stride, first, last,
+				y + r0 * n);
 		}
 	}
 }
+
+#define PRODUCT_NARROW(name, type, per_word) \
+	static void product_##name(size_t rows, size_t k, size_t n, const float *x, \
+		const float *scale, const void *panels, const float *base, size_t base_stride, \
+		size_t first, size_t last, float *y) \
+	{ \
+		product_narrow(type, per_word, narrow_##name, rows, k, n, x, scale, panels, base, \
+			base_stride, first, last, y); \
+	}
+PRODUCT_NARROW(bf16, OPERAND_BF16, 2)
+PRODUCT_NARROW(i8, OPERAND_I8, 4)
 
 static void product_tn_bf16(size_t rows, size_t m, size_t n, const void *a, const void *b,
 	size_t first, size_t last, float *c)
@@ -587,10 +666,10 @@ const struct kernels EXPORT(KERNELS) = {
 	.name = NAME(KERNELS),
 	.panel = PANEL,
 	.rows = ROWS,
-	.of = {[OPERAND_F32] = {sizeof(float), 1, pack_f32, product_f32},
-		[OPERAND_BF16] = {sizeof(uint16_t), 2, pack_bf16, product_bf16},
-		[OPERAND_F16] = {sizeof(uint16_t), 1, pack_f16, product_f16},
-		[OPERAND_I8] = {sizeof(int8_t), 1, pack_i8, product_i8}},
+	.of = {[OPERAND_F32] = {bytes_f32, pack_f32, product_f32},
+		[OPERAND_BF16] = {bytes_bf16, pack_bf16, product_bf16},
+		[OPERAND_F16] = {bytes_f16, pack_f16, product_f16},
+		[OPERAND_I8] = {bytes_i8, pack_i8, product_i8}},
 	.product_tn_bf16 = product_tn_bf16,
 	.lstm_forward = lstm_forward,
 	.lstm_backward = lstm_backward,

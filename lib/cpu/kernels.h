@@ -13,13 +13,12 @@
 
 /* Products with operands of one type. */
 struct products {
-	size_t bytes; /* of a weight */
-	size_t group; /* rows of B that stand together, column by column */
+	size_t (*bytes)(size_t k); /* of a column of k packed weights */
 
-	/* A packed operand B (k,n): ceil(n / panel) panels, each (k,panel), or (ceil(k /
-	 * group),panel,group), filled up with zeros; for OPERAND_I8 what they hold is to be multiplied by `scale`, one factor a
-	 * column, which other types leave alone. Packs panels first..last-1 from w: (k,n), or (n,k)
-	 * if transposed. */
+	/* A packed operand B (k,n): ceil(n / panel) panels, each (k,panel), or, of narrow numbers,
+	 * ceil(k / 2) or ceil(k / 4) rows of words, filled up with zeros; for OPERAND_I8 what they
+	 * hold is to be multiplied by `scale`, one factor a column, which other types leave alone.
+	 * Packs panels first..last-1 from w: (k,n), or (n,k) if transposed. */
 	void (*pack)(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
 		float *scale, void *panels);
 
@@ -77,7 +76,7 @@ struct kernels {
 /* The kernels for this machine's widest vectors. */
 const struct kernels *kernels_best(void);
 
-/* All kernels that run on this machine, NULL-terminated, best first. */
-const struct kernels *const *kernels_all(void);
+/* Those that run on this machine and are next to these in being good; NULL behind the last ones. */
+const struct kernels *kernels_next(const struct kernels *kernels);
 
 #endif

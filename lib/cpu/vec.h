@@ -87,21 +87,6 @@ static inline void vstore_half(uint16_t *p, vf x)
 #endif
 }
 
-/* VL whole numbers of 8 bits. */
-static inline vf vload_byte(const int8_t *p)
-{
-#if defined __AVX512F__
-	return (vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
-#elif defined __AVX2__ && defined __FMA__
-	return (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
-#else
-	typedef int8_t vb __attribute__((vector_size(VL)));
-	vb x;
-	memcpy(&x, p, sizeof x);
-	return __builtin_convertvector(x, vf);
-#endif
-}
-
 static inline vf vset(float x)
 {
 	return x - (vf){0};
@@ -195,6 +180,49 @@ static inline vf vdot_bf16(vu a, vu b, vf sum)
 #else
 	sum = vfma((vf)(a & 0xffff0000), (vf)(b & 0xffff0000), sum);
 	return vfma((vf)(a << 16), (vf)(b << 16), sum);
+#endif
+}
+
+/* Whole numbers of 8 bits, four in each word: x, -127..127, has BYTE_OFFSET added where the
+ * instruction takes it without a sign. */
+#if defined __AVX512VNNI__ || defined __AVXVNNI__
+enum { BYTE_OFFSET = 128 };
+#else
+enum { BYTE_OFFSET = 0 };
+#endif
+
+/* VL floats, -1..1, as 127ths, rounded to the nearest, ties to even; NaN is 0. */
+static inline void vstore_bytes(uint8_t *p, vf x)
+{
+	typedef uint8_t vb __attribute__((vector_size(VL)));
+	x = vselect(visnan(x), (vf){0}, vclamp(x, -1, 1));
+	/* Added, it leaves the integer in the low bits. */
+	const vb bytes = __builtin_convertvector((vu)(x * 127.f + 0x1.8p23f) + BYTE_OFFSET, vb);
+	memcpy(p, &bytes, sizeof bytes);
+}
+
+/* sum + x w, four products in each word, w within -127..127. Exact: two products of 7 bits and a
+ * sign fit into the 16 bits that they are added in. */
+static inline vi vdot_bytes(vu x, vu w, vi sum)
+{
+#if defined __AVX512VNNI__
+	return (vi)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)x, (__m512i)w);
+#elif defined __AVXVNNI__
+	return (vi)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)x, (__m256i)w);
+#elif defined __AVX512F__
+	/* |x| times w with x's sign. */
+	const __m512i signed_w = _mm512_mask_sub_epi8(
+		(__m512i)w, _mm512_movepi8_mask((__m512i)x), _mm512_setzero_si512(), (__m512i)w);
+	const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8((__m512i)x), signed_w);
+	return sum + (vi)_mm512_madd_epi16(pairs, _mm512_set1_epi16(1));
+#elif defined __AVX2__ && defined __FMA__
+	const __m256i pairs = _mm256_maddubs_epi16(
+		_mm256_abs_epi8((__m256i)x), _mm256_sign_epi8((__m256i)w, (__m256i)x));
+	return sum + (vi)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+#else
+	for (int at = 24; at >= 0; at -= 8)
+		sum += ((vi)(x << at) >> 24) * ((vi)(w << at) >> 24);
+	return sum;
 #endif
 }
 
