@@ -77,10 +77,14 @@ ok "and it does" batchify -q -n 1 -m 45 -o "$TMP/null" "$TMP/50"
 fails 65 "at most -m 2 would fit" "or a smaller window only" batchify -n 20 "$TMP/50"
 fails 65 "at most -n 2 would fit" "or fewer rows only" batchify -m 20 "$TMP/50"
 tokens 1 >"$TMP/1"
-fails 65 "1: 0 tokens to train on" "one character is not enough" batchify -n 1 -m 1 "$TMP/1"
+fails 65 "1: 0 tokens to train on, .*; it takes a longer text, or less --val and --test$" "one character is not enough" batchify -n 1 -m 1 "$TMP/1"
 ok "but with -x 0 it is" batchify -n 1 -m 1 -x 0 -o "$TMP/null" "$TMP/1"
-fails 65 "nothing to make a batch of" "unless its target is the next one" \
+fails 65 "; it takes a longer text$" "unless its target is the next one" \
     batchify -n 1 -m 1 -x 0 --targets next "$TMP/1"
+
+tokens 2 >"$TMP/2"
+fails 65 "2: 1 token to train on, .*; at most -n 1 -m 1 would fit$" "a single one is one token" \
+    batchify "$TMP/2"
 
 # --- pipes and files -----------------------------------------------------------------------------
 

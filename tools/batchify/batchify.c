@@ -94,18 +94,22 @@ static uint64_t usable(const struct values *v, const struct part *part)
 static int too_short(const struct values *v, const char *name, uint64_t tokens, struct error *err)
 {
 	uint64_t n = tokens / v->window, m = tokens / v->rows;
-	char advice[96] = "there is nothing to make a batch of";
+	char advice[96];
 	if (n > 0 && m > 0)
-		snprintf(advice, sizeof advice, "-n %" PRIu64 " or -m %" PRIu64 " would fit", n, m);
+		snprintf(advice, sizeof advice,
+			"at most -n %" PRIu64 " or -m %" PRIu64 " would fit", n, m);
 	else if (n > 0 || m > 0)
-		snprintf(advice, sizeof advice, "-%c %" PRIu64 " would fit", n > 0 ? 'n' : 'm',
-			n + m);
+		snprintf(advice, sizeof advice, "at most -%c %" PRIu64 " would fit",
+			n > 0 ? 'n' : 'm', n + m);
 	else if (tokens > 0)
-		snprintf(advice, sizeof advice, "-n 1 -m %" PRIu64 " would fit", tokens);
+		snprintf(advice, sizeof advice, "at most -n 1 -m %" PRIu64 " would fit", tokens);
+	else
+		snprintf(advice, sizeof advice, "it takes a longer text%s",
+			v->val + v->test > 0 ? ", or less --val and --test" : "");
 	return error_set(err, STATUS_DATA,
-		"%s: %" PRIu64 " tokens to train on, fewer than one batch of %" PRIu64 " x %" PRIu64
-		"; at most %s",
-		name, tokens, v->rows, v->window, advice);
+		"%s: %" PRIu64 " token%s to train on, fewer than one batch of %" PRIu64
+		" x %" PRIu64 "; %s",
+		name, tokens, tokens == 1 ? "" : "s", v->rows, v->window, advice);
 }
 
 /* Sets rows and batches of a held-out part, which may be smaller than a batch: never silently. */
