@@ -2,8 +2,9 @@
 #
 #     make install DESTDIR=/tmp/tree PREFIX=/usr PROGRAM_PREFIX=charpipe-
 #
-# With a PROGRAM_PREFIX the programs, their man pages and their completions are called by it. What is
-# installed finds the rest by its own place, so that a tree can be moved.
+# With a PROGRAM_PREFIX the programs, their man pages and their completions are called by it, and the
+# programs call themselves as they are called. What is installed finds the rest by its own place, so
+# that a tree can be moved.
 
 PROGRAM_PREFIX =
 prefixed       = $(PROGRAM_PREFIX)$1

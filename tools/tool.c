@@ -86,7 +86,7 @@ void tool_note(const struct tool *tool, const char *format, ...)
 	if (common_of(tool)->quiet)
 		return;
 	va_start(args, format);
-	print_format(tool, tool->name, format, args);
+	print_format(tool, tool->program, format, args);
 	va_end(args);
 }
 
@@ -95,7 +95,7 @@ void tool_warning(const struct tool *tool, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	print_format(tool, tool->name, format, args);
+	print_format(tool, tool->program, format, args);
 	va_end(args);
 }
 
@@ -106,7 +106,7 @@ void tool_detail(const struct tool *tool, const char *format, ...)
 	if (!common_of(tool)->verbose)
 		return;
 	va_start(args, format);
-	print_format(tool, tool->name, format, args);
+	print_format(tool, tool->program, format, args);
 	va_end(args);
 }
 
@@ -207,16 +207,16 @@ static void write_help(const struct tool *tool, FILE *f)
 {
 	int columns = columns_of(STDOUT_FILENO);
 
-	fprintf(f, "Usage: %s %s\n", tool->name, tool->synopsis);
+	fprintf(f, "Usage: %s %s\n", tool->program, tool->synopsis);
 	options_wrap(tool->summary, f, 0, 0, columns);
 	fputc('\n', f);
 	options_help(&tool->options, f, columns);
-	fprintf(f, "\nman %s says more.\n", tool->name);
+	fprintf(f, "\nman %s says more.\n", tool->program);
 }
 
 static void write_version(const struct tool *tool, FILE *f)
 {
-	fprintf(f, "%s (charpipe) %s\n", tool->name, CHARPIPE_VERSION);
+	fprintf(f, "%s (charpipe) %s\n", tool->program, CHARPIPE_VERSION);
 }
 
 static void write_man(const struct tool *tool, FILE *f)
@@ -275,8 +275,8 @@ static int start(
 
 	if (options_parse(&tool->options, argc, argv, &first, err) < 0) {
 		size_t used = strlen(err->text);
-		snprintf(
-			err->text + used, sizeof err->text - used, "; try '%s --help'", tool->name);
+		snprintf(err->text + used, sizeof err->text - used, "; try '%s --help'",
+			tool->program);
 		return -1;
 	}
 	if (common->help)
@@ -300,6 +300,20 @@ static int start(
 	return print_page(tool, write_config, err);
 }
 
+/* The name that the program was installed and called under, if it is the tool's behind a prefix of
+ * letters, digits, dashes and dots; else the tool's. */
+static const char *program_name(const char *path, const char *name)
+{
+	enum { PREFIX_MAX = 32 };
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_.-";
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	const char *base = slash ? slash + 1 : path;
+	size_t n = base ? strlen(base) : 0, m = strlen(name);
+	bool ends = n >= m && n - m <= PREFIX_MAX && strcmp(base + n - m, name) == 0;
+	return ends && strspn(base, allowed) == n ? base : name;
+}
+
 int tool_main(struct tool *tool, int argc, char **argv)
 {
 	struct error err = {0};
@@ -312,12 +326,13 @@ int tool_main(struct tool *tool, int argc, char **argv)
 	open_standard_descriptors();
 	/* A file that reaches its size limit is a failed write, not a signal. */
 	signal(SIGXFSZ, SIG_IGN);
+	tool->program = program_name(argc > 0 ? argv[0] : NULL, tool->name);
 	tool->options =
 		(struct options){.tool = tool->name, .table = tool->table, .values = tool->values};
 	tool->terminal = &terminal;
 	int rc = start(tool, argc, argv, &config, &err);
 	if (rc < 0)
-		print_line(tool, tool->name, err.text);
+		print_line(tool, tool->program, err.text);
 	tool_progress_end(tool);
 	tool->terminal = NULL;
 	if (config)

@@ -77,7 +77,7 @@ struct tool_common {
 struct tool_terminal; /* private to tool.c */
 
 struct tool {
-	const char *name;     /* "batchify" */
+	const char *name;     /* "batchify": that of its mapping in configuration files */
 	const char *synopsis; /* "[OPTION...] [FILE]" */
 	const char *summary;  /* one sentence for --help: what it reads, what it writes */
 	const struct option *table;
@@ -90,21 +90,22 @@ struct tool {
 	int (*foresee)(struct tool *tool, int argc, char **argv, struct error *err);
 	char forecast[160];
 	/* Filled in by tool_main(): */
+	const char *program; /* what it is called here: "batchify", or "charpipe-batchify" */
 	struct options options;
 	struct tool_terminal *terminal;
 };
 
 /* Makes sure that descriptors 0..2 are open, parses, reads the configuration, handles --help,
- * --version and --print-config, sees to it that no output is an input, calls run(), prints its error as "NAME: TEXT", and returns the exit
- * status. */
+ * --version and --print-config, sees to it that no output is an input, calls run(), prints its
+ * error as "PROGRAM: TEXT", and returns the exit status. */
 int tool_main(struct tool *tool, int argc, char **argv);
 
 /* Opens -o or standard output as the common options say (gzip; a terminal only with --force if
  * `binary`). */
 int tool_output(const struct tool *tool, struct output *out, bool binary, struct error *err);
 
-/* One line on stderr, prefixed with the tool's name: a note (not with -q), a detail (only with -v).
- * A progress line on the terminal is cleared first and drawn anew with the next tool_progress(). */
+/* One line on stderr, prefixed with the program's name: a note (not with -q), a detail (only with
+ * -v). A progress line on the terminal is cleared first and drawn anew with the next tool_progress(). */
 void tool_note(const struct tool *tool, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 void tool_detail(const struct tool *tool, const char *format, ...)

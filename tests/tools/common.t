@@ -217,4 +217,19 @@ END
 is "$(cat sigpipe)" "tokenize True True 
 sample True True " "tokenize and sample die quietly when their reader goes away"
 
+# --- names ---------------------------------------------------------------------------------------
+
+for t in $tools; do
+    ln -s "$BIN/$t" "$TMP/charpipe-$t"
+    is "$("$TMP/charpipe-$t" --version)" "charpipe-$("$t" --version)" "charpipe-$t: --version says so"
+    like "$("$TMP/charpipe-$t" --help)" "^Usage: charpipe-$t " "so does its usage"
+    is "$("$TMP/charpipe-$t" --help | tail -n 1)" "man charpipe-$t says more." "and its page's name"
+    fails 64 "^charpipe-$t: .*; try 'charpipe-$t --help'\$" "and its messages" \
+        "$TMP/charpipe-$t" --nonsense
+done
+for name in "$(printf 'x\033sample')" other sampler; do
+    ln -s "$BIN/sample" "$TMP/$name"
+    like "$("$TMP/$name" --version)" "^sample \(" "another name is not taken over"
+done
+
 done_testing

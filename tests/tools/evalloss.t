@@ -322,7 +322,8 @@ ok "-o writes the page to a file" evalloss --html -o page.html model a
 
 # --- what it refuses -----------------------------------------------------------------------------
 
-fails 64 "model" "a model is needed" evalloss
+fails 64 "usage: evalloss .*MODEL \[FILE...\]; try 'evalloss --help'" "without operands the usage is shown" \
+    evalloss
 fails 64 "standard input" "and something else than standard input for both" evalloss -
 for o in '--input x' '--split x' '--unknown x' '-j 0' '--nonsense'; do
     # shellcheck disable=SC2086

@@ -313,10 +313,13 @@ static int begin(struct evalloss *e, struct error *err)
 		err);
 }
 
-static int check_options(const struct values *values, int argc, char **argv, struct error *err)
+static int check_options(const struct tool *tool, int argc, char **argv, struct error *err)
 {
+	const struct values *values = tool->values;
 	if (argc == 0)
-		return error_set(err, STATUS_USAGE, "a model expected as the first operand");
+		return error_set(err, STATUS_USAGE,
+			"no model and nothing to score; usage: %s %s; try '%s --help'",
+			tool->program, tool->synopsis, tool->program);
 	if (strcmp(argv[0], "-") == 0 && (argc == 1 || strcmp(argv[1], "-") == 0))
 		return error_set(err, STATUS_USAGE,
 			"standard input can't be both the model and what it is to score");
@@ -336,7 +339,7 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 	char *all[] = {stdin_path};
 	char **files = argc > 1 ? argv + 1 : all;
 	int count = argc > 1 ? argc - 1 : 1, rc = -1;
-	if (check_options(e.values, argc, argv, err) < 0)
+	if (check_options(tool, argc, argv, err) < 0)
 		return -1;
 	if (tool_output(tool, &e.out, false, err) < 0)
 		return -1;
