@@ -279,6 +279,10 @@ for plainly in NO_COLOR=1 TERM=dumb; do
         "$(cut -f 1 table | head -n 14 | awk '{b = int($1); printf "%d", (b > 9 ? 9 : b)}')" \
         "$(cut -f 1 table | sed -n 16p | cut -c 1)")" "$plainly: the bits stand below the text"
 done
+printf '\344\270\226\347\225\214e\314\201x\n%.0s' 1 2 3 4 5 6 7 8 >wide
+tokenize wide | batchify -q -n 2 -m 4 | train -q -H 4 --steps 0 -o wide.model
+TERM=dumb evalloss --heat wide.model wide >b
+like "$(sed -n 4p b)" '^[0-9] [0-9] [0-9][0-9][0-9]$' "wide characters take two columns, accents none"
 is "$(NO_COLOR='' evalloss --heat --unknown price model odd | cksum)" "$(cksum <heat)" \
     "an empty NO_COLOR means nothing"
 like "$(evalloss --heat model a text | plain)" '^==> text <==$' "several files have their names"

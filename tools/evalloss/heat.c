@@ -60,7 +60,7 @@ static size_t cell(
 	const struct view *view, const struct character *c, char text[8], size_t *columns)
 {
 	if (c->symbol != '\t')
-		return view_show(c, text, columns);
+		return view_show(view, c, text, columns);
 	size_t n = *columns = TAB - view->width % TAB;
 	for (size_t i = 0; i < n; i++)
 		text[i] = ' ';

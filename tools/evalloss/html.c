@@ -85,7 +85,7 @@ static int character(struct view *view, const struct character *c, struct error 
 	if (c->symbol == '\n' || c->symbol == '\t')
 		text[n++] = (char)c->symbol;
 	else
-		n = view_show(c, text, &columns);
+		n = view_show(view, c, text, &columns);
 	if (view_print(view, err, "<b class=\"l%d\"", view->level) < 0)
 		return -1;
 	if (c->kind != CHARACTER_FIRST &&

@@ -11,16 +11,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <wchar.h>
 
 void view_init(struct view *view, const struct view_kind *kind, struct output *out)
 {
-	*view = (struct view){.kind = kind, .out = out, .level = -1};
+	*view = (struct view){.kind = kind,
+		.out = out,
+		.level = -1,
+		.locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0)};
 }
 
 void view_release(struct view *view)
 {
 	free(view->below);
 	view->below = NULL;
+	if (view->locale)
+		freelocale(view->locale);
+	view->locale = (locale_t)0;
 }
 
 /* --- the queue ------------------------------------------------------------------------------- */
@@ -103,10 +110,21 @@ int view_level(double bits)
 	return bits < VIEW_LEVELS - 1 ? (int)fmax(bits, 0) : VIEW_LEVELS - 1;
 }
 
-size_t view_show(const struct character *c, char buf[8], size_t *columns)
+/* The columns of a character: two of most East Asian ones, none of one that is drawn onto another.
+ */
+static size_t width_of(const struct view *view, uint32_t codepoint)
+{
+	if (!view->locale)
+		return 1;
+	locale_t before = uselocale(view->locale);
+	int width = wcwidth((wchar_t)codepoint);
+	uselocale(before);
+	return width < 0 ? 1 : (size_t)width;
+}
+
+size_t view_show(const struct view *view, const struct character *c, char buf[8], size_t *columns)
 {
 	uint32_t picture = c->symbol;
-	*columns = 1;
 	if (c->byte && c->symbol >= 0x80) {
 		*columns = 4;
 		return (size_t)snprintf(buf, 8, "<%02X>", (unsigned)c->symbol);
@@ -117,6 +135,7 @@ size_t view_show(const struct character *c, char buf[8], size_t *columns)
 		picture = 0x2421;
 	else if (c->symbol == VOCAB_NONE || show_harmful(c->symbol))
 		picture = 0xFFFD; /* no character, or one that has no picture */
+	*columns = width_of(view, picture);
 	return (size_t)utf8_encode(picture, (unsigned char *)buf);
 }
 

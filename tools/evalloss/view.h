@@ -6,6 +6,7 @@
 #include "base/output.h"
 #include "tools/evalloss/score.h"
 
+#include <locale.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,6 +51,7 @@ struct view {
 	struct score *score;
 	struct character queue[VIEW_QUEUE];
 	size_t first, count; /* of those that wait */
+	locale_t locale;     /* for the widths of characters; owned; 0 where there is none */
 	uint64_t line, column;
 	bool begun; /* the file's first character has been seen */
 	/* Of the kind: */
@@ -75,7 +77,7 @@ int view_end_file(struct view *view, struct error *err);
 int view_level(double bits);
 /* The character as it is shown: itself, a picture of a control character, <FF> for a byte that is
  * no character. Never a newline. Returns the bytes; *columns: how wide it is taken to be. */
-size_t view_show(const struct character *c, char buf[8], size_t *columns);
+size_t view_show(const struct view *view, const struct character *c, char buf[8], size_t *columns);
 int view_print(struct view *view, struct error *err, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
