@@ -123,7 +123,10 @@ static ssize_t replay_block(struct text *t, unsigned char *to, struct error *err
 static ssize_t file_block(struct text *t, unsigned char *to, struct error *err)
 {
 	for (;;) {
+		bool begins = t->in.offset == 0;
 		ssize_t got = input_read(&t->in, to, BLOCK_BYTES, err);
+		if (begins && got > 0)
+			t->utf16 |= kind_of(to, (size_t)got) == KIND_UTF16;
 		if (got != 0)
 			return got;
 		if (t->next >= t->count)
@@ -355,7 +358,7 @@ static int vocab_of_seen(
 
 static int empty_error(const struct text *t, struct error *err)
 {
-	return error_set(err, STATUS_DATA, "%s: empty: there is no text", t->block.name);
+	return kind_error(KIND_EMPTY, KIND_TEXT, &t->in, err);
 }
 
 static int vocab_of_bytes(const struct text *t, struct vocab *vocab, struct error *err)

@@ -54,6 +54,7 @@ struct text {
 	uint64_t bytes;
 	uint64_t invalid_count, unknown_count;
 	bool carriage_returns; /* text_survey() saw some */
+	bool utf16;            /* a file begins as UTF-16 does, which without a mark may be valid */
 
 	/* private: */
 	struct input in;

@@ -84,7 +84,7 @@ for c in open("text"):
 head -c 300 text >a
 near "$(nats model a)" "$(models loss model <a)" "a text a bit longer than a window too"
 fails 65 "first character" "a single character can't be scored" sh -c 'printf 1 | evalloss model'
-fails 65 "first character" "nor can nothing" evalloss model /dev/null
+fails 65 "/dev/null: this is empty; expected text" "nor can nothing" evalloss model /dev/null
 sed 's/$/\r/' text >crlf
 tokenize -u crlf | batchify -n 4 -m 10 | train -q -H 16 --init model --steps 0 -o universal
 is "$(nats universal crlf)" "$(nats universal text)" "universal newlines: CRLF is scored as LF"
@@ -207,8 +207,26 @@ ok "--unknown price prices it" sh -c '
             exit !(d > 20.087 && d < 20.088 && chars[\"a\"] == chars[\"b\"] + 1)}" a b'
 evalloss -l --unknown price model invalid >a
 like "$(cat a)" 'number$' "and bytes that are no characters"
-is "$(sed -n '3s/.*\t//p' a | od -An -c | head -n 1)" "$(sed -n 2p invalid | od -An -c | head -n 1)" \
-    "which stay in the line as they were"
+is "$(sed -n '3s/.*\t//p' a)" 'a \0377 number' "which the line shows as escapes"
+evalloss -l model text lines >table
+is "$(evalloss -l -n -H model text lines | head -n 1)" \
+    "$(printf 'bits_per_char\tchars\tfile\tnumber\tline')" "-n and -H add columns in front of the line"
+evalloss -l -n -H model text lines | cut -f 1,2,5 >b
+same table b "which change nothing else"
+is "$(evalloss -l -H -n model text lines | sed 1d | cut -f 3,4)" \
+    "$(for f in text lines; do awk -v f=$f '{print f "\t" NR}' $f; done)" "files and line numbers"
+is "$(evalloss -l -H model - <text | sed -n 2p | cut -f 3)" "-" "standard input is called -"
+sed 1d table >b
+evalloss -l --no-header model text lines >c
+same b c "--no-header: rows alone"
+is "$(evalloss --no-header model text)" "$(evalloss model text | tail -n 1)" "of means as well"
+evalloss -l -n --above 10 model lines >a
+evalloss -l -n model lines | awk -F '\t' 'NR == 1 || $1 >= 10' >b
+same a b "--above: only lines with so many bits, with their numbers"
+ok "which some have and some have not" test "$(wc -l <a)" -gt 10 -a "$(wc -l <a)" -lt 1400
+printf 'a\tb\\\033[2J\r\n' >control
+is "$(evalloss -l --unknown price --no-header model control | cut -f 3-)" 'a\tb\\\0033[2J\r' \
+    "control characters are escaped: a line is a row, and harmless"
 models random 3 4 1 1 ab >ab
 fails 65 "newline" "a model without newline can't score lines" sh -c 'echo a | evalloss -l ab'
 
@@ -241,6 +259,10 @@ is "$(evalloss --chars --unknown price model invalid | grep -c "	$(printf '\357\
 tokenize -b text | batchify -n 4 -m 10 | train -q -H 4 --steps 0 -o byte.model
 is "$(printf '1\303\251' | evalloss --chars byte.model | tail -n 1 | cut -f 4)" '\0251' \
     "bytes are rows of their own"
+evalloss --chars --no-header --above 2 model a >c
+is "$(cat c)" "$(evalloss --chars model a | awk -F '\t' 'NR > 2 && $1 >= 2')" "--above: only those with so many bits"
+is "$(evalloss --heat --no-header model a)" "$(evalloss --heat model a | sed 1,2d)" \
+    "--heat without its legend"
 is "$(evalloss --chars universal crlf | cksum)" "$(evalloss --chars universal text | cksum)" \
     "with universal newlines CRLF is one"
 is "$(evalloss --chars -j 1 model text | cksum)" "$(evalloss --chars -j 2 model text | cksum)" "any -j"
@@ -341,6 +363,11 @@ fi
 fails 66 "absent" "a model that isn't there" evalloss absent shards
 fails 66 "absent" "a text that isn't there" evalloss model absent
 fails 65 "shards" "shards in the place of a model" evalloss shards shards
+for o in '-n' '-H' '-n --chars' '--above 1' '--above 1 --heat'; do
+    # shellcheck disable=SC2086
+    fails 64 "is for --lines" "$o without lines is refused" evalloss $o model text
+done
+fails 64 "--html" "and a page without its header" evalloss --html --no-header model text
 for o in chars heat html; do
     fails 65 "--$o" "--$o of shards" evalloss --$o model shards
     fails 65 "unknown: line 2, byte 8: 'x'" "--$o: an unknown character" evalloss --$o model unknown
@@ -352,6 +379,8 @@ fails 65 "--lines" "--lines of shards" evalloss -l model shards
 fails 65 "tokens|token stream" "a token stream given as shards" evalloss --input shards model tokens
 gzip -c text >text.gz
 fails 65 "compressed.*zcat" "a compressed text: what to do is told" evalloss model text.gz
+iconv -f UTF-8 -t UTF-16 text >utf16
+fails 65 "utf16: this is UTF-16; .*iconv" "so is one in UTF-16" evalloss model utf16
 batchify -n 4 -m 10 -x 0 tokens >all.shards
 fails 65 "no validation part.*--split" "a part that isn't there" evalloss model all.shards
 fails 65 "'x'|U\+00|symbol|vocabulary" "symbols that the model lacks" sh -c '

@@ -204,7 +204,7 @@ ok "text is" on_terminal tokenize -t "$TMP/banana"
 
 # --- what is refused -----------------------------------------------------------------------------
 
-fails 65 "standard input: empty" "an empty text is an error" sh -c 'tokenize </dev/null'
+fails 65 "standard input: this is empty; expected text" "an empty text is an error" sh -c 'tokenize </dev/null'
 fails 65 "empty" "an empty file too" tokenize "$TMP/3"
 fails 65 "empty" "with --vocab too" tokenize --vocab "$TMP/zab.tokens" "$TMP/3"
 fails 65 "empty" "and with -b" tokenize -b "$TMP/3"
@@ -288,5 +288,18 @@ for _ in range(1000):
         result $? "60 MB keep resident memory below 64 MB: $how" || diag "$peak KiB"
     done
 fi
+
+# --- UTF-16 --------------------------------------------------------------------------------------
+
+cd "$TMP" || exit 1
+seq 1 100 >plain
+for code in UTF-16LE UTF-16BE; do
+    iconv -f UTF-8 -t $code plain >zeros
+    tokenize zeros 2>err >tokens
+    like "$(cat err)" "^tokenize: the text looks like UTF-16.*iconv" \
+        "$code without a mark is valid UTF-8 full of zeros: a note"
+done
+tokenize -b zeros 2>err >tokens
+is "$(cat err)" "" "bytes may be anything"
 
 done_testing

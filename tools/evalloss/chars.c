@@ -6,6 +6,7 @@
 #include "tools/table.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 static int begin(struct view *view, struct error *err)
 {
@@ -16,6 +17,8 @@ static int character(struct view *view, const struct character *c, struct error 
 {
 	unsigned char text[UTF8_MAX];
 	size_t n = 1;
+	if (fmax(c->bits, 0) < view->above)
+		return 0;
 	if (c->byte)
 		text[0] = (unsigned char)c->symbol;
 	else

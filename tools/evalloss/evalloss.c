@@ -31,7 +31,8 @@ struct values {
 	struct network_options network;
 	unsigned input, split, unknown;
 	uint64_t window;
-	bool lines, chars, heat, html;
+	bool lines, number, name, no_header, chars, heat, html;
+	double above;
 };
 
 enum { AUTO }; /* of the choices */
@@ -54,6 +55,15 @@ static const struct option table[] = {
 		"text"},
 	{'l', "lines", NULL, OPTION_FLAG, AT(lines), NULL,
 	 .help = "score each line of a text on its own, after a newline"},
+	{.letter = 'n', .name = "line-number", .type = OPTION_FLAG, .offset = AT(number),
+	 .help = "with --lines, a column with each line's number"},
+	{.letter = 'H', .name = "with-filename", .type = OPTION_FLAG, .offset = AT(name),
+	 .help = "with --lines, a column with the file's name"},
+	{.name = "above", .argument = "BITS", .type = OPTION_REAL, .offset = AT(above),
+	 .initial = "0", .low = 0, .high = 1e6,
+	 .help = "of --lines and --chars, only the rows that have so many bits"},
+	{.name = "no-header", .type = OPTION_FLAG, .offset = AT(no_header),
+	 .help = "no header line in front of a table, no legend in front of --heat"},
 	{0, "chars", NULL, OPTION_FLAG, AT(chars), NULL,
 	 .help = "print a table of a text's characters: how many bits each surprises the model by"},
 	{0, "heat", NULL, OPTION_FLAG, AT(heat), NULL,
@@ -210,6 +220,8 @@ static int score_stream(
 	else if (reader_init(&reader, in, err) == 0)
 		rc = whole_score(&e->network.file.vocab, &reader,
 			e->values->unknown == UNKNOWN_PRICE, &score, view, err);
+	if (rc == 0 && in->offset == 0 && !view)
+		rc = kind_error(KIND_EMPTY, KIND_TEXT, in, err);
 	if (rc == 0)
 		rc = score_end(&score, err);
 	if (rc == 0 && view)
@@ -222,13 +234,17 @@ out:
 	return rc;
 }
 
-static int score_lines(struct evalloss *e, struct input *in, struct error *err)
+static int score_lines(struct evalloss *e, struct input *in, const char *file, struct error *err)
 {
+	const struct values *values = e->values;
+	const struct lines_table columns = {.price = values->unknown == UNKNOWN_PRICE,
+		.file = values->name ? file : NULL,
+		.number = values->number,
+		.above = values->above};
 	struct reader reader;
 	if (reader_init(&reader, in, err) < 0)
 		return -1;
-	int rc = lines_score(
-		&e->network, &reader, e->values->unknown == UNKNOWN_PRICE, &e->out, err);
+	int rc = lines_score(&e->network, &reader, &columns, &e->out, err);
 	reader_release(&reader);
 	return rc;
 }
@@ -277,7 +293,7 @@ static int score_file(struct evalloss *e, const char *path, struct error *err)
 			"%s: is not text, which --%s needs; tokenize -d restores it", in.name,
 			way_of(e->values));
 	else if (e->values->lines)
-		rc = score_lines(e, &in, err);
+		rc = score_lines(e, &in, path, err);
 	else if (kind == KIND_SHARDS)
 		rc = score_shards(e, &in, path, err);
 	else
@@ -305,12 +321,18 @@ static int begin(struct evalloss *e, struct error *err)
 			: values->heat ? heat_kind()
 				       : &view_html,
 			&e->out);
-		return e->view.kind->begin(&e->view, err);
+		e->view.above = values->above;
+		return values->no_header ? 0 : e->view.kind->begin(&e->view, err);
 	}
-	return write_text(&e->out,
-		values->lines ? "bits_per_char\tchars\tline\n"
-			      : "file\tsplit\ttokens\tnats\tbits\tperplexity\n",
-		err);
+	if (values->no_header)
+		return 0;
+	if (!values->lines)
+		return write_text(&e->out, "file\tsplit\ttokens\tnats\tbits\tperplexity\n", err);
+	if (write_text(&e->out, "bits_per_char\tchars\t", err) < 0 ||
+		(values->name && write_text(&e->out, "file\t", err) < 0) ||
+		(values->number && write_text(&e->out, "number\t", err) < 0))
+		return -1;
+	return write_text(&e->out, "line\n", err);
 }
 
 static int check_options(const struct tool *tool, int argc, char **argv, struct error *err)
@@ -326,6 +348,13 @@ static int check_options(const struct tool *tool, int argc, char **argv, struct 
 	if (values->lines + values->chars + values->heat + values->html > 1)
 		return error_set(
 			err, STATUS_USAGE, "--lines, --chars, --heat and --html: give one of them");
+	if ((values->number || values->name) && !values->lines)
+		return error_set(err, STATUS_USAGE, "--%s is for --lines",
+			values->number ? "line-number" : "with-filename");
+	if (values->above > 0 && !values->lines && !values->chars)
+		return error_set(err, STATUS_USAGE, "--above is for --lines and --chars");
+	if (values->no_header && values->html)
+		return error_set(err, STATUS_USAGE, "--html is no page without its header");
 	if (values->lines && values->window != UINT64_MAX)
 		return error_set(err, STATUS_USAGE,
 			"--lines and --window: each line is scored from an empty state as it is");

@@ -6,7 +6,9 @@
 
 #include "tools/encode.h"
 #include "tools/evalloss/score.h"
+#include "tools/table.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +32,9 @@ struct line {
 struct lines {
 	struct network *network;
 	struct reader *reader;
-	bool price;
+	const struct lines_table *table;
 	struct output *out;
+	uint64_t written; /* lines */
 	uint32_t newline;
 	struct model_state state;
 	uint32_t batch[ROWS * (WINDOW + 1)]; /* (N,T+1) */
@@ -68,7 +71,7 @@ static int take_line(struct lines *lines, const unsigned char *text, size_t n, s
 	memcpy(line->text, text, bytes);
 	line->ids[0] = lines->newline;
 	line->count = 1 + encode(vocab, text, bytes, line->ids + 1, &unknown);
-	if (unknown < bytes && !lines->price) {
+	if (unknown < bytes && !lines->table->price) {
 		encode_error(vocab, text + unknown, bytes - unknown, err);
 		return reader_error(lines->reader, text, unknown, err);
 	}
@@ -157,15 +160,32 @@ static int score_ahead(struct lines *lines, struct error *err)
 
 /* --- out ------------------------------------------------------------------------------------- */
 
-static int write_line(struct output *out, const struct line *line, struct error *err)
+static int write_text(struct output *out, const char *text, struct error *err)
 {
+	return table_text(out, (const unsigned char *)text, strlen(text), err);
+}
+
+static int write_line(struct lines *lines, const struct line *line, struct error *err)
+{
+	const struct lines_table *table = lines->table;
+	struct output *out = lines->out;
 	char figures[64];
 	size_t characters = line->count - 1 + line->unknown;
 	double nats = line->nats + (double)line->unknown * SCORE_UNKNOWN_NATS;
-	int n = snprintf(figures, sizeof figures, "%.6f\t%zu\t", nats / (double)characters / M_LN2,
-		characters);
-	if (output_write(out, figures, (size_t)n, err) < 0 ||
-		output_write(out, line->text, line->bytes, err) < 0)
+	double bits = nats / (double)characters / M_LN2;
+	lines->written++;
+	if (fmax(bits, 0) < table->above)
+		return 0;
+	int n = snprintf(figures, sizeof figures, "%.6f\t%zu\t", bits, characters);
+	if (output_write(out, figures, (size_t)n, err) < 0)
+		return -1;
+	if (table->file &&
+		(write_text(out, table->file, err) < 0 || output_write(out, "\t", 1, err) < 0))
+		return -1;
+	n = snprintf(figures, sizeof figures, "%" PRIu64 "\t", lines->written);
+	if (table->number && output_write(out, figures, (size_t)n, err) < 0)
+		return -1;
+	if (table_text(out, line->text, line->bytes, err) < 0)
 		return -1;
 	return output_write(out, "\n", 1, err);
 }
@@ -179,8 +199,8 @@ static void release_lines(struct lines *lines)
 	lines->count = 0;
 }
 
-int lines_score(struct network *network, struct reader *reader, bool price, struct output *out,
-	struct error *err)
+int lines_score(struct network *network, struct reader *reader, const struct lines_table *table,
+	struct output *out, struct error *err)
 {
 	int more = -1;
 	struct lines *lines = calloc(1, sizeof *lines);
@@ -188,7 +208,7 @@ int lines_score(struct network *network, struct reader *reader, bool price, stru
 		return error_memory(err, sizeof *lines, "lines");
 	lines->network = network;
 	lines->reader = reader;
-	lines->price = price;
+	lines->table = table;
 	lines->out = out;
 	lines->newline = vocab_find(&network->file.vocab, '\n');
 	if (lines->newline == VOCAB_NONE) {
@@ -203,7 +223,7 @@ int lines_score(struct network *network, struct reader *reader, bool price, stru
 			break;
 		}
 		for (size_t i = 0; i < lines->count; i++)
-			if (write_line(out, &lines->line[i], err) < 0) {
+			if (write_line(lines, &lines->line[i], err) < 0) {
 				more = -1;
 				goto out;
 			}

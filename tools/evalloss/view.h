@@ -47,6 +47,7 @@ enum {
 struct view {
 	const struct view_kind *kind;
 	struct output *out;
+	double above; /* of a table: only characters that cost so many bits; 0: all of them */
 	/* view.c's: */
 	struct score *score;
 	struct character queue[VIEW_QUEUE];

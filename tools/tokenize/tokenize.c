@@ -178,6 +178,9 @@ static void report(const struct tool *tool, const struct text *text, const struc
 	const struct sink *sink)
 {
 	const struct values *v = tool->values;
+	if (text->utf16 && text->unit == VOCAB_CODEPOINT)
+		tool_note(tool, "the text looks like UTF-16, full of zeros; iconv -f UTF-16LE (or "
+				"BE) -t UTF-8 makes text of it");
 	if (text->invalid_count > 0)
 		tool_note(tool, "invalid UTF-8 sequences replaced by U+FFFD: %" PRIu64,
 			text->invalid_count);
