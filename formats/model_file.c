@@ -296,13 +296,36 @@ out:
 	return rc;
 }
 
+/* A checkpoint says its run's dimensions among the options too: who believed those would read behind
+ * the tensors. */
+static int check_options(const struct model_file *model, struct error *err)
+{
+	const json_t *options = json_object_get(model->checkpoint, "options");
+	const struct {
+		const char *name;
+		uint32_t expected;
+	} dimensions[] = {{"hidden", model->params.hidden}, {"layers", model->params.layers}};
+	for (size_t i = 0; options && i < sizeof dimensions / sizeof *dimensions; i++) {
+		const char *name = dimensions[i].name;
+		const char *text = json_string_value(json_object_get(options, name));
+		char digits[16];
+		snprintf(digits, sizeof digits, "%" PRIu32, dimensions[i].expected);
+		if (!text || strcmp(text, digits) != 0)
+			return error_set(err, STATUS_DATA,
+				"metadata checkpoint: options say %s %s; the tensors have %s", name,
+				text ? text : "nothing", digits);
+	}
+	return 0;
+}
+
 static int read_metadata(struct model_file *model, const struct safetensors *st, struct error *err)
 {
 	if (check_dimension(st, "n_hidden", model->params.hidden, err) < 0 ||
 		check_dimension(st, "n_layers", model->params.layers, err) < 0 ||
 		read_dropout(st, &model->dropout, err) < 0 ||
 		read_object(st, "training", &model->training, err) < 0 ||
-		read_object(st, "checkpoint", &model->checkpoint, err) < 0)
+		read_object(st, "checkpoint", &model->checkpoint, err) < 0 ||
+		check_options(model, err) < 0)
 		return -1;
 	return read_vocab(model, st, err);
 }
@@ -609,9 +632,18 @@ int model_file_write(const struct model_file *model, struct output *out, struct 
 		goto out;
 
 	uLong crc = crc32_z(0, head, head_bytes);
-	for (size_t i = 0; i < count; i++)
-		crc = crc32_z(crc, (const unsigned char *)file_data(model, i, scratch),
-			(size_t)(tensors[i].end - tensors[i].begin));
+	for (size_t i = 0; i < count; i++) {
+		const float *data = file_data(model, i, scratch);
+		const size_t bytes = (size_t)(tensors[i].end - tensors[i].begin);
+		if (!all_finite(data, bytes / sizeof *data)) {
+			error_set(err, STATUS_NUMERIC,
+				"tensor %s: not all numbers are finite: no reader would take the "
+				"file",
+				tensors[i].name);
+			goto out;
+		}
+		crc = crc32_z(crc, (const unsigned char *)data, bytes);
+	}
 	safetensors_put_crc(head, (uint32_t)crc);
 
 	if (output_reserve(out, head_bytes + tensors[count - 1].end, err) < 0 ||

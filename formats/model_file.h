@@ -39,7 +39,7 @@ struct model_file {
 int model_file_read(struct model_file *model, struct input *in, struct error *err);
 
 /* Writes it; the result is a function of the content alone (no time, host, path). Does not commit
- * `out`. Errors: 71, 74. */
+ * `out`. Errors: 70, before anything is written, where a number isn't finite; 71, 74. */
 int model_file_write(const struct model_file *model, struct output *out, struct error *err);
 
 void model_file_release(struct model_file *model);

@@ -19,7 +19,7 @@ printf '%s\n' "$@" | xargs -P 2 -n 1 sh -c '
     set -- "$found/$target" "$seeds/$target"
     [ ! -d "tests/fuzz/crashers/$target" ] || set -- "$@" "tests/fuzz/crashers/$target"
     case $target in
-    model* | state*) set -- -dict=tests/fuzz/dict/safetensors "$@" ;;
+    model* | state* | resume* | init* | sample* | evalloss*) set -- -dict=tests/fuzz/dict/safetensors "$@" ;;
     tokens* | shards* | config) set -- -dict=tests/fuzz/dict/stream "$@" ;;
     esac
     "$programs/fuzz_$target" -max_total_time="$seconds" -max_len=20000 -timeout=10 \

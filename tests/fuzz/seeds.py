@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Writes the seed corpora of the fuzz targets from the golden files, a folder for each target.
 
-    tests/fuzz/seeds.py FOLDER
+    tests/fuzz/seeds.py FOLDER TRAIN
+
+TRAIN, the program, makes a model and a checkpoint over the golden wrap.shards.
 
 For the targets that take every CRC to be 0 the files' CRCs are set to 0."""
-import glob, gzip, json, os, struct, sys, zlib
+import glob, gzip, json, os, re, struct, subprocess, sys, tempfile, zlib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "tools"))
@@ -77,13 +79,46 @@ def states():
         yield name, state(first=x)
 
 
+def trained(train):
+    """A model of one step, and checkpoints of two: without an evaluation yet, and with one."""
+    shards = os.path.join(ROOT, "tests", "golden", "streams", "wrap.shards")
+    with tempfile.TemporaryDirectory() as folder:
+        def run(*options):
+            subprocess.run([train, "-q", "-j", "1", "-H", "3", "-D", "cpu", *options, shards],
+                           check=True, cwd=folder, stdout=subprocess.DEVNULL)
+            with open(os.path.join(folder, options[-1]), "rb") as f:
+                return f.read()
+        return (run("--steps", "1", "-o", "model"),
+                [run("--steps", "2", "--eval-every", "5", "--checkpoint", "early"),
+                 run("--steps", "2", "--eval-every", "1", "-L", "1", "--checkpoint", "late")])
+
+
+def checkpoint_without_crcs(file):
+    return model_without_crc(re.sub(rb'(crc32\\\\?":\\\\?")[0-9a-f]{8}', rb"\g<1>00000000", file))
+
+
 def write(folder, name, data):
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, name), "wb") as f:
         f.write(data)
 
 
-def main(to):
+def main(to, train):
+    model, checkpoints = trained(train)
+    models = [("trained", model)] + list(golden("model/*.safetensors"))
+    for target in "init", "sample", "evalloss":
+        for name, file in models:
+            write(f"{to}/{target}", name, file)
+            write(f"{to}/{target}-nocrc", name, model_without_crc(file))
+    write(f"{to}/model", "trained", model)
+    write(f"{to}/model-nocrc", "trained", model_without_crc(model))
+    for i, file in enumerate(checkpoints):
+        for target in "resume", "init", "evalloss":
+            write(f"{to}/{target}", f"checkpoint-{i}", file)
+            write(f"{to}/{target}-nocrc", f"checkpoint-{i}", checkpoint_without_crcs(file))
+    for name, file in golden("streams/[wh]*.tokens"):
+        write(f"{to}/evalloss", name, file)
+        write(f"{to}/evalloss-nocrc", name, stream_without_crcs(file))
     for kind in "tokens", "shards":
         for name, file in golden(f"streams/*.{kind}"):
             write(f"{to}/{kind}", name, file)

@@ -10,11 +10,14 @@ has it, and computes their losses straight from the LSTM's equations, in double 
     models.py logprob MODEL PRIME < texts               each line's log-probability after PRIME
     models.py state STATE MODEL PRIME state.md          checks a state, read as that page reads it
     models.py greedy MODEL PRIME N                      the N likeliest characters after PRIME
+    models.py fill FILE TENSOR X > forged          the file with every element of a tensor X, its CRC right
+    models.py retell FILE OLD NEW > forged         with other words of the same length in its header
     models.py training MODEL                            what the file says about its training
 """
 import json
 import struct
 import sys
+import zlib
 
 import numpy as np
 
@@ -44,6 +47,13 @@ def write(meta, tensors):
         data += raw
     text = json.dumps(header).encode()
     sys.stdout.buffer.write(struct.pack("<Q", len(text)) + text + data)
+
+
+def seal(data):
+    """Gives a forged file the CRC that it should have."""
+    data[34:42] = b"0" * 8
+    data[34:42] = b"%08x" % zlib.crc32(data)
+    sys.stdout.buffer.write(data)
 
 
 def sigmoid(x):
@@ -109,6 +119,16 @@ def main(command, *args):
         t["fc.weight"], t["fc.bias"] = t["fc.weight"][::-1], t["fc.bias"][::-1]
         keep = {k: meta[k] for k in ("n_hidden", "n_layers")}
         write({**keep, "tokens": json.dumps(json.loads(meta["tokens"])[::-1])}, t)
+    elif command == "fill":
+        data = bytearray(open(args[0], "rb").read())
+        (n,) = struct.unpack_from("<Q", data)
+        begin, end = json.loads(data[8 : 8 + n])[args[1]]["data_offsets"]
+        data[8 + n + begin : 8 + n + end] = np.full((end - begin) // 4, float(args[2]), "<f4").tobytes()
+        seal(data)
+    elif command == "retell":
+        data, old, new = bytearray(open(args[0], "rb").read()), args[1].encode(), args[2].encode()
+        assert len(old) == len(new) and data.count(old) == 1, data.count(old)
+        seal(data.replace(old, new))
     elif command == "loss":
         print("%.6f" % np.mean(Model(args[0]).nats(sys.stdin.read())))
     elif command == "lines":

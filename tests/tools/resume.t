@@ -172,6 +172,34 @@ cp kept cut
 truncate -s -100 cut
 fails 65 "cut" "a truncated checkpoint" train --resume cut -o m shards
 
+# --- forged ------------------------------------------------------------------------------------
+
+# Whole, CRC and all, but not what this program would have written.
+forged() {
+    "$PYTHON" "$ROOT/tests/tools/models.py" "$@"
+}
+cp kept run
+for words in 'hidden\":\"8 hidden\":\"9' 'hidden\":\"8 hidden\":\"1' 'layers\":\"2 layers\":\"9'; do
+    # shellcheck disable=SC2086
+    forged retell kept $words >run
+    fails 65 "options say .*; the tensors have [82]" "dimensions that its tensors don't have: ${words#* }" \
+        train --resume run --steps 12 -o m shards
+    for reader in 'train --init run --steps 1 -o m shards' 'sample -n 1 run' 'evalloss run shards'; do
+        # shellcheck disable=SC2086
+        fails 65 "options say" "nor does ${reader%% *} take it" $reader
+    done
+done
+forged fill kept train.v.fc.bias -1 >run
+fails 65 "second moments" "means of squares below 0" train --resume run --steps 12 -o m shards
+forged fill kept train.m.fc.bias 3e38 >run
+forged fill run train.v.fc.bias 0 >overflowing
+cp overflowing run
+rm -f m
+fails 70 "train: .*not all numbers are finite.*last good checkpoint, run, is of step 10" \
+    "weights that overflow are not saved" train -q --resume run --steps 11 -l over.log -o m shards
+same run overflowing "the checkpoint is as it was"
+ok "no model is written" test ! -e m
+
 # --- no room -------------------------------------------------------------------------------------
 
 # A limit on the size of files does what a full disk does. The checkpoint is the largest file.

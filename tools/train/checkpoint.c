@@ -437,6 +437,16 @@ static int find_arena(const struct model_file *file, const char *prefix,
 	return 0;
 }
 
+/* Second moments are means of squares. */
+static int check_second_moments(const float *v, size_t n, struct error *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i] < 0)
+			return error_set(err, STATUS_DATA,
+				"the optimizer's second moments are not all 0 or more");
+	return 0;
+}
+
 static int restore_arenas(const struct model_file *file, struct run *run, struct error *err)
 {
 	const struct params *params = &run->model.params;
@@ -446,6 +456,8 @@ static int restore_arenas(const struct model_file *file, struct run *run, struct
 		return error_memory(err, params->total * sizeof *arena, "the optimizer's moments");
 	for (enum adam_arena i = 0; i < ADAM_ARENAS && rc == 0; i++) {
 		rc = find_arena(file, arena_names[i], params, arena, err);
+		if (rc == 0 && i == ADAM_V)
+			rc = check_second_moments(arena, params->total, err);
 		if (rc == 0)
 			rc = adam_set(&run->adam, i, arena, err);
 	}

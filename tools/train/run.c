@@ -29,9 +29,13 @@ static int init_vocab(struct run *run, const struct model_file *from, struct err
 
 static int init_weights(struct run *run, const struct model_file *from, struct error *err)
 {
+	const struct params *params = &run->model.params;
+	if (from && from->params.total != params->total)
+		return error_set(err, STATUS_DATA,
+			"the model to start from is not %" PRIu32 " x %" PRIu32, params->layers,
+			params->hidden);
 	if (from)
 		return model_set_weights(&run->model, from->weights, err);
-	const struct params *params = &run->model.params;
 	float *arena = calloc(params->total, sizeof *arena);
 	if (!arena)
 		return error_memory(err, params->total * sizeof *arena, "the initial weights");

@@ -355,16 +355,28 @@ static void show_progress(const struct train *t, const struct log_row *row)
 		seconds / 3600, (unsigned)(seconds / 60 % 60), (unsigned)(seconds % 60));
 }
 
-/* A save that fails must not end a run of hours: a later one may find room again. */
-static void save_on_the_way(struct train *t)
+static int numeric_failure(const struct train *t, struct error *err)
 {
-	struct error err;
+	struct error cause = *err;
+	if (cause.status != STATUS_NUMERIC || (!t->checkpoint.saved && t->first == 0))
+		return -1;
+	return error_set(err, cause.status, "%s; the last good checkpoint, %s, is of step %" PRIu64,
+		cause.text, t->checkpoint.path, t->checkpoint.step);
+}
+
+/* A save that fails must not end a run of hours: a later one may find room again. Numbers that are no
+ * longer finite won't be again. */
+static int save_on_the_way(struct train *t, struct error *err)
+{
 	t->retry_at = 0;
-	if (checkpoint_save(&t->checkpoint, &t->tool->options, &t->run, &t->log, &err) == 0)
-		return;
+	if (checkpoint_save(&t->checkpoint, &t->tool->options, &t->run, &t->log, err) == 0)
+		return 0;
+	if (err->status == STATUS_NUMERIC)
+		return numeric_failure(t, err);
 	t->retry_at = tool_seconds() + retry_seconds;
 	tool_warning(
-		t->tool, "%s; the run goes on, and the checkpoint is tried again later", err.text);
+		t->tool, "%s; the run goes on, and the checkpoint is tried again later", err->text);
+	return 0;
 }
 
 static bool checkpoint_due(const struct train *t)
@@ -378,15 +390,6 @@ static bool checkpoint_due(const struct train *t)
 	}
 	return asked || step % run_epoch_steps(&t->run) == 0 || (every && step % every == 0) ||
 	       (t->retry_at > 0 && tool_seconds() >= t->retry_at);
-}
-
-static int numeric_failure(const struct train *t, struct error *err)
-{
-	struct error cause = *err;
-	if (cause.status != STATUS_NUMERIC || (!t->checkpoint.saved && t->first == 0))
-		return -1;
-	return error_set(err, cause.status, "%s; the last good checkpoint, %s, is of step %" PRIu64,
-		cause.text, t->checkpoint.path, t->checkpoint.step);
 }
 
 /* One step and what goes with it: evaluation, log, lines. */
@@ -434,8 +437,8 @@ static int loop(struct train *t, struct error *err)
 	while (run_steps(&t->run) < t->last && !run_stale(&t->run) && !signals_stop()) {
 		if (advance(t, err) < 0)
 			return -1;
-		if (checkpoint_due(t))
-			save_on_the_way(t);
+		if (checkpoint_due(t) && save_on_the_way(t, err) < 0)
+			return -1;
 	}
 	tool_progress_end(t->tool);
 	return 0;
@@ -452,7 +455,12 @@ static int finish(struct train *t, struct error *err)
 	uint64_t step = run_steps(run);
 	struct error unsaved = {.status = STATUS_OK};
 	if (t->checkpoint.path && !(t->checkpoint.saved && t->checkpoint.step == step) &&
-		checkpoint_save(&t->checkpoint, &t->tool->options, run, &t->log, &unsaved) < 0)
+		checkpoint_save(&t->checkpoint, &t->tool->options, run, &t->log, &unsaved) < 0 &&
+		unsaved.status == STATUS_NUMERIC) {
+		*err = unsaved;
+		return numeric_failure(t, err);
+	}
+	if (unsaved.status != STATUS_OK)
 		tool_warning(t->tool, "%s; the model is written all the same", unsaved.text);
 	if (log_close(&t->log, err) < 0)
 		return -1;
