@@ -11,7 +11,7 @@
 
 static const char *directory(void)
 {
-	const char *dir = getenv("TMPDIR");
+	const char *dir = secure_getenv("TMPDIR");
 	return dir && *dir ? dir : "/tmp";
 }
 

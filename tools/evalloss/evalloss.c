@@ -316,11 +316,11 @@ static int begin(struct evalloss *e, struct error *err)
 	const struct values *values = e->values;
 	e->viewed = values->chars || values->heat || values->html;
 	if (e->viewed) {
-		view_init(&e->view,
-			values->chars  ? &view_chars
-			: values->heat ? heat_kind()
-				       : &view_html,
-			&e->out);
+		const struct view_kind *kind = values->chars  ? &view_chars
+					       : values->heat ? heat_kind()
+							      : &view_html;
+		if (view_init(&e->view, kind, &e->out, err) < 0)
+			return -1;
 		e->view.above = values->above;
 		return values->no_header ? 0 : e->view.kind->begin(&e->view, err);
 	}

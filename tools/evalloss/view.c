@@ -13,17 +13,23 @@
 #include <string.h>
 #include <wchar.h>
 
-void view_init(struct view *view, const struct view_kind *kind, struct output *out)
+int view_init(
+	struct view *view, const struct view_kind *kind, struct output *out, struct error *err)
 {
+	const size_t bytes = VIEW_QUEUE * sizeof *view->queue;
 	*view = (struct view){.kind = kind,
 		.out = out,
 		.level = -1,
+		.queue = malloc(bytes),
 		.locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0)};
+	return view->queue ? 0 : error_memory(err, bytes, "characters");
 }
 
 void view_release(struct view *view)
 {
+	free(view->queue);
 	free(view->below);
+	view->queue = NULL;
 	view->below = NULL;
 	if (view->locale)
 		freelocale(view->locale);

@@ -50,9 +50,9 @@ struct view {
 	double above; /* of a table: only characters that cost so many bits; 0: all of them */
 	/* view.c's: */
 	struct score *score;
-	struct character queue[VIEW_QUEUE];
-	size_t first, count; /* of those that wait */
-	locale_t locale;     /* for the widths of characters; owned; 0 where there is none */
+	struct character *queue; /* (VIEW_QUEUE); owned */
+	size_t first, count;     /* of those that wait */
+	locale_t locale;         /* for the widths of characters; owned; 0 where there is none */
 	uint64_t line, column;
 	bool begun; /* the file's first character has been seen */
 	/* Of the kind: */
@@ -62,7 +62,8 @@ struct view {
 	size_t below_bytes, below_room;
 };
 
-void view_init(struct view *view, const struct view_kind *kind, struct output *out);
+int view_init(
+	struct view *view, const struct view_kind *kind, struct output *out, struct error *err);
 void view_release(struct view *view);
 
 /* A file begins whose characters `score` will score; it has been initialised. */

@@ -201,13 +201,18 @@ static void report(const struct tool *tool, const struct text *text, const struc
 static int pump(const struct tool *tool, struct text *text, const struct vocab *vocab,
 	struct sink *sink, struct error *err)
 {
-	uint32_t ids[IDS];
+	uint32_t *ids = calloc(IDS, sizeof *ids);
 	ssize_t n;
+	if (!ids)
+		return error_memory(err, IDS * sizeof *ids, "ids");
 	while ((n = text_read(text, vocab, ids, IDS, err)) > 0) {
-		if (sink_put(sink, ids, (size_t)n, err) < 0)
-			return -1;
+		if (sink_put(sink, ids, (size_t)n, err) < 0) {
+			n = -1;
+			break;
+		}
 		tool_progress(tool, "%.1f MB", (double)text->bytes / 1e6);
 	}
+	free(ids);
 	tool_progress_end(tool);
 	if (n == 0 && sink->count == 0)
 		return error_set(err, STATUS_DATA, "no character of the text is in the vocabulary");
@@ -274,14 +279,15 @@ static int decode_file(const char *path, struct output *out, struct error *err)
 {
 	struct input in;
 	struct tokens_reader reader;
-	uint32_t ids[IDS];
-	unsigned char text[IDS * UTF8_MAX];
+	enum { PIECE = 1024 };
+	uint32_t ids[PIECE];
+	unsigned char text[PIECE * UTF8_MAX];
 	ssize_t n = -1;
 	if (input_open(&in, path, INPUT_GUNZIP, err) < 0)
 		return -1;
 	if (tokens_read_header(&reader, &in, err) < 0)
 		goto out;
-	while ((n = tokens_read(&reader, ids, IDS, err)) > 0) {
+	while ((n = tokens_read(&reader, ids, PIECE, err)) > 0) {
 		unsigned char *to = text;
 		for (ssize_t i = 0; i < n; i++)
 			to += vocab_text(&reader.vocab, ids[i], to);
