@@ -17,7 +17,9 @@ PROVE    = prove -j2
 
 VERSION  = 0.1.0
 TOOLS    = tokenize batchify train sample evalloss inspect
-LIBS     = openblas zlib yaml-0.1 jansson
+LIBS     = zlib yaml-0.1 jansson
+# What the programs load when they need it; only benchmarks and emulations are linked to it.
+LOADED   = openblas
 
 comma := ,
 
@@ -28,7 +30,7 @@ comma := ,
 
 base_src    = error show memory io place input output spool option utf8 pool
 nn_src      = params operand counter model lstm adam sampler
-cpu_src     = cpu
+cpu_src     = cpu blas
 formats_src = kind yaml vocab vocab_file text stream tokens shards safetensors model_file state_file \
               config
 lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/cpu/%.c) \
@@ -78,10 +80,11 @@ endif
 # part of a program or of a shared one, which shows only what says so.
 language  = -std=gnu11 -ffp-contract=off -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
             -DCHARPIPE_VERSION='"$(VERSION)"' -I. -Ilib -pthread -fPIC -fvisibility=hidden
-pkg_flags = $(shell $(PKG_CONFIG) --cflags $(LIBS) cmocka 2>/dev/null)
+pkg_flags = $(shell $(PKG_CONFIG) --cflags $(LIBS) $(LOADED) cmocka 2>/dev/null)
 pkg_libs := $(shell $(PKG_CONFIG) --libs $(LIBS) 2>/dev/null)
 all_flags := $(language) $(pkg_flags) $(warnings) $(hardening) $(CFLAGS)
 libraries = $(pkg_libs) -lm -ldl -pthread
+loaded_libs = $(shell $(PKG_CONFIG) --libs $(LOADED))
 
 # $(call compile,NAME,COMPILER AND FLAGS)
 compile = @mkdir -p $(@D) && echo "$1 $@" && $2 -MMD -MP -c -o $@ $<
@@ -97,11 +100,11 @@ $(eval $(call flavour,$(B),all_flags))
 
 # Goals that compile need the libraries, and a stamp that makes other flags rebuild everything.
 ifneq ($(filter-out help clean uninstall format,$(or $(MAKECMDGOALS),all)),)
-missing := $(foreach l,$(LIBS),$(if $(shell $(PKG_CONFIG) --exists $l 2>&1 || echo no),$l))
+missing := $(foreach l,$(LIBS) $(LOADED),$(if $(shell $(PKG_CONFIG) --exists $l 2>&1 || echo no),$l))
 ifneq ($(strip $(missing)),)
 $(error $(PKG_CONFIG) finds no $(strip $(missing)): ./bootstrap installs what is missing)
 endif
-stamp := $(CC) $(all_flags) $(link_flags) $(LDFLAGS) $(libraries)
+stamp := $(CC) $(all_flags) $(link_flags) $(LDFLAGS) $(libraries) $(loaded_libs)
 ifneq ($(file <$(B)/flags),$(stamp))
 $(shell mkdir -p $(B))
 $(file >$(B)/flags,$(stamp))
@@ -120,7 +123,7 @@ $(foreach t,$(TOOLS),$(eval $(bin)/$t: $(call tool_obj,$t)))
 $(TOOLS:%=$(bin)/%): $(B)/libtools.a $(B)/libcharpipe.a
 	$(LINK) -o $@ $(filter %.o,$^) $(B)/libtools.a $(B)/libcharpipe.a $(libraries)
 
-# An archive, so that a program has no more than it needs: tokenize loads no OpenBLAS.
+# An archive, so that a program has no more than it needs.
 $(B)/libtools.a: $(tool_src:%.c=$(B)/%.o)
 	$(archive)
 

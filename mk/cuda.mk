@@ -62,12 +62,12 @@ $(eval $(call emulate,emulated-plugin,hardening))
 $(emulated): $(B)/emulated/%: $(B)/emulated/%.o $(test_src:%.c=$(B)/emulated/%.o) \
 		$(emulation_obj:%=$(B)/emulated/%) $(B)/libcharpipe.a
 	@echo "LD $@"
-	@$(CXX) $(emulation_asan) $(LDFLAGS) -o $@ $^ -lcmocka $(libraries)
+	@$(CXX) $(emulation_asan) $(LDFLAGS) -o $@ $^ -lcmocka $(libraries) $(loaded_libs)
 
 $(emulated_plugin): $(call plugin_obj,$(B)/emulated-plugin) \
 		$(B)/emulated-plugin/tests/cuda/emulation/emulation.o
 	@echo "LD $@"
-	@$(CXX) -shared $(hardening) $(LDFLAGS) -o $@ $^ $(libraries)
+	@$(CXX) -shared $(hardening) $(LDFLAGS) -o $@ $^ $(libraries) $(loaded_libs)
 
 .SECONDARY: $(emulated:%=%.o)
 

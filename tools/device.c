@@ -20,7 +20,7 @@ const char *const device_choices[] = {"auto", "cpu", "cuda", NULL};
 static int find_plugin(char path[PATH_MAX], struct error *err)
 {
 	static const char *const places[] = {"", "/../lib/charpipe"};
-	const char *wanted = getenv("CHARPIPE_PLUGIN_DIR");
+	const char *wanted = secure_getenv("CHARPIPE_PLUGIN_DIR");
 	char program[PATH_MAX] = "";
 	if (wanted && *wanted) {
 		int n = snprintf(path, PATH_MAX, "%s/" CUDA_PLUGIN_FILE, wanted);
@@ -84,7 +84,6 @@ struct device *device_open(
 	const struct tool *tool, const struct device_options *options, struct error *err)
 {
 	struct device *device = NULL;
-	char description[256];
 	if (options->device == DEVICE_CUDA) {
 		device = open_cuda(options, err);
 		if (!device)
@@ -99,7 +98,12 @@ struct device *device_open(
 		device = open_cpu(tool, options, err);
 	if (!device)
 		return NULL;
+	return device;
+}
+
+void device_tell(const struct tool *tool, struct device *device)
+{
+	char description[256];
 	device->ops->describe(device, description, sizeof description);
 	tool_detail(tool, "device: %s", description);
-	return device;
 }

@@ -37,10 +37,13 @@ extern const char *const device_choices[];
 	 .help = "let a GPU round the factors of products to TF32 (10 bits): faster, less exact"}
 /* clang-format on */
 
-/* Opens the device asked for and describes it with -v. `auto` is the CPU where there is no other.
+/* Opens the device asked for. `auto` is the CPU where there is no other.
  * More threads than cores: a note. NULL on failure (69 when the device is not there). Released with
  * device->ops->release(device). */
 struct device *device_open(
 	const struct tool *tool, const struct device_options *options, struct error *err);
+
+/* Describes it with -v, best when it is all set up. */
+void device_tell(const struct tool *tool, struct device *device);
 
 #endif

@@ -93,7 +93,10 @@ int network_open(struct network *network, const struct tool *tool, const char *p
 		take_vocab(&network->file, options->vocab, err) < 0)
 		return -1;
 	network->device = device_open(tool, &chosen, err);
-	return network->device ? 0 : -1;
+	if (!network->device)
+		return -1;
+	device_tell(tool, network->device);
+	return 0;
 }
 
 int network_prepare(struct network *network, size_t rows, size_t window, struct error *err)

@@ -9,9 +9,9 @@
 
 #include "base/memory.h"
 #include "base/pool.h"
+#include "cpu/blas.h"
 #include "cpu/kernels.h"
 
-#include <cblas.h>
 #if defined __x86_64__
 #include <cpuid.h>
 #endif
@@ -34,6 +34,7 @@ struct cpu {
 	struct device device; /* first: the device's pointer is the cpu's */
 	struct pool *pool;
 	const struct kernels *kernels;
+	struct blas blas; /* after cpu_prepare_gradients() */
 };
 
 static struct cpu *cpu_of(struct device *device)
@@ -269,6 +270,7 @@ static void cpu_product(
 
 struct gradient_job {
 	const struct kernels *kernels;
+	const struct blas *blas;
 	size_t rows, m, n;
 	const float *dy, *x; /* (rows,m), (rows,n) */
 	float *dw;           /* (m,n) */
@@ -283,7 +285,7 @@ static void gradient_task(void *arg, size_t i)
 	const size_t m0 = job->tile_m < job->m ? i * job->tile_m : 0;
 	const size_t n0 = job->tile_n < job->n ? i * job->tile_n : 0;
 	const size_t m = smaller(job->tile_m, job->m - m0), n = smaller(job->tile_n, job->n - n0);
-	cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)n,
+	job->blas->sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)m, (blasint)n,
 		(blasint)job->rows, 1, job->dy + m0, (blasint)job->m, job->x + n0, (blasint)job->n,
 		1, job->dw + m0 * job->n + n0, (blasint)job->n);
 }
@@ -322,11 +324,18 @@ static void rounded_gradient(struct cpu *cpu, struct gradient_job *job, const st
 	}
 }
 
+static int cpu_prepare_gradients(struct device *device, struct error *err)
+{
+	struct cpu *cpu = cpu_of(device);
+	return blas_open(&cpu->blas, pool_threads(cpu->pool), err);
+}
+
 static void cpu_product_tn(struct device *device, size_t rows, const float *dy, const float *x,
 	const struct operand *b, float *dw)
 {
 	struct cpu *cpu = cpu_of(device);
 	struct gradient_job job = {.kernels = cpu->kernels,
+		.blas = &cpu->blas,
 		.rows = rows,
 		.m = b->n,
 		.n = b->k,
@@ -793,9 +802,12 @@ const struct kernels *kernels_best(void)
 static void cpu_describe(struct device *device, char *buf, size_t n)
 {
 	const struct cpu *cpu = cpu_of(device);
-	snprintf(buf, n, "cpu, %u thread%s, %s kernels, OpenBLAS kernel %s",
-		pool_threads(cpu->pool), pool_threads(cpu->pool) == 1 ? "" : "s",
-		cpu->kernels->name, openblas_get_corename());
+	const unsigned threads = pool_threads(cpu->pool);
+	int used = snprintf(buf, n, "cpu, %u thread%s, %s kernels", threads,
+		threads == 1 ? "" : "s", cpu->kernels->name);
+	if (cpu->blas.kernel)
+		snprintf(buf + used, n - (size_t)used, ", OpenBLAS kernel %s%s", cpu->blas.kernel,
+			getenv("OPENBLAS_CORETYPE") ? " (of $OPENBLAS_CORETYPE)" : "");
 }
 
 static void cpu_release(struct device *device)
@@ -823,6 +835,7 @@ static const struct ops cpu_ops = {
 	.operand_update = cpu_operand_update,
 	.operand_seal = cpu_operand_seal,
 	.product = cpu_product,
+	.prepare_gradients = cpu_prepare_gradients,
 	.product_tn = cpu_product_tn,
 	.column_sums = cpu_column_sums,
 	.gather = cpu_gather,
@@ -836,18 +849,6 @@ static const struct ops cpu_ops = {
 	.adam = cpu_adam,
 };
 
-/* OpenBLAS starts a thread for each core when it is loaded, and they spin for a tenth of a second
- * before they sleep. Its own threads aren't needed here. Where it has this function (builds with
- * threads do; it is what OpenBLAS itself calls before a fork), they end at once. */
-extern int blas_thread_shutdown_(void) __attribute__((weak));
-
-static void stop_openblas_threads(void)
-{
-	openblas_set_num_threads(1);
-	if (blas_thread_shutdown_)
-		blas_thread_shutdown_();
-}
-
 struct device *cpu_open(unsigned threads, struct error *err)
 {
 	struct cpu *cpu = calloc(1, sizeof *cpu);
@@ -855,7 +856,6 @@ struct device *cpu_open(unsigned threads, struct error *err)
 		error_memory(err, sizeof *cpu, "the device");
 		return NULL;
 	}
-	stop_openblas_threads();
 	cpu->device = (struct device){.ops = &cpu_ops, .row_block = ROW_BLOCK};
 	cpu->kernels = kernels_best();
 	cpu->pool = pool_new(threads, err);

@@ -1,5 +1,5 @@
 /* cpu.h: the CPU as a device of nn/ops.h: vector kernels chosen at run time, OpenBLAS for the
- * weight gradients. */
+ * weight gradients, loaded by what trains. */
 #ifndef CPU_CPU_H
 #define CPU_CPU_H
 

@@ -342,6 +342,12 @@ static void cuda_product(
 	multiply_operand(cuda, rows, x, b, b->bias1 ? 1 : 0, y);
 }
 
+static int cuda_prepare_gradients(struct device *device, struct error *err)
+{
+	(void)device, (void)err;
+	return 0;
+}
+
 static void cuda_product_tn(struct device *device, size_t rows, const float *dy, const float *x,
 	const struct operand *b, float *dw)
 {
@@ -512,6 +518,7 @@ static const struct ops cuda_ops = {
 	.operand_update = cuda_operand_update,
 	.operand_seal = cuda_operand_seal,
 	.product = cuda_product,
+	.prepare_gradients = cuda_prepare_gradients,
 	.product_tn = cuda_product_tn,
 	.column_sums = cuda_column_sums,
 	.gather = cuda_gather,

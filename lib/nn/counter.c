@@ -63,6 +63,12 @@ static int counter_operand_bytes(
 	return like->ops->operand_bytes(like, b, bytes, err);
 }
 
+static int counter_prepare_gradients(struct device *device, struct error *err)
+{
+	(void)device, (void)err;
+	return 0;
+}
+
 void counter_init(struct counter *counter, struct device *like)
 {
 	static const struct ops ops = {
@@ -72,6 +78,7 @@ void counter_init(struct counter *counter, struct device *like)
 		.host_alloc = counter_host_alloc,
 		.host_free = counter_host_free,
 		.operand_bytes = counter_operand_bytes,
+		.prepare_gradients = counter_prepare_gradients,
 	};
 	*counter = (struct counter){.device = *like, .like = like};
 	counter->device.ops = &ops;

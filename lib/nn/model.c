@@ -79,7 +79,8 @@ int model_init(struct model *model, struct device *device, uint64_t vocab, uint6
 		goto fail;
 	if (training) {
 		const size_t arena = model->params.total * sizeof(float);
-		if (!(model->weights = ops->alloc(device, arena, err)) ||
+		if (ops->prepare_gradients(device, err) < 0 ||
+			!(model->weights = ops->alloc(device, arena, err)) ||
 			!(model->gradients = ops->alloc(device, arena, err)))
 			goto fail;
 		bind_weights(model);

@@ -143,6 +143,9 @@ struct ops {
 	void (*product)(struct device *device, size_t rows, const float *x, const struct operand *b,
 		float *y);
 
+	/* Makes ready for the next one, which nothing calls before. Status 69, 71. */
+	int (*prepare_gradients)(struct device *device, struct error *err);
+
 	/* The gradient of an operand's weights, b being transposed: dw (n,k) += dy (rows,n)
 	 * transposed, times x (rows,k). OPERAND_BF16 rounds dy and x; other types are as F32. */
 	void (*product_tn)(struct device *device, size_t rows, const float *dy, const float *x,

@@ -64,7 +64,6 @@ one_core() {
     result $? "$description ($share)"
 }
 
-# Long enough that OpenBLAS's threads, which spin for some 20 ms when it is loaded, don't count.
 one_core "train -j 1 keeps one core busy, no other" \
     train -q -j 1 -H 128 -L 1 --steps 100 -o model shards
 one_core "so does sample" sample -j 1 -n 40000 model

@@ -391,6 +391,7 @@ static void product_tn_run(struct work *w, const size_t *d, float *out)
 	struct operand b = {.k = n, .n = m, .transposed = true, .type = (enum operand_type)d[3]};
 	struct error err;
 	assert_int_equal(operand_init(&b, w->device, &err), 0);
+	assert_int_equal(ops->prepare_gradients(w->device, &err), 0);
 	ops->product_tn(w->device, rows, dy, x, &b, dw);
 	download(w, out, dw, m * n * sizeof *dw);
 	operand_release(&b, w->device);

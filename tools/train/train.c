@@ -201,6 +201,7 @@ static void describe(const struct train *t)
 	const struct shards_header *data = &t->shards.header;
 	const struct params *params = &t->run.model.params;
 	char size[32], validation[96] = "no validation batches";
+	device_tell(t->tool, t->device);
 	tool_note(t->tool,
 		"network: %" PRIu32 " x %" PRIu32 " LSTM, %" PRIu32 " symbols, %s parameters",
 		params->layers, params->hidden, params->vocab, grouped(params->parameters, size));
