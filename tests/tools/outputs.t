@@ -21,6 +21,40 @@ with os.fdopen(r, "rb") as f:
     log = f.read()
 sys.exit(run.wait() or log.count(b"\n") != 301)'
 
+# --- a full disk under the log --------------------------------------------------------------------
+
+small="train -q -j 1 -H 4 -L 1 --steps 200"
+$small -l whole.tsv -o whole s
+# The limit is for files: the model goes through a pipe.
+(
+    ulimit -f 4
+    exec $small -l cut.tsv s 2>err
+) | cat >model.cut
+is "$( (ulimit -f 4; $small -l cut.tsv s 2>/dev/null; echo $? >&2) 2>&1 >/dev/null | cat)" 74 "a full disk under the log: status 74"
+same model.cut whole "and yet the model is written"
+like "$(head -n 1 err)" "cut.tsv: write failed: .*; the run goes on, and the rows are tried again" "which is told when it happens"
+like "$(tail -n 1 err)" "^train: the log is not complete: cut.tsv: write failed" "and at the end"
+is "$(wc -l <err)" 3 "once each"
+is "$(tail -c 1 cut.tsv | od -An -c | tr -d ' ')" '\n' "the log ends with a whole row"
+rows=$(($(wc -l <cut.tsv) - 1))
+is "$(head -n $((rows + 1)) whole.tsv | cut -f 1-4)" "$(cut -f 1-4 cut.tsv)" "as far as it goes it is the log"
+ok "room that comes back is used" "$PYTHON" -c '
+import os, resource, subprocess, sys, time
+limits = resource.RLIMIT_FSIZE, (2048, resource.RLIM_INFINITY)
+run = subprocess.Popen(["train", "-j", "1", "-H", "64", "--steps", "400", "-l", "later.tsv", "s"], stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, text=False, preexec_fn=lambda: resource.setrlimit(*limits))
+while b"tried again later" not in run.stderr.readline():
+    pass
+resource.prlimit(run.pid, limits[0], (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+run.communicate()
+sys.exit(run.returncode)'
+is "$(cut -f 2 later.tsv)" "$(echo step; seq 1 400)" "and no row is missing then"
+fails 74 "/dev/full: write failed" "a log that can't be begun ends the run at once" $small -l /dev/full -o x s
+is "$(mkfifo gone
+head -n 2 gone >/dev/null &
+train -q -j 1 -H 4 -L 1 --steps 3000 -l gone -o piped s 2>/dev/null; echo $?)" 141 "a log's reader that goes away ends the run"
+ok "and the model is there" inspect piped
+
 # --- outputs that are inputs ----------------------------------------------------------------------
 
 train -q -H 4 -L 1 --steps 1 -o m s

@@ -377,7 +377,7 @@ fail:
 }
 
 int checkpoint_save(struct checkpoint *checkpoint, const struct options *options, struct run *run,
-	const struct log *log, struct error *err)
+	struct log *log, struct error *err)
 {
 	int rc = -1;
 	/* Dimensions, vocabulary are lent, the rest is owned by `file`. */
@@ -385,13 +385,15 @@ int checkpoint_save(struct checkpoint *checkpoint, const struct options *options
 		.has_vocab = true,
 		.vocab = run->vocab,
 		.dropout = run->options->dropout};
+	if (log_sync(log, err) < 0)
+		return -1;
 	file.training = run_training(run, run_steps(run), NAN);
 	file.checkpoint = save_counters(run, options, log);
 	if (!file.training || !file.checkpoint) {
 		error_memory(err, 4096, "a checkpoint's metadata");
 		goto out;
 	}
-	if (gather(&file, run, err) < 0 || log_sync(log, err) < 0)
+	if (gather(&file, run, err) < 0)
 		goto out;
 	rc = replace(checkpoint, &file, err);
 	if (rc == 0) {

@@ -29,7 +29,7 @@ void checkpoint_close(struct checkpoint *checkpoint);
 
 /* Saves the run, durably; the checkpoint saved before is left alone if that fails. */
 int checkpoint_save(struct checkpoint *checkpoint, const struct options *options, struct run *run,
-	const struct log *log, struct error *err);
+	struct log *log, struct error *err);
 
 /* Takes the memory that saving takes for a moment, and gives it back: on a counter (nn/counter.h),
  * where run_make() made the run, it says how much that is. */

@@ -56,12 +56,37 @@ int log_open(struct log *log, const char *path, struct error *err)
 	return log->stream ? 0 : check_kind(log, err);
 }
 
+/* Takes back what was written of a piece; false where that can't be. */
+static bool take_back(const struct log *log)
+{
+	struct stat st;
+	const off_t end = (off_t)log->bytes;
+	return !log->stream && fstat(log->fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       ftruncate(log->fd, end) == 0 && lseek(log->fd, end, SEEK_SET) == end;
+}
+
 static int put(struct log *log, const char *text, size_t n, struct error *err)
 {
+	if (io_write(log->fd, text, n) < 0) {
+		error_errno(err, STATUS_IO, "%s: write failed", log->path);
+		log->lost = !take_back(log);
+		return -1;
+	}
 	log->crc = (uint32_t)crc32(log->crc, (const Bytef *)text, (uInt)n);
 	log->bytes += n;
-	if (io_write(log->fd, text, n) < 0)
-		return error_errno(err, STATUS_IO, "%s: write failed", log->path);
+	return 0;
+}
+
+/* Writes what waits. */
+static int drain(struct log *log, struct error *err)
+{
+	if (log->lost)
+		return error_set(err, STATUS_IO, "%s: an earlier write failed", log->path);
+	if (log->waits == 0)
+		return 0;
+	if (put(log, log->waiting, log->waits, err) < 0)
+		return -1;
+	log->waits = 0;
 	return 0;
 }
 
@@ -151,11 +176,22 @@ int log_append(struct log *log, const struct log_row *row, struct error *err)
 		row->step, row->tokens, number(loss, "%.6f", row->loss),
 		number(val_loss, "%.6f", row->val_loss), number(lr, "%g", row->lr),
 		number(grad_norm, "%.6g", row->grad_norm), row->chars_per_s, row->seconds);
-	return put(log, line, (size_t)n, err);
+	if (!log->lost) {
+		char *more = realloc(log->waiting, log->waits + (size_t)n);
+		log->lost = !more;
+		if (!more)
+			return error_memory(err, log->waits + (size_t)n, "rows of the log");
+		memcpy(more + log->waits, line, (size_t)n);
+		log->waiting = more;
+		log->waits += (size_t)n;
+	}
+	return drain(log, err);
 }
 
-int log_sync(const struct log *log, struct error *err)
+int log_sync(struct log *log, struct error *err)
 {
+	if (log->fd >= 0 && !log->lost)
+		(void)drain(log, err);
 	/* EINVAL: a pipe or a terminal, which has no disk. */
 	if (log->fd >= 0 && io_sync(log->fd) < 0 && errno != EINVAL && errno != EROFS)
 		return error_errno(err, STATUS_IO, "%s: sync failed", log->path);
@@ -164,9 +200,14 @@ int log_sync(const struct log *log, struct error *err)
 
 int log_close(struct log *log, struct error *err)
 {
-	int fd = log->fd;
+	int fd = log->fd, rc = 0;
+	if (fd >= 0)
+		rc = drain(log, err);
+	free(log->waiting);
+	log->waiting = NULL;
+	log->waits = 0;
 	log->fd = -1;
-	if (fd >= 0 && io_close(fd) < 0)
-		return error_errno(err, STATUS_IO, "%s: close failed", log->path);
-	return 0;
+	if (fd >= 0 && io_close(fd) < 0 && rc == 0)
+		rc = error_errno(err, STATUS_IO, "%s: close failed", log->path);
+	return rc;
 }

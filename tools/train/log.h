@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct log_row {
@@ -25,6 +26,9 @@ struct log {
 	bool stream;      /* it is standard output, which is only added to */
 	uint64_t bytes;   /* written so far, the header line included */
 	uint32_t crc;     /* of these bytes */
+	bool lost;        /* a row is missing for good: nothing more is written */
+	char *waiting;    /* rows that couldn't be written; owned */
+	size_t waits;     /* bytes of them */
 };
 
 /* Opens the file for writing and changes nothing in it yet; path NULL: no log, every call succeeds.
@@ -37,13 +41,16 @@ int log_open(struct log *log, const char *path, struct error *err);
  * run that kept no log is resumed. */
 int log_begin(struct log *log, bool resumed, uint64_t bytes, uint32_t crc, struct error *err);
 
-/* Appends a row, by one write. Status 74. */
+/* Appends a row, and before it those that wait. Status 74, 71: in a file the rows so far are whole,
+ * and this one waits too, as a later call may find room; of what is no file nothing more will come. */
 int log_append(struct log *log, const struct log_row *row, struct error *err);
 
-/* Brings what was written to the disk, before a checkpoint that counts on it. */
-int log_sync(const struct log *log, struct error *err);
+/* Brings what was written, and of what waits what can be, to the disk, before a checkpoint that counts
+ * on it. */
+int log_sync(struct log *log, struct error *err);
 
-/* Closes it; -1 if the system reports a failed write only now. Harmless twice. */
+/* Writes what waits and closes it; -1 if rows are missing, or the system reports a failed write only
+ * now. Harmless twice. */
 int log_close(struct log *log, struct error *err);
 
 #endif

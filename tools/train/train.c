@@ -99,6 +99,7 @@ struct train {
 	uint64_t first;  /* the step that it began after */
 	double began;    /* tool_seconds() */
 	double val_loss; /* of the last weights, if they were evaluated, else NAN */
+	bool unlogged;   /* rows of the log couldn't be written so far, which has been told */
 	double retry_at; /* when a checkpoint that couldn't be saved is tried again; 0: none waits
 			  */
 };
@@ -393,6 +394,17 @@ static bool checkpoint_due(const struct train *t)
 	       (t->retry_at > 0 && tool_seconds() >= t->retry_at);
 }
 
+/* A row that can't be written must not end it either: the log has it wait. */
+static void log_or_warn(struct train *t, const struct log_row *row)
+{
+	struct error err;
+	bool written = log_append(&t->log, row, &err) == 0;
+	if (!written && !t->unlogged)
+		tool_warning(t->tool, "%s; the run goes on%s", err.text,
+			t->log.lost ? " without its log" : ", and the rows are tried again later");
+	t->unlogged = !written;
+}
+
 /* One step and what goes with it: evaluation, log, lines. */
 static int advance(struct train *t, struct error *err)
 {
@@ -422,8 +434,7 @@ static int advance(struct train *t, struct error *err)
 	}
 	t->val_loss = row.val_loss;
 	row.seconds = tool_seconds() - t->began;
-	if (log_append(&t->log, &row, err) < 0)
-		return -1;
+	log_or_warn(t, &row);
 	uint64_t every = t->values->print_every;
 	if (isfinite(row.val_loss) || row.step == t->last || (every && row.step % every == 0))
 		report(t, &row);
@@ -454,7 +465,7 @@ static int finish(struct train *t, struct error *err)
 {
 	struct run *run = &t->run;
 	uint64_t step = run_steps(run);
-	struct error unsaved = {.status = STATUS_OK};
+	struct error unsaved = {.status = STATUS_OK}, unlogged = {.status = STATUS_OK};
 	if (t->checkpoint.path && !(t->checkpoint.saved && t->checkpoint.step == step) &&
 		checkpoint_save(&t->checkpoint, &t->tool->options, run, &t->log, &unsaved) < 0 &&
 		unsaved.status == STATUS_NUMERIC) {
@@ -463,8 +474,8 @@ static int finish(struct train *t, struct error *err)
 	}
 	if (unsaved.status != STATUS_OK)
 		tool_warning(t->tool, "%s; the model is written all the same", unsaved.text);
-	if (log_close(&t->log, err) < 0)
-		return -1;
+	if (log_close(&t->log, &unlogged) < 0)
+		tool_warning(t->tool, "%s; the model is written all the same", unlogged.text);
 	if (run->best.weights && step > 0 && !run_evaluation_due(run) && !isfinite(t->val_loss) &&
 		!run_stale(run) && !signals_stop() && run_validate(run, &t->val_loss, err) < 0)
 		return -1;
@@ -473,10 +484,13 @@ static int finish(struct train *t, struct error *err)
 	if (output_commit(&t->out, err) < 0)
 		return -1;
 	tool_detail(t->tool, "wrote the model of step %" PRIu64, step);
-	if (unsaved.status == STATUS_OK)
-		return 0;
-	return error_set(
-		err, STATUS_IO, "the run's last checkpoint was not saved: %s", unsaved.text);
+	if (unsaved.status != STATUS_OK)
+		return error_set(err, STATUS_IO, "the run's last checkpoint was not saved: %s",
+			unsaved.text);
+	/* Of a reader that went away the signal tells. */
+	if (unlogged.status != STATUS_OK && signals_stop() != SIGPIPE)
+		return error_set(err, STATUS_IO, "the log is not complete: %s", unlogged.text);
+	return 0;
 }
 
 static int run(struct tool *tool, int argc, char **argv, struct error *err)
