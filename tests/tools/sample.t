@@ -174,6 +174,7 @@ timeout 60 "$PYTHON" interrupted.py 1 "$long -o unfinished; sample -n 5 unfinish
 ok "train's file is whole" sample -n 5 unfinished
 ok "a second Ctrl-C ends sample" "$PYTHON" -c '
 import os, signal, subprocess, time
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell has it ignored in the background
 run = subprocess.Popen(["sample"], stdin=subprocess.PIPE)
 status = "/proc/%d/status" % run.pid
 def caught():
@@ -189,6 +190,7 @@ run.send_signal(signal.SIGINT)
 assert run.wait() == -signal.SIGINT'
 ok "where nobody sends a model, the first" "$PYTHON" -c '
 import pty, signal, subprocess, time
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 master, slave = pty.openpty()
 run = subprocess.Popen(["sample"], stdin=slave)
 time.sleep(0.3)
