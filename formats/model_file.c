@@ -105,8 +105,8 @@ static int match_params(
 }
 
 /* Makes a place for each of the checkpoint's tensors; no other may be left. */
-static int match_tensors(struct model_file *model, const struct safetensors *st,
-	const size_t *owner, struct error *err)
+static int match_tensors(
+	struct model_file *model, struct safetensors *st, const size_t *owner, struct error *err)
 {
 	model->tensors = calloc(st->count, sizeof *model->tensors);
 	if (!model->tensors)
@@ -135,7 +135,7 @@ static int match_tensors(struct model_file *model, const struct safetensors *st,
 		uint64_t bytes = t->end - t->begin;
 		to->data = malloc(bytes + 1); /* + 1: a tensor may be empty */
 		if (!to->data)
-			return error_memory(err, bytes, t->name);
+			return safetensors_no_memory(st, bytes, t->name, err);
 	}
 	return 0;
 }
@@ -416,7 +416,8 @@ static int read_data(struct model_file *model, struct safetensors *st, const siz
 	model->weights = memory_alloc(params->total * sizeof *model->weights);
 	float *untransposed = malloc(first->size * sizeof *untransposed);
 	if (!model->weights || !untransposed) {
-		error_memory(err, params->total * sizeof *model->weights, "a model's weights");
+		safetensors_no_memory(
+			st, params->total * sizeof *model->weights, "a model's weights", err);
 		goto out;
 	}
 	for (size_t i = 0; i < st->count; i++) {

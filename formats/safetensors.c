@@ -297,6 +297,19 @@ int safetensors_read(struct safetensors *st, void *to, size_t bytes, struct erro
 	return read_exactly(st, to, bytes, err);
 }
 
+int safetensors_no_memory(
+	struct safetensors *st, uint64_t bytes, const char *what, struct error *err)
+{
+	unsigned char piece[4096];
+	while (st->in->size == UINT64_MAX && st->read < st->data_bytes) {
+		uint64_t left = st->data_bytes - st->read;
+		size_t n = left < sizeof piece ? (size_t)left : sizeof piece;
+		if (safetensors_read(st, piece, n, err) < 0)
+			return -1;
+	}
+	return error_memory(err, bytes, what);
+}
+
 int safetensors_end(struct safetensors *st, struct error *err)
 {
 	assert(st->read == st->data_bytes);

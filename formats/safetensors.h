@@ -73,6 +73,11 @@ int safetensors_begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, 
 /* Reads the next bytes of the data section, no more than it has left. */
 int safetensors_read(struct safetensors *st, void *to, size_t bytes, struct error *err);
 
+/* For memory that there isn't, of the size that the header makes needed: reads on in a pipe, where what
+ * the header claims may not come. -1: 65 if it doesn't, else 71. */
+int safetensors_no_memory(
+	struct safetensors *st, uint64_t bytes, const char *what, struct error *err);
+
 /* Checks that the input ends where the data does; all data has been read. */
 int safetensors_end(struct safetensors *st, struct error *err);
 

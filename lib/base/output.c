@@ -64,12 +64,24 @@ static int open_temporary(struct output *out)
 	return out->fd;
 }
 
-/* Gives a new file the old one's owner, if we may, and its permissions. */
+/* 0 too where it may not be. */
+static int give(int fd, uid_t owner, gid_t group)
+{
+	return fchown(fd, owner, group) < 0 && errno != EPERM && errno != EINVAL ? -1 : 0;
+}
+
+/* Gives a new file the old one's owner and group, as far as we may, and its permissions; those of a
+ * group only if it is the same. */
 static int keep_mode(int fd, const struct stat *old)
 {
-	if (fchown(fd, old->st_uid, old->st_gid) < 0 && errno != EPERM && errno != EINVAL)
+	struct stat now;
+	mode_t mode = old->st_mode & 0777;
+	if (give(fd, (uid_t)-1, old->st_gid) < 0 || give(fd, old->st_uid, (gid_t)-1) < 0 ||
+		fstat(fd, &now) < 0)
 		return -1;
-	return fchmod(fd, old->st_mode & 0777);
+	if (now.st_gid != old->st_gid)
+		mode &= ~(mode_t)S_IRWXG;
+	return fchmod(fd, mode);
 }
 
 static int open_path(struct output *out, const char *path, struct error *err)
@@ -321,12 +333,15 @@ int output_commit(struct output *out, struct error *err)
 		if (publish(out) < 0)
 			return fail_with_errno(out, "can't give the finished file its name", err);
 		if (output_sync_folder(out->target) < 0)
-			return fail_with_errno(out, "can't sync its directory", err);
+			return fail_with_errno(out,
+				"is complete and in its place, but can't sync its directory", err);
 	}
+	const char *unclosed =
+		out->target ? "is complete and in its place, but can't close it" : "can't close";
 	int fd = out->fd;
 	out->fd = -1;
 	if (io_close(fd) < 0)
-		return fail_with_errno(out, "can't close", err);
+		return fail_with_errno(out, unclosed, err);
 	output_discard(out);
 	return 0;
 }

@@ -42,7 +42,7 @@ struct output {
 
 /* Opens `path`, or standard output for NULL and "-". Flags: enum output_flags, or-ed. Status 73. A
  * new file gets mode 0666 & ~umask; one that is replaced must be writable and keeps its permission
- * bits, and its owner where that is allowed. */
+ * bits, and its owner and group where that is allowed; without the group its bits go. */
 int output_open(struct output *out, const char *path, unsigned flags, struct error *err);
 
 /* Takes n bytes; buffered. Status 74. EPIPE is reported as any other failure (a tool that keeps
@@ -58,7 +58,7 @@ int output_reserve(struct output *out, uint64_t bytes, struct error *err);
 int output_flush(struct output *out, struct error *err);
 
 /* Flushes, syncs and renames a file; flushes and closes the rest. No data is lost silently after it
- * returned 0. */
+ * returned 0. If it fails, the old file stands, unless the message says that the new one does. */
 int output_commit(struct output *out, struct error *err);
 
 /* Releases everything; what was not committed leaves no trace under the final name. Harmless twice,

@@ -44,6 +44,32 @@ like "$(tail -n 1 err)" "fewer -j take less|can't start thread" "... and less wi
 ok "with enough there is no difference" within 2000000 train -q -j 1 -H 8 -L 1 --steps 1 -o x s
 same x m "... at all"
 
+# A model of two terabytes, of which a pipe has the header alone.
+"$PYTHON" -c '
+import json, struct, sys
+H = V = 65536
+at, header = 0, {}
+def add(name, *shape):
+    global at
+    size = 4
+    for d in shape:
+        size *= d
+    header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+    at += size
+for l in range(16):
+    add("lstm.weight_ih_l%d" % l, 4 * H, H if l else V)
+    add("lstm.weight_hh_l%d" % l, 4 * H, H)
+    add("lstm.bias_ih_l%d" % l, 4 * H)
+    add("lstm.bias_hh_l%d" % l, 4 * H)
+add("fc.weight", V, H)
+add("fc.bias", V)
+text = json.dumps(header).encode()
+sys.stdout.buffer.write(struct.pack("<Q", len(text)) + text + bytes(1000))' >claim
+for command in "sample" "inspect" "evalloss - t" "train --init - s"; do
+    fails 65 "standard input: truncated at byte" "$command: a pipe that claims terabytes" sh -c "cat claim | $command"
+done
+ok "... and one that holds what it claims is read" within 400000 sh -c "cat m | sample -q -j 1 -n 1"
+
 # --- threads --------------------------------------------------------------------------------------
 
 chmod 711 "$TMP"

@@ -55,6 +55,36 @@ head -n 2 gone >/dev/null &
 train -q -j 1 -H 4 -L 1 --steps 3000 -l gone -o piped s 2>/dev/null; echo $?)" 141 "a log's reader that goes away ends the run"
 ok "and the model is there" inspect piped
 
+# --- whose a replaced file is -------------------------------------------------------------------
+
+user='setpriv --reuid 65534 --regid 65534'
+chmod 711 "$TMP"
+mkdir -m 777 shared
+seq 1 9 >shared/t
+if [ "$(id -u)" -eq 0 ] && $user --clear-groups test -x "$BIN/tokenize" 2>/dev/null; then
+    # replaced MODE GROUP EXPECTED DESCRIPTION SETPRIV-OPTION...
+    replaced() {
+        mode=$1 group=$2 expected=$3 description=$4
+        shift 4
+        rm -f shared/out
+        : >shared/out
+        chgrp "$group" shared/out
+        chmod "$mode" shared/out
+        $user "$@" "$BIN/tokenize" -q -o shared/out shared/t
+        is "$(stat -c '%u %g %a' shared/out)" "$expected" "$description"
+    }
+    replaced 676 12345 "65534 65534 606" "a group that can't be kept takes its permissions with it" --clear-groups
+    replaced 2676 12345 "65534 65534 606" "the set-group-ID bit too" --clear-groups
+    replaced 664 65534 "65534 65534 664" "its own group stays" --groups 65534
+    replaced 660 12345 "65534 12345 660" "so does one that its user is in" --groups 12345
+    rm -f shared/out
+    $user --clear-groups sh -c ": >shared/out; chmod 640 shared/out"
+    tokenize -q -o shared/out shared/t
+    is "$(stat -c '%u %g %a' shared/out)" "65534 65534 640" "root keeps all"
+else
+    skip "whose a replaced file is" "it takes root, and a user who can run the programs here"
+fi
+
 # --- outputs that are inputs ----------------------------------------------------------------------
 
 train -q -H 4 -L 1 --steps 1 -o m s

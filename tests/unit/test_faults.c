@@ -634,6 +634,37 @@ static void a_failing_system_call_is_an_error_or_makes_no_difference(void **stat
 			fail_each(&scenarios[i], &fault.system, numbers[k]);
 }
 
+static ino_t inode_of(const char *path)
+{
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+static void a_failure_after_the_file_has_its_place_says_so(void **state)
+{
+	unsigned told = 0;
+	struct error err;
+	(void)state;
+	assert_int_equal(replaces_a_checkpoint(&err), 0);
+	for (unsigned n = 1;; n++) {
+		ino_t before = inode_of(target);
+		fault.number = EIO;
+		fault.came = false;
+		fault.system = n;
+		int rc = replaces_a_checkpoint(&err);
+		fault.system = 0;
+		if (!fault.came)
+			break;
+		bool says = rc < 0 && strstr(err.text, "in its place, but");
+		if (rc < 0 && says != (inode_of(target) != before))
+			fail_msg("system call %u: %s", n, err.text);
+		told += says;
+	}
+	fault.came = false;
+	assert_true(told >= 2); /* the folder's fsync, the file's close */
+}
+
 static void a_file_system_without_unnamed_files_has_the_same_failures(void **state)
 {
 	(void)state;
@@ -744,6 +775,7 @@ int main(void)
 		cmocka_unit_test(a_call_of_base_that_fails_is_passed_on),
 		cmocka_unit_test(where_every_name_is_taken_nothing_is_written),
 		cmocka_unit_test(a_failing_system_call_is_an_error_or_makes_no_difference),
+		cmocka_unit_test(a_failure_after_the_file_has_its_place_says_so),
 		cmocka_unit_test(a_file_system_without_unnamed_files_has_the_same_failures),
 		cmocka_unit_test(a_file_that_became_shorter_is_an_error),
 		cmocka_unit_test(an_interrupted_call_is_made_again),
