@@ -1,7 +1,7 @@
 #!/bin/sh
 # What the programs do where the system gives them little: an end with a clear word, never a hang.
 #
-# shellcheck source=tests/tools/lib.sh disable=SC2086
+# shellcheck source=tests/tools/lib.sh disable=SC2086,SC3045
 . "$(dirname "$0")/lib.sh"
 cd "$TMP" || exit 1
 sanitized && skip_all "sanitizers map terabytes"
