@@ -51,7 +51,7 @@ kernels = avx512bf16 avx512vnni avx512 avx2vnni avx2 generic
 else
 kernels = generic
 endif
-kernel_flags_avx2    = -mavx2 -mfma -mf16c
+kernel_flags_avx2    = -mavx2 -mfma
 kernel_flags_avx512  = $(kernel_flags_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl \
                        -mprefer-vector-width=512
 kernel_flags_avx2vnni   = $(kernel_flags_avx2) -mavxvnni

@@ -734,7 +734,6 @@ static void cpu_adam(struct device *device, size_t n, const struct adam_update *
 /* --- the device ------------------------------------------------------------------------------- */
 
 #if defined __x86_64__
-/* What has AVX2 has F16C, which clang 14 can't ask for. */
 static bool runs_avx2(void)
 {
 	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");

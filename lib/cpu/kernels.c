@@ -24,6 +24,8 @@ enum {
 	NARROW_DEPTH = 256, /* and words of each: 16 KiB of stack */
 };
 
+#define INLINED static inline __attribute__((always_inline))
+
 static size_t smaller(size_t a, size_t b)
 {
 	return a < b ? a : b;
@@ -48,18 +50,6 @@ static inline void store(float *p, vf x, size_t width)
 		vstore_part(p, x, width);
 }
 
-/* Row i of a panel of B: `columns` of its weights, zeros behind them. */
-static void panel_row(size_t k, size_t n, bool transposed, const float *w, size_t p, size_t i,
-	size_t columns, float row[PANEL])
-{
-	memset(row, 0, PANEL * sizeof *row);
-	if (!transposed)
-		memcpy(row, w + i * n + p * PANEL, columns * sizeof *row);
-	else
-		for (size_t j = 0; j < columns; j++)
-			row[j] = w[(p * PANEL + j) * k + i];
-}
-
 static size_t bytes_f32(size_t k)
 {
 	return k * sizeof(float);
@@ -72,38 +62,16 @@ static void pack_f32(size_t k, size_t n, bool transposed, const float *w, size_t
 	for (size_t p = first; p < last; p++) {
 		float *panel = (float *)panels + p * k * PANEL;
 		const size_t columns = smaller(PANEL, n - p * PANEL);
-		if (!transposed) {
-			for (size_t i = 0; i < k; i++)
-				panel_row(k, n, false, w, p, i, columns, panel + i * PANEL);
-			continue;
-		}
 		if (columns < PANEL)
 			memset(panel, 0, k * PANEL * sizeof *panel);
+		for (size_t i = 0; !transposed && i < k; i++)
+			memcpy(panel + i * PANEL, w + i * n + p * PANEL, columns * sizeof *panel);
 		/* Square blocks, so that both sides are read and written by cache lines. */
-		for (size_t i0 = 0; i0 < k; i0 += VL)
+		for (size_t i0 = 0; transposed && i0 < k; i0 += VL)
 			for (size_t j = 0; j < columns; j++)
 				for (size_t i = i0; i < smaller(i0 + VL, k); i++)
 					panel[i * PANEL + j] = w[(p * PANEL + j) * k + i];
 	}
-}
-
-static size_t bytes_f16(size_t k)
-{
-	return k * sizeof(uint16_t);
-}
-
-static void pack_f16(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
-	float *scale, void *panels)
-{
-	(void)scale;
-	for (size_t p = first; p < last; p++)
-		for (size_t i = 0; i < k; i++) {
-			uint16_t *to = (uint16_t *)panels + (p * k + i) * PANEL;
-			float row[PANEL];
-			panel_row(k, n, transposed, w, p, i, smaller(PANEL, n - p * PANEL), row);
-			vstore_half(to, vclamp(vload(row), -HALF_MAX, HALF_MAX));
-			vstore_half(to + VL, vclamp(vload(row + VL), -HALF_MAX, HALF_MAX));
-		}
 }
 
 /* n floats to pairs of bfloat16; zero beside the last one of an odd number. */
@@ -121,15 +89,26 @@ static void narrow_bf16(size_t n, const float *x, uint32_t *pairs)
 	}
 }
 
-static size_t bytes_bf16(size_t k)
+/* n floats to as many, an even number, that are as much larger as halves are smaller. */
+static void narrow_f16(size_t n, const float *x, uint32_t *words)
+{
+	for (size_t i = 0; i < n; i += VL) {
+		const size_t width = smaller(VL, n - i);
+		store((float *)words + i, load(x + i, width) * HALF_SCALE, width);
+	}
+	if (n % 2)
+		words[n] = 0;
+}
+
+static size_t bytes_16(size_t k)
 {
 	return quotient_up(k, 2) * sizeof(uint32_t);
 }
 
-static void pack_bf16(size_t k, size_t n, bool transposed, const float *w, size_t first,
-	size_t last, float *scale, void *panels)
+/* Two rows of B, one above the other, in one row of words. */
+INLINED void pack_pairs(vu (*narrow)(vf), size_t k, size_t n, bool transposed, const float *w,
+	size_t first, size_t last, void *panels)
 {
-	(void)scale;
 	const size_t words = quotient_up(k, 2);
 	for (size_t p = first; p < last; p++) {
 		uint32_t *panel = (uint32_t *)panels + p * words * PANEL;
@@ -138,9 +117,12 @@ static void pack_bf16(size_t k, size_t n, bool transposed, const float *w, size_
 			memset(panel, 0, words * PANEL * sizeof *panel);
 		for (size_t i0 = 0; transposed && i0 < words; i0 += VL)
 			for (size_t j = 0; j < columns; j++) {
+				const float *row = w + (p * PANEL + j) * k + 2 * i0;
+				const size_t left = k - 2 * i0;
 				uint32_t pairs[VL];
-				narrow_bf16(smaller(2 * VL, k - 2 * i0),
-					w + (p * PANEL + j) * k + 2 * i0, pairs);
+				vstore_low(pairs, narrow(load(row, smaller(VL, left))),
+					left > VL ? narrow(load(row + VL, smaller(VL, left - VL)))
+						  : (vu){0});
 				for (size_t i = i0; i < smaller(i0 + VL, words); i++)
 					panel[i * PANEL + j] = pairs[i - i0];
 			}
@@ -148,12 +130,31 @@ static void pack_bf16(size_t k, size_t n, bool transposed, const float *w, size_
 			for (size_t j = 0; j < columns; j += VL) {
 				const float *even = w + 2 * i * n + p * PANEL + j;
 				const size_t width = smaller(VL, columns - j);
-				vu pair = vbf16(load(even, width));
+				vu pair = narrow(load(even, width));
 				if (2 * i + 1 < k)
-					pair |= vbf16(load(even + n, width)) << 16;
+					pair |= narrow(load(even + n, width)) << 16;
 				memcpy(panel + i * PANEL + j, &pair, sizeof pair);
 			}
 	}
+}
+
+static void pack_bf16(size_t k, size_t n, bool transposed, const float *w, size_t first,
+	size_t last, float *scale, void *panels)
+{
+	(void)scale;
+	pack_pairs(vbf16, k, n, transposed, w, first, last, panels);
+}
+
+static vu clamped_half(vf x)
+{
+	return vhalf(vclamp(x, -HALF_MAX, HALF_MAX));
+}
+
+static void pack_f16(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
+	float *scale, void *panels)
+{
+	(void)scale;
+	pack_pairs(clamped_half, k, n, transposed, w, first, last, panels);
 }
 
 /* n numbers within -1..1 to groups of four bytes; zeros behind the last one. */
@@ -211,31 +212,16 @@ static void pack_i8(size_t k, size_t n, bool transposed, const float *w, size_t 
 
 /* Products are written once for all types of weights: `type` is a constant where these are inlined,
  * as `rows` is, or the sums would not stay in registers. */
-#define INLINED static inline __attribute__((always_inline))
 
-INLINED const void *weight_at(enum operand_type type, const void *panels, size_t i)
+/* Word i of packed weights: a float, two numbers of 16 bits, or four of 8. */
+INLINED const void *word_at(const void *panels, size_t i)
 {
-	switch (type) {
-	case OPERAND_F16:
-		return (const uint16_t *)panels + i;
-	default: /* a float, or a word of narrower numbers */
-		return (const float *)panels + i;
-	}
+	return (const uint32_t *)panels + i;
 }
 
-/* VL weights from the i-th on, or VL words of them. */
-INLINED vf weights_at(enum operand_type type, const void *panels, size_t i)
+INLINED vf spread(const void *x, size_t i)
 {
-	const void *at = weight_at(type, panels, i);
-	return type == OPERAND_F16 ? vload_half(at) : vload(at);
-}
-
-/* Number i of x, or word i of narrower numbers, in all lanes. */
-INLINED vf spread(enum operand_type type, const void *x, size_t i)
-{
-	if (type == OPERAND_BF16 || type == OPERAND_I8)
-		return (vf)vset_word(((const uint32_t *)x)[i]);
-	return vset(((const float *)x)[i]);
+	return (vf)vset_word(((const uint32_t *)x)[i]);
 }
 
 /* What sums start from: in a panel of OPERAND_I8 that stands before the weights. */
@@ -249,14 +235,27 @@ INLINED size_t head(enum operand_type type)
 	return type == OPERAND_I8 ? PANEL : 0;
 }
 
-/* The sums of OPERAND_I8 are whole numbers. */
-INLINED vf multiply_add(enum operand_type type, vf a, vf b, vf sum)
+/* Words of x beside a word of weights: numbers of OPERAND_F16 are multiplied as floats. */
+INLINED size_t words_of_x(enum operand_type type)
 {
-	if (type == OPERAND_BF16)
+	return type == OPERAND_F16 ? 2 : 1;
+}
+
+/* sum + words i of x, times a word of weights. The sums of OPERAND_I8 are whole numbers. */
+INLINED vf multiply_add(enum operand_type type, const void *x, size_t i, vf b, vf sum)
+{
+	const vf a = spread(x, i);
+	switch (type) {
+	case OPERAND_BF16:
 		return vdot_bf16((vu)a, (vu)b, sum);
-	if (type == OPERAND_I8)
+	case OPERAND_F16:
+		sum = vfma(a, vhalf_low((vu)b), sum);
+		return vfma(spread(x, i + 1), vhalf_high((vu)b), sum);
+	case OPERAND_I8:
 		return (vf)vdot_bytes((vu)a, (vu)b, (vi)sum);
-	return vfma(a, b, sum);
+	default:
+		return vfma(a, b, sum);
+	}
 }
 
 /* base + sum, the sum scaled where the weights are. */
@@ -279,15 +278,15 @@ INLINED void rows_of_panel(enum operand_type type, size_t rows, size_t depth, co
 		sum[r][0] = start(type, panel);
 		sum[r][1] = start(type, (const float *)panel + VL);
 	}
-	panel = weight_at(type, panel, head(type));
+	panel = word_at(panel, head(type));
 	for (size_t i = 0; i < depth; i++) {
-		const vf b0 = weights_at(type, panel, i * PANEL);
-		const vf b1 = weights_at(type, panel, i * PANEL + VL);
+		const vf b0 = vload(word_at(panel, i * PANEL));
+		const vf b1 = vload(word_at(panel, i * PANEL + VL));
 #pragma GCC unroll 8
 		for (size_t r = 0; r < rows; r++) {
-			const vf a = spread(type, x, r * x_stride + i * x_step);
-			sum[r][0] = multiply_add(type, a, b0, sum[r][0]);
-			sum[r][1] = multiply_add(type, a, b1, sum[r][1]);
+			const size_t at = r * x_stride + i * x_step;
+			sum[r][0] = multiply_add(type, x, at, b0, sum[r][0]);
+			sum[r][1] = multiply_add(type, x, at, b1, sum[r][1]);
 		}
 	}
 	if (columns == PANEL) {
@@ -317,19 +316,18 @@ INLINED void row_of_panels(enum operand_type type, size_t depth, const void *x, 
 	vf sum[GROUP][2];
 #pragma GCC unroll 8
 	for (size_t p = 0; p < GROUP; p++) {
-		const void *panel = weight_at(type, panels, p * stride);
+		const void *panel = word_at(panels, p * stride);
 		sum[p][0] = start(type, panel);
 		sum[p][1] = start(type, (const float *)panel + VL);
 	}
-	panels = weight_at(type, panels, head(type));
+	panels = word_at(panels, head(type));
 	for (size_t i = 0; i < depth; i++) {
-		const vf a = spread(type, x, i);
 #pragma GCC unroll 8
 		for (size_t p = 0; p < GROUP; p++) {
-			const size_t at = p * stride + i * PANEL;
-			sum[p][0] = multiply_add(type, a, weights_at(type, panels, at), sum[p][0]);
-			sum[p][1] =
-				multiply_add(type, a, weights_at(type, panels, at + VL), sum[p][1]);
+			const float *at = word_at(panels, p * stride + i * PANEL);
+			const size_t word = i * words_of_x(type);
+			sum[p][0] = multiply_add(type, x, word, vload(at), sum[p][0]);
+			sum[p][1] = multiply_add(type, x, word, vload(at + VL), sum[p][1]);
 		}
 	}
 #pragma GCC unroll 8
@@ -345,13 +343,13 @@ INLINED void rows_of_panels(enum operand_type type, size_t rows, size_t depth, s
 	size_t stride, const float *base, size_t base_stride, size_t first, size_t last, float *y)
 {
 	size_t p = first;
-	if (rows == 1 && x_step == 1)
+	if (rows == 1 && x_step == words_of_x(type))
 		for (; p + GROUP <= last && (p + GROUP) * PANEL <= n; p += GROUP)
 			row_of_panels(type, depth, x, scale + p * PANEL,
-				weight_at(type, panels, p * stride), stride, base + p * PANEL,
+				word_at(panels, p * stride), stride, base + p * PANEL,
 				y + p * PANEL);
 	for (; p < last; p++) {
-		const void *panel = weight_at(type, panels, p * stride);
+		const void *panel = word_at(panels, p * stride);
 		const size_t at = p * PANEL, columns = smaller(PANEL, n - at);
 		size_t r = 0;
 #define ROWS_OF_PANEL(count) \
@@ -388,8 +386,7 @@ INLINED void product(enum operand_type type, size_t rows, size_t k, size_t n, co
 {
 	for (size_t k0 = 0; k0 < k; k0 += DEPTH, base = y, base_stride = n)
 		rows_of_panels(type, rows, smaller(DEPTH, k - k0), n, x + k0, k, 1, scale,
-			weight_at(type, panels, k0 * PANEL), k * PANEL, base, base_stride, first,
-			last, y);
+			word_at(panels, k0 * PANEL), k * PANEL, base, base_stride, first, last, y);
 }
 
 #define PRODUCT(name, type) \
@@ -400,7 +397,6 @@ INLINED void product(enum operand_type type, size_t rows, size_t k, size_t n, co
 		product(type, rows, k, n, x, scale, panels, base, base_stride, first, last, y); \
 	}
 PRODUCT(f32, OPERAND_F32)
-PRODUCT(f16, OPERAND_F16)
 
 /* The same where x has to be rounded, to `per_word` numbers in a word. */
 INLINED void product_narrow(enum operand_type type, size_t per_word,
@@ -409,21 +405,20 @@ INLINED void product_narrow(enum operand_type type, size_t per_word,
 	size_t base_stride, size_t first, size_t last, float *y)
 {
 	uint32_t words[NARROW_ROWS * NARROW_DEPTH];
-	const size_t length = quotient_up(k, per_word);
-	const size_t parts = quotient_up(length, NARROW_DEPTH),
-		     part = NARROW_DEPTH * PANEL + head(type);
+	const size_t length = quotient_up(k, per_word), step = words_of_x(type);
+	const size_t most = NARROW_DEPTH / step, parts = quotient_up(length, most);
 	for (size_t r0 = 0; r0 < rows; r0 += NARROW_ROWS) {
 		const size_t count = smaller(NARROW_ROWS, rows - r0);
 		const float *from = base + r0 * base_stride;
 		size_t from_stride = base_stride;
 		for (size_t i = 0; i < parts; i++, from = y + r0 * n, from_stride = n) {
-			const size_t k0 = i * NARROW_DEPTH * per_word;
-			const size_t depth = smaller(NARROW_DEPTH, length - i * NARROW_DEPTH);
+			const size_t k0 = i * most * per_word;
+			const size_t depth = smaller(most, length - i * most);
 			for (size_t r = 0; r < count; r++)
 				narrow(smaller(depth * per_word, k - k0), x + (r0 + r) * k + k0,
 					words + r * NARROW_DEPTH);
-			rows_of_panels(type, count, depth, n, words, NARROW_DEPTH, 1, scale,
-				weight_at(type, panels, i * part),
+			rows_of_panels(type, count, depth, n, words, NARROW_DEPTH, step, scale,
+				word_at(panels, i * (most * PANEL + head(type))),
 				length * PANEL + parts * head(type), from, from_stride, first, last,
 				y + r0 * n);
 		}
@@ -439,6 +434,7 @@ INLINED void product_narrow(enum operand_type type, size_t per_word,
 			base_stride, first, last, y); \
 	}
 PRODUCT_NARROW(bf16, OPERAND_BF16, 2)
+PRODUCT_NARROW(f16, OPERAND_F16, 2)
 PRODUCT_NARROW(i8, OPERAND_I8, 4)
 
 static void product_tn_bf16(size_t rows, size_t m, size_t n, const void *a, const void *b,
@@ -447,9 +443,9 @@ static void product_tn_bf16(size_t rows, size_t m, size_t n, const void *a, cons
 	const size_t words = quotient_up(rows, 2);
 	for (size_t p = first; p < last; p++) {
 		const size_t i = p * PANEL;
-		rows_of_panels(OPERAND_BF16, smaller(PANEL, m - i), words, n,
-			weight_at(OPERAND_BF16, a, words * i), 1, PANEL, NULL, b, words * PANEL,
-			c + i * n, n, 0, quotient_up(n, PANEL), c + i * n);
+		rows_of_panels(OPERAND_BF16, smaller(PANEL, m - i), words, n, word_at(a, words * i),
+			1, PANEL, NULL, b, words * PANEL, c + i * n, n, 0, quotient_up(n, PANEL),
+			c + i * n);
 	}
 }
 
@@ -667,8 +663,8 @@ const struct kernels EXPORT(KERNELS) = {
 	.panel = PANEL,
 	.rows = ROWS,
 	.of = {[OPERAND_F32] = {bytes_f32, pack_f32, product_f32},
-		[OPERAND_BF16] = {bytes_bf16, pack_bf16, product_bf16},
-		[OPERAND_F16] = {bytes_f16, pack_f16, product_f16},
+		[OPERAND_BF16] = {bytes_16, pack_bf16, product_bf16},
+		[OPERAND_F16] = {bytes_16, pack_f16, product_f16},
 		[OPERAND_I8] = {bytes_i8, pack_i8, product_i8}},
 	.product_tn_bf16 = product_tn_bf16,
 	.lstm_forward = lstm_forward,

@@ -49,44 +49,6 @@ static inline void vstore_part(float *p, vf x, size_t n)
 	memcpy(p, &x, n * sizeof *p);
 }
 
-/* VL halves (IEEE 754 binary16), and back, rounded to the nearest, ties to even; numbers to store
- * lie within -HALF_MAX..HALF_MAX. */
-#define HALF_MAX 65504.f
-static inline vf vload_half(const uint16_t *p)
-{
-#if defined __AVX512F__
-	return (vf)_mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
-#elif defined __AVX2__ && defined __FMA__
-	return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
-#else
-	/* The exponent's offset is 15, not 127. */
-	typedef uint16_t vh __attribute__((vector_size(2 * VL)));
-	vh half;
-	memcpy(&half, p, sizeof half);
-	const vu x = __builtin_convertvector(half, vu);
-	vf magnitude = (vf)((x & 0x7fff) << 13) * 0x1p112f;
-	return (vf)((vu)magnitude | (x & 0x8000) << 16);
-#endif
-}
-
-static inline void vstore_half(uint16_t *p, vf x)
-{
-#if defined __AVX512F__
-	_mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((__m512)x, _MM_FROUND_TO_NEAREST_INT));
-#elif defined __AVX2__ && defined __FMA__
-	_mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph((__m256)x, _MM_FROUND_TO_NEAREST_INT));
-#else
-	/* What is below 2^-14 becomes zero. */
-	for (int i = 0; i < VL; i++) {
-		const uint32_t bits = ((vu)x)[i], rest = bits & 0x7fffffff;
-		uint32_t half = rest + 0xfff + (rest >> 13 & 1) - (112u << 23);
-		if (rest < 113u << 23)
-			half = 0;
-		p[i] = (uint16_t)((bits >> 16 & 0x8000) | half >> 13);
-	}
-#endif
-}
-
 static inline vf vset(float x)
 {
 	return x - (vf){0};
@@ -144,6 +106,35 @@ static inline vf vsqrt(vf x)
 #endif
 }
 
+/* VL floats as halves (IEEE 754 binary16), rounded to the nearest, ties to even, in the low half of
+ * each word. Numbers lie within -HALF_MAX..HALF_MAX; what is below 2^-14 becomes zero. */
+#define HALF_MAX 65504.f
+static inline vu vhalf(vf x)
+{
+	const vu bits = (vu)x, rest = bits & 0x7fffffff;
+	const vu half = (rest + 0xfff + (rest >> 13 & 1) - (112u << 23)) >> 13;
+	return (half & (vu)(rest >= 113u << 23)) | (bits >> 16 & 0x8000);
+}
+
+/* The halves in each word, as floats HALF_SCALE times smaller: the exponent's offset is 15, not
+ * 127. */
+#define HALF_SCALE 0x1p112f
+static inline vf vhalf_low(vu pair)
+{
+#if defined __AVX512F__
+	/* Moves the low half up and spreads its sign, on another port than a shift. */
+	const vu at_place = (vu)_mm512_madd_epi16((__m512i)pair, _mm512_set1_epi32(1 << 13));
+#else
+	const vu at_place = (vu)((vi)(pair << 16) >> 3);
+#endif
+	return (vf)(at_place & 0x8fffe000);
+}
+
+static inline vf vhalf_high(vu pair)
+{
+	return (vf)((vu)((vi)pair >> 3) & 0x8fffe000);
+}
+
 /* VL floats as bfloat16, the upper half of a float, rounded to the nearest, ties to even; each in the
  * low half of a word. */
 static inline vu vbf16(vf x)
@@ -157,6 +148,16 @@ static inline vu vbf16(vf x)
 #endif
 }
 
+/* The low halves of 2 VL words, one behind the other. */
+static inline void vstore_low(uint32_t *p, vu first, vu second)
+{
+	typedef uint16_t vh __attribute__((vector_size(2 * VL)));
+	const vh low = __builtin_convertvector(first, vh);
+	const vh high = __builtin_convertvector(second, vh);
+	memcpy(p, &low, sizeof low);
+	memcpy((char *)p + sizeof low, &high, sizeof high);
+}
+
 /* 2 VL floats as bfloat16, one behind the other. */
 static inline void vstore_bf16(uint32_t *p, vf first, vf second)
 {
@@ -164,11 +165,7 @@ static inline void vstore_bf16(uint32_t *p, vf first, vf second)
 	const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
 	memcpy(p, &both, sizeof both);
 #else
-	typedef uint16_t vh __attribute__((vector_size(2 * VL)));
-	const vh low = __builtin_convertvector(vbf16(first), vh);
-	const vh high = __builtin_convertvector(vbf16(second), vh);
-	memcpy(p, &low, sizeof low);
-	memcpy((char *)p + sizeof low, &high, sizeof high);
+	vstore_low(p, vbf16(first), vbf16(second));
 #endif
 }
 

@@ -35,7 +35,7 @@ struct device {
 enum operand_type {
 	OPERAND_F32,
 	OPERAND_BF16, /* bfloat16, to which x is rounded too; sums are floats */
-	OPERAND_F16,  /* IEEE 754 binary16 */
+	OPERAND_F16,  /* IEEE 754 binary16, without its denormals; |x| < 2^15 */
 	OPERAND_I8,   /* whole numbers -127..127, times one scale for each column of B; x, which is
 			 within -1..1, is rounded to 127ths */
 	OPERAND_TYPES
