@@ -31,11 +31,11 @@ comma := ,
 base_src    = error show memory io place input output spool option utf8 pool
 nn_src      = params operand counter model lstm adam sampler
 cpu_src     = cpu blas
-formats_src = kind yaml vocab vocab_file text stream tokens shards safetensors model_file state_file \
-              config
+formats_src = kind yaml vocab vocab_file text encode stream tokens shards plan safetensors model_file \
+              state_file config
 lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/cpu/%.c) \
               $(formats_src:%=formats/%.c)
-tool_src    = tools/tool.c tools/device.c tools/network.c tools/encode.c tools/reader.c \
+tool_src    = tools/tool.c tools/device.c tools/network.c tools/reader.c \
               tools/table.c tools/files.c
 train_src   = checkpoint log run signals
 sample_src  = context draw interactive stop unescape

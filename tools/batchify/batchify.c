@@ -3,7 +3,7 @@
  * are spooled, then gathered by as many batches at a time as CHUNK_BYTES hold. */
 #include "base/input.h"
 #include "base/spool.h"
-#include "formats/shards.h"
+#include "formats/plan.h"
 #include "formats/tokens.h"
 #include "tools/tool.h"
 
@@ -15,9 +15,8 @@ enum { CHUNK_BYTES = 16 << 20 };
 
 struct values {
 	struct tool_common common;
-	uint64_t rows, window;
-	double val, test;
-	unsigned targets; /* enum shards_targets */
+	struct plan plan;
+	unsigned targets; /* the plan's */
 };
 
 #define AT(member) offsetof(struct values, member)
@@ -26,7 +25,7 @@ static const struct option table[] = {
 		.name = "rows",
 		.argument = "N",
 		.type = OPTION_INTEGER,
-		.offset = AT(rows),
+		.offset = AT(plan.rows),
 		.initial = "128",
 		.low = 1,
 		.high = UINT32_MAX,
@@ -35,7 +34,7 @@ static const struct option table[] = {
 		.name = "window",
 		.argument = "M",
 		.type = OPTION_INTEGER,
-		.offset = AT(window),
+		.offset = AT(plan.window),
 		.initial = "100",
 		.low = 1,
 		.high = UINT32_MAX - 1,
@@ -44,7 +43,7 @@ static const struct option table[] = {
 		.name = "val",
 		.argument = "FRACTION",
 		.type = OPTION_REAL,
-		.offset = AT(val),
+		.offset = AT(plan.validation),
 		.initial = "0.1",
 		.low = 0,
 		.high = 1,
@@ -52,7 +51,7 @@ static const struct option table[] = {
 	{.name = "test",
 		.argument = "FRACTION",
 		.type = OPTION_REAL,
-		.offset = AT(test),
+		.offset = AT(plan.test),
 		.initial = "0",
 		.low = 0,
 		.high = 1,
@@ -71,29 +70,9 @@ static const struct option table[] = {
 
 /* --- the plan: which ids go where ---------------------------------------------------------- */
 
-struct part {
-	uint64_t begin, tokens; /* ids of the text */
-};
-
-/* Cuts the text as the notebooks do, int(n * (1 - val)) in double precision. */
-static void split(const struct values *v, uint64_t n, struct part parts[SHARDS_SPLITS])
-{
-	uint64_t train_end = (uint64_t)((double)n * (1 - v->val - v->test));
-	uint64_t validation_end = (uint64_t)((double)n * (1 - v->test));
-	parts[SHARDS_TRAIN] = (struct part){0, train_end};
-	parts[SHARDS_VALIDATION] = (struct part){train_end, validation_end - train_end};
-	parts[SHARDS_TEST] = (struct part){validation_end, n - validation_end};
-}
-
-/* The tokens of a part that can be inputs: a last target of its own may have to be left over. */
-static uint64_t usable(const struct values *v, const struct part *part)
-{
-	return v->targets == SHARDS_NEXT && part->tokens > 0 ? part->tokens - 1 : part->tokens;
-}
-
 static int too_short(const struct values *v, const char *name, uint64_t tokens, struct error *err)
 {
-	uint64_t n = tokens / v->window, m = tokens / v->rows;
+	uint64_t n = tokens / v->plan.window, m = tokens / v->plan.rows;
 	char advice[96];
 	if (n > 0 && m > 0)
 		snprintf(advice, sizeof advice,
@@ -105,53 +84,42 @@ static int too_short(const struct values *v, const char *name, uint64_t tokens, 
 		snprintf(advice, sizeof advice, "at most -n 1 -m %" PRIu64 " would fit", tokens);
 	else
 		snprintf(advice, sizeof advice, "it takes a longer text%s",
-			v->val + v->test > 0 ? ", or less --val and --test" : "");
+			v->plan.validation + v->plan.test > 0 ? ", or less --val and --test" : "");
 	return error_set(err, STATUS_DATA,
 		"%s: %" PRIu64 " token%s to train on, fewer than one batch of %" PRIu64
 		" x %" PRIu64 "; %s",
-		name, tokens, tokens == 1 ? "" : "s", v->rows, v->window, advice);
+		name, tokens, tokens == 1 ? "" : "s", v->plan.rows, v->plan.window, advice);
 }
 
-/* Sets rows and batches of a held-out part, which may be smaller than a batch: never silently. */
-static void plan_held_out(const struct tool *tool, enum shards_split split, uint64_t tokens,
-	double fraction, struct shards_header *header)
+/* A held-out part may be smaller than a batch: never silently. */
+static void note_held_out(const struct tool *tool, enum shards_split split, uint64_t tokens,
+	const struct shards_header *header)
 {
 	const struct values *v = tool->values;
 	const char *name = shards_split_name(split);
-	uint64_t rows = tokens / v->window;
-	if (fraction <= 0)
-		return;
-	header->rows[split] = (uint32_t)(rows < v->rows ? rows : v->rows);
-	header->batches[split] = rows < v->rows ? rows > 0 : tokens / (v->rows * v->window);
-	if (rows == 0)
+	if (header->rows[split] == 0)
 		tool_note(tool, "no %s data: its %" PRIu64 " tokens don't fill one row of %" PRIu64,
-			name, tokens, v->window);
-	else if (rows < v->rows)
+			name, tokens, v->plan.window);
+	else if (header->rows[split] < v->plan.rows)
 		tool_note(tool,
-			"the %s data has %" PRIu64 " tokens, so its only batch has %" PRIu64
+			"the %s data has %" PRIu64 " tokens, so its only batch has %" PRIu32
 			" rows",
-			name, tokens, rows);
+			name, tokens, header->rows[split]);
 }
 
 /* Fills in the header but for its vocabulary. */
 static int plan(const struct tool *tool, const char *name, uint64_t n,
-	struct part parts[SHARDS_SPLITS], struct shards_header *header, struct error *err)
+	struct plan_part parts[SHARDS_SPLITS], struct shards_header *header, struct error *err)
 {
 	const struct values *v = tool->values;
-	split(v, n, parts);
-	uint64_t tokens = usable(v, &parts[SHARDS_TRAIN]);
-	header->window = (uint32_t)v->window;
-	header->targets = v->targets;
-	header->rows[SHARDS_TRAIN] = (uint32_t)v->rows;
-	header->batches[SHARDS_TRAIN] = tokens / (v->rows * v->window);
+	const double held_out[SHARDS_SPLITS] = {
+		[SHARDS_VALIDATION] = v->plan.validation, [SHARDS_TEST] = v->plan.test};
+	plan_make(&v->plan, n, parts, header);
 	if (header->batches[SHARDS_TRAIN] == 0)
-		return too_short(v, name, tokens, err);
-	plan_held_out(
-		tool, SHARDS_VALIDATION, usable(v, &parts[SHARDS_VALIDATION]), v->val, header);
-	plan_held_out(tool, SHARDS_TEST, usable(v, &parts[SHARDS_TEST]), v->test, header);
-	for (enum shards_split s = 0; s < SHARDS_SPLITS; s++)
-		header->tokens_used += header->batches[s] * header->rows[s] * v->window;
-	header->tokens_dropped = n - header->tokens_used;
+		return too_short(v, name, plan_usable(&v->plan, &parts[SHARDS_TRAIN]), err);
+	for (enum shards_split s = SHARDS_VALIDATION; s < SHARDS_SPLITS; s++)
+		if (held_out[s] > 0)
+			note_held_out(tool, s, plan_usable(&v->plan, &parts[s]), header);
 	return 0;
 }
 
@@ -246,14 +214,14 @@ out:
 
 static int check_options(const struct values *v, size_t id_bytes, struct error *err)
 {
-	if (v->val + v->test >= 1)
+	if (v->plan.validation + v->plan.test >= 1)
 		return error_set(err, STATUS_USAGE, "--val and --test leave nothing to train on");
 	uint64_t most = STREAM_FRAME_BYTES_MAX / id_bytes;
-	if (v->window + 1 > most / v->rows)
+	if (v->plan.window + 1 > most / v->plan.rows)
 		return error_set(err, STATUS_USAGE,
 			"a batch of %" PRIu64 " x %" PRIu64 " is too large: at most %" PRIu64
 			" ids make one",
-			v->rows, v->window, most);
+			v->plan.rows, v->plan.window, most);
 	return 0;
 }
 
@@ -270,7 +238,7 @@ static void report(const struct tool *tool, const struct shards_header *header)
 
 /* Writes what the plan says. */
 static int write_shards(const struct tool *tool, const struct shards_header *header,
-	const struct part *parts, const struct spool *spool, struct error *err)
+	const struct plan_part *parts, const struct spool *spool, struct error *err)
 {
 	struct output out;
 	struct shards_writer writer;
@@ -302,11 +270,12 @@ out:
 
 static int run(struct tool *tool, int argc, char **argv, struct error *err)
 {
+	struct values *v = tool->values;
 	struct input in;
 	struct tokens_reader reader = {0};
 	struct spool spool = {0};
 	struct shards_header header = {0};
-	struct part parts[SHARDS_SPLITS];
+	struct plan_part parts[SHARDS_SPLITS];
 	int rc = -1;
 
 	if (argc > 1)
@@ -315,8 +284,8 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 		return -1;
 	if (tokens_read_header(&reader, &in, err) < 0)
 		goto out;
-	if (check_options(tool->values, vocab_id_bytes(&reader.vocab), err) < 0 ||
-		spool_init(&spool, err) < 0)
+	v->plan.targets = v->targets;
+	if (check_options(v, vocab_id_bytes(&reader.vocab), err) < 0 || spool_init(&spool, err) < 0)
 		goto release;
 	int64_t n = spool_ids(&reader, &spool, err);
 	if (n < 0 || plan(tool, in.name, (uint64_t)n, parts, &header, err) < 0)

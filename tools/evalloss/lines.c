@@ -4,7 +4,7 @@
  * of a batch don't depend on each other, a line's score is the same in any company. */
 #include "tools/evalloss/lines.h"
 
-#include "tools/encode.h"
+#include "formats/encode.h"
 #include "tools/evalloss/score.h"
 #include "tools/table.h"
 

@@ -1,7 +1,7 @@
 /* whole.c: see whole.h. */
 #include "tools/evalloss/whole.h"
 
-#include "tools/encode.h"
+#include "formats/encode.h"
 
 static int add_symbol(const struct vocab *vocab, uint32_t symbol, uint32_t id, struct score *score,
 	struct view *view, struct error *err)

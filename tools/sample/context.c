@@ -2,7 +2,7 @@
 #include "tools/sample/context.h"
 
 #include "base/input.h"
-#include "tools/encode.h"
+#include "formats/encode.h"
 
 #include <stdlib.h>
 #include <string.h>

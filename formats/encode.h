@@ -1,7 +1,7 @@
 /* encode.h: a piece of text in memory to the ids of a vocabulary: primes, lines. A text of any
  * length is read with formats/text.h. */
-#ifndef ENCODE_H
-#define ENCODE_H
+#ifndef FORMATS_ENCODE_H
+#define FORMATS_ENCODE_H
 
 #include "base/error.h"
 #include "formats/vocab.h"
@@ -9,7 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The symbol at s[0..n), n >= 1, and its id: VOCAB_NONE each for bytes that aren't UTF-8, for the
+/* The symbol at s[0..n), n >= 1: VOCAB_NONE for bytes that aren't UTF-8. Returns its length. */
+size_t encode_read(enum vocab_unit unit, enum vocab_newlines newlines, const unsigned char *s,
+	size_t n, uint32_t *symbol);
+
+/* The same, and its id: VOCAB_NONE each for bytes that aren't UTF-8, for the
  * id also where the vocabulary lacks the symbol. Returns its length in bytes. */
 size_t encode_symbol(const struct vocab *vocab, const unsigned char *s, size_t n, uint32_t *symbol,
 	uint32_t *id);

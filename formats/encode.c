@@ -1,18 +1,17 @@
 /* encode.c: see encode.h. */
-#include "tools/encode.h"
+#include "formats/encode.h"
 
 #include "base/utf8.h"
 
-/* The symbol at s: its length, with *symbol VOCAB_NONE for bytes that are none. */
-static size_t symbol_at(
-	const struct vocab *vocab, const unsigned char *s, size_t n, uint32_t *symbol)
+size_t encode_read(enum vocab_unit unit, enum vocab_newlines newlines, const unsigned char *s,
+	size_t n, uint32_t *symbol)
 {
 	*symbol = *s;
-	if (vocab->newlines == VOCAB_UNIVERSAL && *s == '\r') {
+	if (newlines == VOCAB_UNIVERSAL && *s == '\r') {
 		*symbol = '\n';
 		return n > 1 && s[1] == '\n' ? 2 : 1;
 	}
-	if (vocab->unit == VOCAB_BYTE || *s < 0x80)
+	if (unit == VOCAB_BYTE || *s < 0x80)
 		return 1;
 	int length = utf8_decode(s, n, symbol);
 	if (length > 0)
@@ -24,7 +23,7 @@ static size_t symbol_at(
 size_t encode_symbol(
 	const struct vocab *vocab, const unsigned char *s, size_t n, uint32_t *symbol, uint32_t *id)
 {
-	size_t length = symbol_at(vocab, s, n, symbol);
+	size_t length = encode_read(vocab->unit, vocab->newlines, s, n, symbol);
 	*id = vocab_find(vocab, *symbol);
 	return length;
 }
@@ -47,7 +46,7 @@ int encode_error(const struct vocab *vocab, const unsigned char *s, size_t n, st
 {
 	uint32_t symbol;
 	char name[32];
-	symbol_at(vocab, s, n, &symbol);
+	encode_read(vocab->unit, vocab->newlines, s, n, &symbol);
 	if (symbol == VOCAB_NONE)
 		return error_set(err, STATUS_DATA, "byte 0x%02X is not UTF-8", *s);
 	return error_set(err, STATUS_DATA, "%s is not in the model's vocabulary",
