@@ -27,8 +27,15 @@ struct input_gzip {
 	unsigned char compressed[BUFFER_BYTES];
 };
 
-static ssize_t read_some(const struct input *in, void *buf, size_t n, struct error *err)
+static ssize_t read_some(struct input *in, void *buf, size_t n, struct error *err)
 {
+	if (in->memory) {
+		n = n < in->memory_bytes ? n : in->memory_bytes;
+		memcpy(buf, in->memory, n);
+		in->memory += n;
+		in->memory_bytes -= n;
+		return (ssize_t)n;
+	}
 	ssize_t got = io_read(in->fd, buf, n);
 	if (got < 0)
 		error_errno(
@@ -148,19 +155,39 @@ static int open_descriptor(struct input *in, const char *path, struct error *err
 	return 0;
 }
 
+/* The part of opening that is the same for all. */
+static int begin(struct input *in, const char *name, struct error *err)
+{
+	*in = (struct input){.fd = -1, .size = UINT64_MAX};
+	in->name = strdup(name);
+	in->buffer = malloc(BUFFER_BYTES);
+	return in->name && in->buffer ? 0 : error_memory(err, BUFFER_BYTES, "an input buffer");
+}
+
+int input_open_memory(struct input *in, const char *name, const void *bytes, size_t n,
+	enum input_mode mode, struct error *err)
+{
+	if (begin(in, name, err) < 0)
+		goto fail;
+	in->memory = bytes;
+	in->memory_bytes = n;
+	in->size = n;
+	if (mode == INPUT_GUNZIP && detect_gzip(in, err) < 0)
+		goto fail;
+	return 0;
+fail:
+	input_close(in);
+	return -1;
+}
+
 int input_open(struct input *in, const char *path, enum input_mode mode, struct error *err)
 {
 	struct stat st;
 
-	*in = (struct input){.fd = -1, .size = UINT64_MAX};
 	if (path && strcmp(path, "-") == 0)
 		path = NULL;
-	in->name = strdup(path ? path : "standard input");
-	in->buffer = malloc(BUFFER_BYTES);
-	if (!in->name || !in->buffer) {
-		error_memory(err, BUFFER_BYTES, "an input buffer");
+	if (begin(in, path ? path : "standard input", err) < 0)
 		goto fail;
-	}
 	if (open_descriptor(in, path, err) < 0)
 		goto fail;
 	if (fstat(in->fd, &st) < 0) {

@@ -1,4 +1,4 @@
-/* input.h: reading a file, a pipe or standard input to its end, gzip seen through, nothing lost.
+/* input.h: reading a file, a pipe, standard input or memory to its end, gzip seen through, nothing lost.
  *
  *     struct input in;
  *     if (input_open(&in, path, INPUT_GUNZIP, err) < 0) return -1;
@@ -30,14 +30,21 @@ struct input {
 	unsigned char *buffer;
 	size_t begin, end; /* unread bytes of buffer */
 	bool eof;
-	bool from_start;         /* the descriptor stood at byte 0 when opened */
-	struct input_gzip *gzip; /* NULL unless the input is compressed */
+	bool from_start;             /* the descriptor stood at byte 0 when opened */
+	struct input_gzip *gzip;     /* NULL unless the input is compressed */
+	const unsigned char *memory; /* not yet read; not owned; NULL: they come from `fd` */
+	size_t memory_bytes;
 };
 
 /* Opens `path`, or standard input for NULL and "-". A directory is refused. Status 66. With
  * INPUT_GUNZIP the first bytes are read here, so it waits for a pipe's writer and may fail as
  * input_read() does. */
 int input_open(struct input *in, const char *path, enum input_mode mode, struct error *err);
+
+/* The same of n bytes in memory, which stay the caller's and must outlive `in`; `name` is for
+ * messages. */
+int input_open_memory(struct input *in, const char *name, const void *bytes, size_t n,
+	enum input_mode mode, struct error *err);
 
 /* Reads at most n bytes: the count, 0 only at the end, -1 on failure (74; 65 for broken gzip, which
  * includes a truncated one and trailing garbage). Returns what there is without waiting for all n.

@@ -464,6 +464,37 @@ static void closing_a_zeroed_input_leaves_stdin_open(void **state)
 	assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), before);
 }
 
+static void memory_is_read_as_a_file_is(void **state)
+{
+	struct fixture *f = *state;
+	struct error err;
+	struct input in;
+	size_t n;
+	unsigned char *z = compress_text(f, 2, &n), first[64], more;
+
+	assert_int_equal(input_open_memory(&in, "here", f->text, TEXT_BYTES, INPUT_RAW, &err), 0);
+	assert_int_equal(in.size, TEXT_BYTES);
+	assert_false(input_seekable(&in));
+	assert_int_equal(input_peek(&in, first, sizeof first, &err), sizeof first);
+	assert_memory_equal(first, f->text, sizeof first);
+	assert_reads_text(&in, f, 1000);
+	input_close(&in);
+	assert_int_equal(input_open_memory(&in, "here", z, n, INPUT_GUNZIP, &err), 0);
+	assert_reads_text(&in, f, TEXT_BYTES);
+	input_close(&in);
+	assert_int_equal(input_open_memory(&in, "here", z, n - 1, INPUT_GUNZIP, &err), 0);
+	while (input_read(&in, first, sizeof first, &err) > 0)
+		;
+	assert_int_equal(input_read(&in, &more, 1, &err), -1);
+	assert_string_equal(
+		err.text, "here: compressed data is truncated, after 300000 decompressed bytes");
+	input_close(&in);
+	assert_int_equal(input_open_memory(&in, "here", "", 0, INPUT_GUNZIP, &err), 0);
+	assert_int_equal(input_read(&in, &more, 1, &err), 0);
+	input_close(&in);
+	free(z);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -473,6 +504,7 @@ int main(void)
 		cmocka_unit_test(gzip_cut_anywhere_is_an_error),
 		cmocka_unit_test(garbage_behind_gzip_is_an_error),
 		cmocka_unit_test(a_flipped_byte_in_gzip_is_an_error),
+		cmocka_unit_test(memory_is_read_as_a_file_is),
 		cmocka_unit_test(peeking_consumes_nothing),
 		cmocka_unit_test(a_peek_beyond_the_end_gives_what_there_is),
 		cmocka_unit_test(a_pipe_fed_in_drips_is_read_whole),
