@@ -12,6 +12,7 @@ DESTDIR  =
 B        = build
 bin      = bin
 PKG_CONFIG = pkg-config
+OBJCOPY  = objcopy
 PYTHON   = /usr/bin/python3
 PROVE    = prove -j2
 
@@ -33,6 +34,7 @@ nn_src      = params operand counter model lstm adam sampler
 cpu_src     = cpu blas
 formats_src = kind yaml vocab vocab_file text encode stream tokens shards plan safetensors model_file \
               state_file config
+door_src    = door charpipe_model charpipe_state charpipe_data charpipe_trainer
 lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/cpu/%.c) \
               $(formats_src:%=formats/%.c)
 tool_src    = tools/tool.c tools/device.c tools/network.c tools/reader.c \
@@ -40,8 +42,9 @@ tool_src    = tools/tool.c tools/device.c tools/network.c tools/reader.c \
 train_src   = checkpoint log run signals
 sample_src  = context draw interactive stop unescape
 evalloss_src = chars heat html lines rows score view whole
+door_pages  = charpipe charpipe_model charpipe_state charpipe_data charpipe_trainer
 format_pages = $(patsubst formats/%.md,%,$(filter-out %SECURITY.md,$(sort $(wildcard formats/*.md))))
-pages       = $(TOOLS:%=$(B)/man/%.1) $(format_pages:%=$(B)/man/charpipe-%.5) $(B)/man/charpipe.7
+pages       = $(TOOLS:%=$(B)/man/%.1) $(door_pages:%=$(B)/man/%.3) $(format_pages:%=$(B)/man/charpipe-%.5) $(B)/man/charpipe.7
 test_src    = tests/unit/reference.c
 
 # lib/cpu/kernels.c is compiled once for each vector width; cpu.c chooses at run time.
@@ -63,7 +66,7 @@ kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
 unit_tests = error show memory io place input output spool option utf8 pool philox params kernels ops model \
              adam sampler kind yaml vocab text stream tokens shards safetensors state_file \
-             model_file config faults
+             model_file config faults charpipe
 
 # --- flags --------------------------------------------------------------------------------------
 
@@ -72,9 +75,11 @@ warnings = -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-pro
 ifneq ($(SANITIZE),)
 hardening  = -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 link_flags = -fsanitize=$(SANITIZE)
+no_undefined =
 else
 hardening  = -fstack-protector-strong -D_FORTIFY_SOURCE=2
 link_flags = -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+no_undefined = -Wl,-z,defs
 endif
 # Sums must round the same way in every build: no contraction, no fast-math. Every object may become
 # part of a program or of a shared one, which shows only what says so.
@@ -113,22 +118,40 @@ endif
 
 # --- programs -----------------------------------------------------------------------------------
 
+door_obj  = $(door_src:%=$(B)/lib/door/%.o)
+so_name   = libcharpipe.so.$(firstword $(subst ., ,$(VERSION)))
+built_libraries = $(B)/libcharpipe.a $(B)/libcharpipe.so.$(VERSION)
+
 .PHONY: all
-all: ## the programs, into bin/, and their man pages (the default)
-all: $(TOOLS:%=$(bin)/%) $(pages)
+all: ## the programs, into bin/, their man pages, and the library (the default)
+all: $(TOOLS:%=$(bin)/%) $(pages) $(built_libraries)
 
 tool_obj = $(patsubst %,$(B)/tools/$1/%.o,$1 $($1_src))
 $(foreach t,$(TOOLS),$(eval $(bin)/$t: $(call tool_obj,$t)))
 
-$(TOOLS:%=$(bin)/%): $(B)/libtools.a $(B)/libcharpipe.a
-	$(LINK) -o $@ $(filter %.o,$^) $(B)/libtools.a $(B)/libcharpipe.a $(libraries)
+$(TOOLS:%=$(bin)/%): $(B)/libtools.a $(B)/libinner.a
+	$(LINK) -o $@ $(filter %.o,$^) $(B)/libtools.a $(B)/libinner.a $(libraries)
 
 # An archive, so that a program has no more than it needs.
 $(B)/libtools.a: $(tool_src:%.c=$(B)/%.o)
 	$(archive)
 
-$(B)/libcharpipe.a: $(lib_src:%.c=$(B)/%.o) $(kernel_obj)
+$(B)/libinner.a: $(lib_src:%.c=$(B)/%.o) $(kernel_obj)
 	$(archive)
+
+# --- the library for others: charpipe.h, and what lies behind it, under no other name -----------
+
+$(B)/libcharpipe.a: $(door_obj) $(B)/libinner.a
+	@$(LD) -r -o $(B)/charpipe.o $^
+	@$(OBJCOPY) --wildcard --keep-global-symbol='charpipe_*' $(B)/charpipe.o
+	@rm -f $@ && $(AR) rcs $@ $(B)/charpipe.o
+
+$(B)/libcharpipe.so.$(VERSION): $(door_obj) $(B)/libinner.a lib/door/charpipe.map
+	@echo "LD $@"
+	@$(CC) -shared $(hardening) $(CFLAGS) $(filter-out -pie,$(link_flags)) $(LDFLAGS) \
+		-Wl,-soname,$(so_name) -Wl,--version-script=lib/door/charpipe.map $(no_undefined) \
+		-o $@ $(door_obj) $(B)/libinner.a $(libraries)
+	@ln -sf $(@F) $(B)/$(so_name) && ln -sf $(so_name) $(B)/libcharpipe.so
 
 # The loops over every character of a text: gcc makes vector code of them at -O3.
 $(B)/formats/vocab.o $(B)/formats/text.o: all_flags := $(all_flags:-O2=-O3)
@@ -158,6 +181,10 @@ $(B)/man/charpipe-%.5: formats/%.md mk/man.awk
 	@mkdir -p $(@D)
 	@awk -v name=charpipe-$* -v date=$(call date,$<) -v also='$(format_pages)' -f mk/man.awk $< >$@.tmp
 	@mv $@.tmp $@
+
+$(B)/man/%.3: lib/door/%.3
+	@mkdir -p $(@D)
+	@$(call dated,$<) $< >$@
 
 $(B)/man/%.7: tools/%.7
 	@mkdir -p $(@D)

@@ -7,8 +7,8 @@ TORCH_PYTHON = $(B)/torch/bin/python
 bench        = $(B)/tests/bench/bench
 bench_run    = $(PYTHON) tests/bench/run.py --bin $(bin) --bench $(bench) $(RESULT:%=--result %)
 
-$(bench): $(B)/tests/bench/bench.o $(B)/libcharpipe.a
-	$(LINK) -o $@ $(filter %.o,$^) $(B)/libcharpipe.a $(libraries) $(loaded_libs)
+$(bench): $(B)/tests/bench/bench.o $(B)/libinner.a
+	$(LINK) -o $@ $(filter %.o,$^) $(B)/libinner.a $(libraries) $(loaded_libs)
 
 .PHONY: bench bench-torch bench-plot readme-table check-torch
 bench: ## steps, sampling, scoring, tokenizing beside what the machine can do; RESULT=FILE.tsv

@@ -60,7 +60,7 @@ $(eval $(call emulate,emulated,emulation_asan))
 $(eval $(call emulate,emulated-plugin,hardening))
 
 $(emulated): $(B)/emulated/%: $(B)/emulated/%.o $(test_src:%.c=$(B)/emulated/%.o) \
-		$(emulation_obj:%=$(B)/emulated/%) $(B)/libcharpipe.a
+		$(emulation_obj:%=$(B)/emulated/%) $(B)/libinner.a
 	@echo "LD $@"
 	@$(CXX) $(emulation_asan) $(LDFLAGS) -o $@ $^ -lcmocka $(libraries) $(loaded_libs)
 
@@ -81,7 +81,7 @@ $(B)/cuda/tests/cuda/bench.o: cuda_flags += $(if $(cupti),-DWITH_CUPTI -isystem 
 $(B)/cuda/tests/cuda/bench: cuda_libs += $(if $(cupti),-L$(cupti)/lib64 -lcupti \
         -Wl$(comma)-rpath$(comma)$(cupti)/lib64)
 $(gpu_programs): $(B)/cuda/%: $(B)/cuda/%.o $(test_src:%.c=$(B)/cuda/%.o) \
-		$(call plugin_obj,$(B)/cuda) $(B)/libcharpipe.a
+		$(call plugin_obj,$(B)/cuda) $(B)/libinner.a
 	@echo "LD $@"
 	@$(CC) -o $@ $^ -lcmocka $(cuda_libs) $(libraries)
 

@@ -25,10 +25,10 @@ fuzz_extra   = $(if $(filter %-nocrc,$1),$(B)/tests/fuzz/no_crc.o) \
 
 define fuzz_rule
 $(B)/tests/fuzz/replay_$1: $(B)/tests/fuzz/replay.o $(B)/tests/fuzz/fuzz_$(call fuzz_source,$1).o \
-		$(call fuzz_extra,$1) $(B)/libcharpipe.a
+		$(call fuzz_extra,$1) $(B)/libinner.a
 	$$(LINK) -o $$@ $$^ $$(libraries)
 $(B)/fuzz/fuzz_$1: $(B)/tests/fuzz/fuzz_$(call fuzz_source,$1).o $(call fuzz_extra,$1) \
-		$(B)/libcharpipe.a
+		$(B)/libinner.a
 	$$(LINK) -fsanitize=fuzzer -o $$@ $$^ $$(libraries)
 endef
 $(foreach t,$(fuzz_targets),$(eval $(call fuzz_rule,$t)))

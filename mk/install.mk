@@ -9,7 +9,6 @@
 PROGRAM_PREFIX =
 prefixed       = $(PROGRAM_PREFIX)$1
 staged         = $(B)/install/$(or $(PROGRAM_PREFIX:%-=%),plain)
-public_headers = lib/charpipe.h $(sort $(wildcard lib/base/*.h lib/nn/*.h formats/*.h)) lib/cpu/cpu.h
 
 # Below $(DESTDIR)$(PREFIX): TARGET=SOURCE
 installed = \
@@ -18,25 +17,32 @@ installed = \
 		share/bash-completion/completions/$(call prefixed,$t)=$(staged)/$t.bash \
 		share/zsh/site-functions/_$(call prefixed,$t)=$(staged)/$t.zsh) \
 	$(foreach f,$(format_pages),share/man/man5/charpipe-$f.5=$(B)/man/charpipe-$f.5) \
+	$(foreach p,$(door_pages),share/man/man3/$p.3=$(staged)/$p.3) \
 	share/man/man7/charpipe.7=$(staged)/charpipe.7 \
 	share/charpipe/charpipe.mk=$(staged)/charpipe.mk \
 	share/charpipe/plot.gp=examples/plot.gp \
 	share/charpipe/magic=mk/magic \
 	include/charpipe.mk=mk/include.mk \
-	$(foreach h,$(public_headers),include/charpipe/$(h:lib/%=%)=$h) \
-	lib/libcharpipe.a=$(B)/libcharpipe.a \
+	include/charpipe.h=lib/door/charpipe.h \
+	$(foreach l,$(built_libraries),lib/$(notdir $l)=$l) \
 	lib/pkgconfig/charpipe.pc=$(B)/install/charpipe.pc \
 	$(if $(wildcard $(plugin)),lib/charpipe/$(notdir $(plugin))=$(plugin))
+
+# LINK=TARGET
+links = lib/$(so_name)=libcharpipe.so.$(VERSION) lib/libcharpipe.so=$(so_name)
 
 target = $(DESTDIR)$(PREFIX)/$(firstword $(subst =, ,$1))
 source = $(lastword $(subst =, ,$1))
 mode   = $(if $(filter bin/%,$1),755,644)
-# The folders that are charpipe's alone, inner ones first.
-own_folders = $(addprefix include/charpipe/,base cpu formats nn) include/charpipe share/charpipe \
-	lib/charpipe
+# The folders that are charpipe's alone.
+own_folders = share/charpipe lib/charpipe
 
 define install_one
 	@install -D -m $(call mode,$1) $(call source,$1) '$(call target,$1)'
+
+endef
+define link_one
+	@ln -sf $(call source,$1) '$(call target,$1)'
 
 endef
 define remove_one
@@ -48,9 +54,10 @@ endef
 install: ## programs, man pages, completions, library: below $(DESTDIR)$(PREFIX)
 install: $(foreach i,$(installed),$(call source,$i))
 	$(foreach i,$(installed),$(call install_one,$i))
+	$(foreach i,$(links),$(call link_one,$i))
 
 uninstall: ## removes what install has put there
-	$(foreach i,$(installed) lib/charpipe/$(notdir $(plugin)),$(call remove_one,$i))
+	$(foreach i,$(installed) $(links) lib/charpipe/$(notdir $(plugin)),$(call remove_one,$i))
 	@cd '$(DESTDIR)$(PREFIX)' 2>/dev/null && rmdir $(own_folders) 2>/dev/null || true
 
 deb: ## a Debian package, into build/

@@ -2,7 +2,7 @@
 
 sources  = $(sort $(wildcard lib/*/*.c formats/*.c tools/*.c tools/*/*.c examples/embed/*.c \
            tests/unit/*.c tests/fuzz/*.c tests/bench/*.c tests/cuda/*.c))
-headers  = $(sort $(wildcard lib/*.h lib/*/*.h formats/*.h tools/*.h tools/*/*.h tests/unit/*.h \
+headers  = $(sort $(wildcard lib/*/*.h formats/*.h tools/*.h tools/*/*.h tests/unit/*.h \
            tests/cuda/*.h tests/cuda/emulation/*.h lib/cuda/*.cu tests/cuda/*.cc \
            tests/cuda/emulation/*.cc))
 shell    = bootstrap .ci/run mk/deb examples/fetch \

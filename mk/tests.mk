@@ -11,8 +11,12 @@ test_env = BIN='$(abspath $(bin))' B='$(abspath $(B))' PYTHON='$(PYTHON)' SANITI
            CMOCKA_MESSAGE_OUTPUT=TAP LC_ALL=C.UTF-8 UBSAN_OPTIONS=print_stacktrace=1 \
            CHARPIPE_PLUGIN_DIR=/nonexistent
 
-$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(test_obj) $(B)/libcharpipe.a
-	$(LINK) -o $@ $(filter %.o,$^) $(B)/libcharpipe.a -lcmocka $(libraries)
+$(B)/tests/unit/test_%: $(B)/tests/unit/test_%.o $(test_obj) $(B)/libinner.a
+	$(LINK) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(libraries)
+
+# It sees what others see.
+$(B)/tests/unit/test_charpipe: $(B)/tests/unit/test_charpipe.o $(B)/libcharpipe.a
+	$(LINK) -o $@ $^ -lcmocka $(libraries)
 
 # test_faults.c stands between the programs and the C library, to refuse what is asked for.
 wrapped = malloc calloc realloc strdup asprintf open_memstream fclose open64 read pread64 write close \
@@ -43,7 +47,7 @@ check-long: all $(unit_programs) $(replays) $(corpus)
 	@$(MAKE) --no-print-directory fuzz
 
 # A build of its own for each sanitizer; threads only where there are any.
-threaded_tests = pool ops model
+threaded_tests = pool ops model charpipe
 .PHONY: sanitize sanitize-threads
 sanitize: ## the tests under ASan and UBSan, those with threads under TSan
 sanitize: sanitize-threads

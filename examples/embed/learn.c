@@ -1,52 +1,53 @@
-/* learn FILE.shards FILE.model: trains a small network for one pass over the shards. */
+/* learn TEXT MODEL: trains a small network for ten passes over a text (the first 4 MiB of it), and
+ * saves it. */
 #include <charpipe.h>
-#include <err.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-static struct error error;
+static struct charpipe_error error;
 
-static void check(int result)
+static void check(int ok)
 {
-	if (result < 0)
-		errx(1, "%s", error.text);
+	if (!ok) {
+		fprintf(stderr, "learn: %s\n", error.text);
+		exit(error.status);
+	}
 }
 
 int main(int argc, char **argv)
 {
-	struct input in;
-	struct shards shards;
-	struct model model;
-	struct model_state state;
-	struct adam adam;
-	struct output out;
-	double nats = 0, norm;
-	struct device *device = cpu_open(pool_cores(), &error);
-	check(device ? 0 : -1);
-	if (argc != 3)
-		errx(64, "usage: learn FILE.shards FILE.model");
-	check(input_open(&in, argv[1], INPUT_GUNZIP, &error));
-	check(shards_open(&shards, &in, &error));
-	const struct shards_header *h = &shards.header;
-	const uint32_t rows = h->rows[SHARDS_TRAIN], window = h->window;
-	check(model_init(
-		&model, device, h->vocab.size, 128, 1, MODEL_TRAINING, rows, window, &error));
-	check(model_state_init(&state, &model, rows, &error));
-	check(adam_init(&adam, &model, 0.003, 5, &error));
-	float *weights = calloc(model.params.total, sizeof *weights);
-	uint32_t *batch = calloc(shards_batch_ids(h, SHARDS_TRAIN), sizeof *batch);
-	if (!weights || !batch)
-		err(1, NULL);
-	params_initialise(&model.params, 1, weights);
-	check(model_set_weights(&model, weights, &error));
-	for (uint64_t k = 0; k < h->batches[SHARDS_TRAIN]; k++) {
-		check(shards_read(&shards, SHARDS_TRAIN, k, batch, &error));
-		check(adam_train(&adam, &state, batch, window, &nats, &norm, &error));
+	static char text[1 << 22];
+	struct charpipe_batching batching = CHARPIPE_BATCHING;
+	struct charpipe_network network = CHARPIPE_NETWORK;
+	struct charpipe_training training = CHARPIPE_TRAINING;
+	FILE *file = argc == 3 ? fopen(argv[1], "r") : NULL;
+	if (!file) {
+		fprintf(stderr, "usage: learn TEXT MODEL\n");
+		return 64;
 	}
-	printf("loss of the last batch: %.4f nats\n", nats);
-	check(model_get_weights(&model, weights, &error));
-	struct model_file file = {
-		.params = model.params, .weights = weights, .has_vocab = true, .vocab = h->vocab};
-	check(output_open(&out, argv[2], 0, &error));
-	check(model_file_write(&file, &out, &error));
-	check(output_commit(&out, &error));
+	size_t bytes = fread(text, 1, sizeof text, file);
+	batching.rows = 32;
+	batching.window = 64;
+	network.hidden = 128;
+	network.layers = 1;
+	network.dropout = 0;
+	training.lr = 0.003;
+
+	struct charpipe_data *data = charpipe_data_new(text, bytes, NULL, &batching, &error);
+	check(!!data);
+	struct charpipe_model *model = charpipe_model_new(data, &network, 0, &error);
+	check(!!model);
+	struct charpipe_trainer *trainer = charpipe_trainer_new(model, data, &training, &error);
+	check(!!trainer);
+	for (int epoch = 1; epoch <= 10; epoch++) {
+		double nats = 0;
+		for (uint64_t k = charpipe_data_batches(data, CHARPIPE_TRAIN); k > 0; k--)
+			check(charpipe_trainer_step(trainer, &nats, &error) == 0);
+		printf("epoch %d: %.4f nats\n", epoch, nats);
+	}
+	check(charpipe_model_save(model, argv[2], &error) == 0);
+	charpipe_trainer_free(trainer);
+	charpipe_model_free(model);
+	charpipe_data_free(data);
+	return fclose(file);
 }

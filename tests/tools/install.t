@@ -18,7 +18,7 @@ cat "$ROOT"/lib/nn/*.h >"$TMP/text"
 cd "$TMP" || exit 1
 mkdir -p tree/usr/share/charpipe tree/usr/lib
 touch tree/usr/share/charpipe/other tree/usr/lib/other
-find tree -type f | sort >before
+find tree ! -type d | sort >before
 ok "make install with DESTDIR and PREFIX" make_in install DESTDIR="$TMP/tree" PREFIX=/usr
 find tree -type f | sort >after
 missing=
@@ -29,7 +29,8 @@ for tool in $tools; do
     done
     [ -x tree/usr/bin/$tool ] || missing="$missing x:$tool"
 done
-for file in man/man5/charpipe-shards.5 man/man5/charpipe-tokens.5 man/man5/charpipe-model.5 \
+for file in man/man3/charpipe.3 man/man3/charpipe_model.3 man/man3/charpipe_state.3 \
+    man/man3/charpipe_data.3 man/man3/charpipe_trainer.3 man/man5/charpipe-shards.5 man/man5/charpipe-tokens.5 man/man5/charpipe-model.5 \
     man/man5/charpipe-stream.5 man/man5/charpipe-config.5 man/man7/charpipe.7 \
     charpipe/charpipe.mk charpipe/plot.gp charpipe/magic; do
     [ -s tree/usr/share/$file ] || missing="$missing $file"
@@ -65,41 +66,84 @@ fi
 
 PKG_CONFIG_PATH=$TMP/tree/usr/lib/pkgconfig
 export PKG_CONFIG_PATH
+lib=$TMP/tree/usr/lib
+is "$(readlink "$lib/libcharpipe.so") $(readlink "$lib/libcharpipe.so.0")" \
+    "libcharpipe.so.0 libcharpipe.so.$(sed -n 's/^VERSION *= *//p' "$ROOT/Makefile")" \
+    "the shared library has its links"
+# What charpipe.h declares, and nothing else, is what either library shows.
+sed -E '/^ *[/ ]\*/d' tree/usr/include/charpipe.h | tr -d '\n' |
+    grep -Eo 'charpipe_[a-z_]+\(' | tr -d '(' | sort -u >declared
+[ "$(wc -l <declared)" -ge 25 ]
+result "$?" "charpipe.h declares functions"
+nm -g --defined-only "$lib/libcharpipe.a" | awk 'NF == 3 { print $3 }' | sort >static
+nm -D --defined-only "$lib/libcharpipe.so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' |
+    sort >shared
 if sanitized; then
     skip "examples/embed compiles against what is installed" "the library has sanitizers in it"
 else
+    same static declared "the archive has no other names"
+    same shared declared "nor has the shared library"
+    like "$(objdump -p "$lib/libcharpipe.so")" 'SONAME +libcharpipe\.so\.0$' "which has a soname"
     cp -r "$ROOT/examples/embed" embed
     PATH=$TMP/tree/usr/bin:$PATH ok "examples/embed compiles against what is installed" \
         make -B -C embed CFLAGS='-O1 -Wall -Wextra -Werror' TEXT="$TMP/text"
     is "$(tokenize -t embed/text.sample | wc -l)" 500 "trains and writes"
+    is "$(wc -l <embed/text.scores)" 3 "and scores"
     inspect embed/text.model >out
     like "$(cat out)" "^hidden: 128$" "and its model is a model like others"
-    nm -g --defined-only tree/usr/lib/libcharpipe.a | awk 'NF == 3 { print $3 }' | sort -u >names
-    find tree/usr/include/charpipe -name "*.h" -exec cat {} + | tr -cs 'a-z0-9_' '\n' | sort -u >declared
-    is "$(comm -23 names declared | grep -Ev '^(kernels|blas)_')" "" \
-        "the library has no names but those in its headers, kernels_ and blas_"
-    printf '%s\n' '#include <charpipe.h>' 'int mine(void);' \
-        'int mine(void) { struct error e; return error_set(&e, 7, "mine"); }' >mine.c
-    printf '%s\n' 'int mine(void);' 'int error_set(void);' 'int error_set(void) { return 1; }' \
-        'int main(void) { return mine() + error_set(); }' >main.c
+    # The numbers are the programs'.
+    tokenize -q text | batchify -q -n 32 -m 64 >text.shards
+    batches=$(inspect text.shards | sed -n 's/^batches: {train: \([0-9]*\).*/\1/p')
+    train -q -H 128 -L 1 -d 0 -r 0.003 --steps $((10 * batches)) --keep last -o same.model text.shards
+    sample -s 1 -k 5 -n 500 same.model >same.sample
+    same embed/text.sample same.sample "train and sample come to the same text"
+    head -n 1 text >line
+    evalloss -l same.model line | sed -n '2s/\t.*//p' >bits
+    cut -f 1 embed/text.scores | head -n 1 |
+        awk -v bits="$(cat bits)" '{ d = $1 / log(2) - bits; exit !(d * d < 1e-6) }'
+    result "$?" "and evalloss to the same score" || diag "$(head -n 1 embed/text.scores) $(cat bits)"
+    LD_LIBRARY_PATH=$lib "$PYTHON" embed/write.py embed/text.model 300 >python.sample 2>err
+    sample -s 1 -n 300 embed/text.model >same.sample
+    same python.sample same.sample "and Python writes what sample does" || diag "$(cat err)"
+    ldd embed/write | grep -q 'libcharpipe\.so\.0'
+    result "$?" "programs load the shared library"
+    cp embed/text.sample before.sample
+    ok "or have the archive in them" make -B -C embed STATIC=--static learn write score
+    ldd embed/write | grep -q 'libcharpipe'
+    is "$?" 1 "and then load none"
+    embed/write embed/text.model 500 >static.sample
+    same static.sample before.sample "and write the same"
+    embed/write no/such/model 5 2>err
+    is "$? $(cat err)" "66 write: no/such/model: can't open: No such file or directory" \
+        "a failure is told, and ends nothing"
+    # The man page's example, and C++.
+    command -v mandoc >/dev/null && mandoc -Tascii -O width=200 tree/usr/share/man/man3/charpipe.3 2>/dev/null | sed "s/.$(printf '\b')//g" |
+        sed -n '/^ *#include <stdio/,/^ *}$/p' >page.c
+    sed -i '1i #include <charpipe.h>' page.c
     # shellcheck disable=SC2046 # flags are words
-    ok "which a program can have for itself, as charpipe.h says" sh -ec '
-        cc -c $(pkg-config --cflags charpipe) mine.c
-        ld -r -o ours.o mine.o tree/usr/lib/libcharpipe.a
-        objcopy --keep-global-symbol=mine ours.o
-        cc -o main main.c ours.o $(pkg-config --libs charpipe)
-        ./main'
+    ok "the man page's example compiles" cc -Wall -Wextra -Werror -o page page.c \
+        $(pkg-config --cflags --libs charpipe) -Wl,-rpath,"$lib"
+    cp embed/text.model anna.model
+    is "$(./page | head -c 10)" "$(sample -s 1 -n 30 anna.model | head -c 10)" "and does what it says"
+    printf '%s\n' '#include <charpipe.h>' 'int main() {' \
+        'charpipe_sampling sampling = CHARPIPE_SAMPLING; charpipe_network network = CHARPIPE_NETWORK;' \
+        'charpipe_batching batching = CHARPIPE_BATCHING; charpipe_training training = CHARPIPE_TRAINING;' \
+        'charpipe_error error; charpipe_data *data = charpipe_data_new("aa", 2, nullptr, &batching, &error);' \
+        'return data || !sampling.temperature || !network.size || !training.size || error.status != 65; }' >one.cc
+    # shellcheck disable=SC2046
+    ok "a C++ program compiles" g++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -o cxx one.cc \
+        $(pkg-config --cflags --libs charpipe) -Wl,-rpath,"$lib"
+    ok "and runs" ./cxx
 fi
+for standard in c99 c11 gnu17; do
+    echo '#include <charpipe.h>' >one.c
+    # shellcheck disable=SC2046
+    ok "charpipe.h is $standard" ${CC:-cc} -std=$standard -fsyntax-only -Wall -Wextra -Wpedantic -Wstrict-prototypes \
+        -Werror one.c $(pkg-config --cflags charpipe)
+done
 is "$(pkg-config --modversion charpipe)" "$(sed -n 's/^VERSION *= *//p' "$ROOT/Makefile")" \
     "pkg-config tells the version"
-bad=
-for header in $(cd tree/usr/include/charpipe && find . -name '*.h'); do
-    printf '#include "%s"\n' "$header" >one.c
-    # shellcheck disable=SC2046 # flags are words
-    ${CC:-cc} -std=gnu11 -fsyntax-only -Wall -Wextra -Werror one.c $(pkg-config --cflags charpipe) \
-        2>err || bad="$bad $header"
-done
-is "$bad" "" "every installed header compiles on its own"
+like "$(pkg-config --static --libs charpipe)" "-lcharpipe .*-ljansson" "and what an archive needs"
 
 # --- file(1) -------------------------------------------------------------------------------------
 
@@ -144,9 +188,9 @@ fi
 # --- removal -------------------------------------------------------------------------------------
 
 ok "make uninstall" make_in uninstall DESTDIR="$TMP/tree" PREFIX=/usr
-find tree -type f | sort >left
+find tree ! -type d | sort >left
 same left before "removes all that was installed and nothing else"
-is "$(find tree -name 'charpipe*')" tree/usr/share/charpipe \
+is "$(find tree -name '*charpipe*')" tree/usr/share/charpipe \
     "folders of charpipe's own too, unless something else is there"
 
 # --- a prefix for the programs -------------------------------------------------------------------
@@ -163,7 +207,7 @@ rm -rf own/novel.[!t]* own/.charpipe
 PATH=$TMP/named/usr/local/bin:/usr/bin:/bin ok "and what the rules for make call" \
     make -C own -I "$TMP/named/usr/local/include"
 ok "uninstall with it" make_in uninstall DESTDIR="$TMP/named" PROGRAM_PREFIX=charpipe-
-is "$(find named -type f)" "" "leaves nothing"
+is "$(find named ! -type d)" "" "leaves nothing"
 
 # --- a Debian package ----------------------------------------------------------------------------
 
@@ -180,6 +224,8 @@ $(dpkg-deb --ctrl-tarfile "$package" | tar -xO ./md5sums)
 END
     result "$?" "of the files that it lists"
     like "$(dpkg-deb -f "$package" Depends)" "libopenblas0.*libyaml" "that needs the libraries"
+    like "$(dpkg-deb --ctrl-tarfile "$package" | tar -xO ./shlibs)" "^libcharpipe 0 charpipe" \
+        "and is one for others"
     cp "$package" again.deb
     SOURCE_DATE_EPOCH=1000000000 DEBFULLNAME=Someone DEBEMAIL=someone@example.org \
         make_in deb >/dev/null 2>&1
