@@ -1246,7 +1246,7 @@ static void run_rounds(struct work *w, bool as_sequence, float *out)
 	float *weights = upload_numbers(w, 1, N, 1);
 	float *m = upload(w, NULL, N * sizeof *m), *v = upload(w, NULL, N * sizeof *v);
 	double *loss = upload(w, &nats, sizeof nats), *norm = upload(w, &squares, sizeof squares);
-	struct sequence sequence = {.key = {0x5e9}};
+	struct sequence sequence = {.key = {.kind = 0x5e9}};
 	for (uint32_t round = 0; round < 3; round++) {
 		struct error err;
 		struct dropout dropout = {.p = 0.5, .key = {{1, 2}}, .step = round};
