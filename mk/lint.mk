@@ -10,7 +10,7 @@ shell    = bootstrap .ci/run mk/deb examples/fetch \
 checked  = $(filter-out tests/%,$(sources))
 tidied   = $(checked:%.c=$(B)/tidy/%)
 analysed = $(patsubst %.c,$(B)/analysed/%,$(filter-out %/kernels.c,$(checked)))
-checked_as = $(language) $(pkg_flags) -Itests/cuda/emulation -DKERNELS=generic $(kernels_flag)
+checked_as = $(language) $(pkg_flags) -Ilib/door -Itests/cuda/emulation -DKERNELS=generic $(kernels_flag)
 # $(call with,PROGRAM,COMMAND)
 with = @if command -v $1 >/dev/null; then echo "lint: $1"; $2; \
        else echo "lint: SKIPPED: no $1 here (./bootstrap installs it)" >&2; fi
@@ -44,7 +44,7 @@ $(B)/analysed/%: %.c
 		-Werror -c -o $@ $<
 lint-cppcheck:
 	$(call with,cppcheck,cppcheck -j 2 --quiet --std=c11 --error-exitcode=1 --inline-suppr \
-		--enable=warning$(comma)portability -I. -Ilib -Itests/cuda/emulation --suppress=uninitdata \
+		--enable=warning$(comma)portability -I. -Ilib -Ilib/door -Itests/cuda/emulation --suppress=uninitdata \
 		--suppress=arrayIndexThenCheck $(filter-out %/kernels.c,$(checked)))
 lint-shell:
 	$(call with,shellcheck,shellcheck -x -S warning $(wildcard $(shell)))
