@@ -214,11 +214,11 @@ for name in "run", "run~", "log":
 must("train", *[{str(STEPS): "5", "model": "other"}.get(word, word) for word in RUN])
 os.rename("run~", "run")
 killed = {name: read_bytes(name) for name in ("run", "log")}
-for name in "model", "run", "log", "run.lock", "other":
+for name in "model", "run", "log", "other":
     os.remove(name)
 
 play(RUN, {})
-for name in "model", "run", "run~", "log", "run.lock":
+for name in "model", "run", "run~", "log":
     os.remove(name)
 begun = cuts
 if newest == STEPS and model_synced:

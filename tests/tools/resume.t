@@ -85,7 +85,7 @@ is "$(sample -s 1 -n 50 run)" "$(sample -s 1 -n 50 model)" "and sampled"
 small --steps 5 --checkpoint run --keep last -o model shards
 ok "the checkpoint before it is kept as FILE~" test -s run~
 train -q --resume run --steps 6 -o model shards
-ok "FILE.lock stays" test -e run.lock
+ok "a run that has ended leaves no FILE.lock" test ! -e run.lock
 mkdir elsewhere && ln -s elsewhere/real link
 small --steps 5 --checkpoint link -o model shards
 ok "a symbolic link is followed" test -L link -a -s elsewhere/real
@@ -161,11 +161,12 @@ train -q --resume run --steps 12 -l new.log -o m shards
 is "$(cut -f 2 new.log | tr '\n' ' ')" "step 11 12 " "an absent log is begun"
 "$PYTHON" -c '
 import fcntl, os, subprocess, struct, sys
-fd = os.open("run.lock", os.O_RDWR)
+fd = os.open("run.lock", os.O_RDWR | os.O_CREAT)
 fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))  # F_OFD_SETLK
 sys.exit(subprocess.call(sys.argv[1:]))' train --resume run -o m shards 2>err
 is "$?" 75 "a checkpoint that another run holds"
 like "$(cat err)" "run: another run" "which is told"
+ok "whose lock stays" rm run.lock
 fails 73 "nowhere" "a checkpoint that can't be created" train --checkpoint nowhere/run -o m shards
 fails 73 "regular file" "a device for a checkpoint" train --checkpoint /dev/null -o m shards
 cp kept cut

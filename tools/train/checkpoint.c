@@ -73,27 +73,43 @@ static int check_replaced(const char *path, struct error *err)
 	return rc;
 }
 
-/* An open-file-description lock goes with the descriptor, so that no crash leaves a stale one; the
- * file itself stays, as removing it would let two runs hold locks on two files of the same name. */
+/* Whether the file of that name is the one that is open: a holder that ended meanwhile has removed
+ * the one that was opened, and another run may hold a lock on the next. */
+static bool is_named(int fd, const char *name)
+{
+	struct stat opened, named;
+	return fstat(fd, &opened) == 0 && stat(name, &named) == 0 &&
+	       opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+/* An open-file-description lock goes with the descriptor, so that no crash leaves a stale one. */
 static int take_lock(struct checkpoint *checkpoint, struct error *err)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	char *name = with_suffix(checkpoint->target, ".lock");
-	int rc = -1;
-	if (!name)
+	checkpoint->lock_name = with_suffix(checkpoint->target, ".lock");
+	if (!checkpoint->lock_name)
 		return error_memory(err, 4096, "the lock's name");
-	checkpoint->lock = io_open(name, O_RDWR | O_CREAT);
-	if (checkpoint->lock < 0)
-		error_errno(err, STATUS_CANT_CREATE, "%s: can't be created", name);
-	else if (fcntl(checkpoint->lock, F_OFD_SETLK, &lock) == 0)
-		rc = 0;
-	else if (errno == EAGAIN || errno == EACCES)
-		error_set(err, STATUS_LOCKED, "%s: another run holds this checkpoint",
-			checkpoint->path);
-	else
-		error_errno(err, STATUS_IO, "%s: can't be locked", name);
-	free(name);
-	return rc;
+	for (;;) {
+		int fd = io_open(checkpoint->lock_name, O_RDWR | O_CREAT);
+		if (fd < 0)
+			return error_errno(err, STATUS_CANT_CREATE, "%s: can't be created",
+				checkpoint->lock_name);
+		if (fcntl(fd, F_OFD_SETLK, &lock) < 0) {
+			int cause = errno;
+			io_close(fd);
+			errno = cause;
+			if (cause == EAGAIN || cause == EACCES)
+				return error_set(err, STATUS_LOCKED,
+					"%s: another run holds this checkpoint", checkpoint->path);
+			return error_errno(
+				err, STATUS_IO, "%s: can't be locked", checkpoint->lock_name);
+		}
+		if (is_named(fd, checkpoint->lock_name)) {
+			checkpoint->lock = fd;
+			return 0;
+		}
+		io_close(fd);
+	}
 }
 
 int checkpoint_open(struct checkpoint *checkpoint, const char *path, bool resume, struct error *err)
@@ -111,8 +127,11 @@ int checkpoint_open(struct checkpoint *checkpoint, const char *path, bool resume
 
 void checkpoint_close(struct checkpoint *checkpoint)
 {
-	if (checkpoint->lock > 0)
+	if (checkpoint->lock >= 0) {
+		unlink(checkpoint->lock_name);
 		io_close(checkpoint->lock);
+	}
+	free(checkpoint->lock_name);
 	free(checkpoint->target);
 	free(checkpoint->previous);
 	*checkpoint = (struct checkpoint){.lock = -1};

@@ -2,7 +2,7 @@
  *
  * A checkpoint is a model file (formats/model.md) of the current weights, with the rest of the run
  * beside them. It is replaced as a whole, the one before stays as FILE~, and FILE.lock keeps a
- * second trainer away. */
+ * second trainer away while the run lasts. */
 #ifndef TRAIN_CHECKPOINT_H
 #define TRAIN_CHECKPOINT_H
 
@@ -16,7 +16,8 @@ struct checkpoint {
 	const char *path; /* as the user gave it; NULL: none is kept; not owned */
 	char *target;     /* the file itself, links followed; owned */
 	char *previous;   /* target~; owned */
-	int lock;         /* descriptor whose lock dies with this process */
+	char *lock_name;  /* target.lock; owned */
+	int lock;         /* descriptor whose lock dies with this process; -1: none */
 	bool saved;       /* this process has saved one */
 	uint64_t step;    /* of the last one saved or resumed from */
 };
