@@ -11,7 +11,9 @@
 # own tool's options, so that exactly what a change concerns is made again: another seed of sample
 # makes a sample, another --rows makes shards, a model and a sample. Options that shape nothing
 # (threads, device, what is printed) make nothing. A training run that was interrupted goes on where
-# it stopped, and ends with the same model.
+# it stopped, and ends with the same model; so does one whose --epochs or --steps grew.
+#
+# `make clean` removes all that was made here, but what KEEP names.
 
 # The recipe: options by their long names, one mapping for each tool. To be set before the include,
 # or on the command line.
@@ -39,8 +41,8 @@ options := .charpipe/$(or $(basename $(notdir $(CONFIG))),none)
 	$(batchify) -o $@ $<
 
 # A run that is interrupted leaves the best model so far, which is not the one asked for.
-%.model: %.shards $(options)/train
-	$(train) -l $*.log $(call checkpoint,$^) -o $@.part $<
+%.model: %.shards $(options)/train $(options)/train.limits
+	$(train) -l $*.log $(call checkpoint,$*.shards $(options)/train) -o $@.part $<
 	@mv $@.part $@
 
 %.sample: %.model $(options)/sample
@@ -56,16 +58,26 @@ options := .charpipe/$(or $(basename $(notdir $(CONFIG))),none)
 checkpoint = $(if $(shell find $*.checkpoint $(1:%=-newer %) 2>/dev/null),--resume,--checkpoint) \
 	$*.checkpoint
 
-# Looked at each time, but written only when a value has changed.
+# Looked at each time, but written only when a value has changed: what shapes the result, and, in a
+# file of its own, what limits a run; --print-config tells which is which. A limit that only grew
+# leaves the first file as it is, so that the run goes on; any other one is that of another run.
 $(options)/%: FORCE
 	@mkdir -p $(@D)
-	@$($*) --print-config >$@.new
-	@sed -i -e 's/ # [a-z ]*$$//' $(shapeless:%=-e '/^[ #]*%:/d') $@.new
+	@$($*) --print-config >$@.said
+	@sed -e '/; [a-z ]*$$/d' $(no_origin) $@.said >$@.new
+	@if cmp -s $@.new $@ && $(limits) $@.said | awk '$(grew)' $(wildcard $@.limits) -; \
+		then rm $@.new; else mv $@.new $@; fi
+$(options)/%.limits: $(options)/% FORCE
+	@$(limits) $<.said >$@.new
 	@$(update)
 update = if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
-shapeless = threads device quiet verbose progress no-progress print-every
+no_origin = -e 's/ \# [a-z ]*$$//'
+limits    = sed -n -e '/; limits the run$$/!d' -e 's/; limits the run$$//' $(no_origin) -e p
+grew = NR == FNR { line[FNR] = $$0; name[FNR] = $$1; value[FNR] = $$2 + 0; next } \
+	$$0 != line[FNR] && !($$1 == name[FNR] && value[FNR] > 0 && $$2 + 0 > value[FNR]) { exit 1 }
 FORCE:
 $(options)/tokenize $(options)/batchify $(options)/train $(options)/sample $(options)/evalloss:
+$(options)/train.limits:
 
 # The curves of one log in a file, or of several in the terminal: make plot LOGS='a.log b.log'
 LOGS = $(wildcard *.log)
@@ -78,6 +90,14 @@ plot:
 	$(call plot,$^,$@)
 %.svg: %.log
 	$(call plot,$^,$@)
+
+KEEP ?=
+made = $(basename $(wildcard *.tokens *.shards *.model *.checkpoint))
+kinds = .tokens .shards .model .model.part .checkpoint .checkpoint~ .log .sample .loss
+.PHONY: clean clean-charpipe
+clean: clean-charpipe
+clean-charpipe:
+	rm -rf .charpipe $(filter-out $(KEEP),$(foreach name,$(sort $(made)),$(kinds:%=$(name)%)))
 
 # What was made on the way stays; what a failed command leaves does not.
 .PRECIOUS: %.tokens %.shards %.model %.log

@@ -28,12 +28,14 @@ extern const char *const device_choices[];
 /* clang-format off */
 #define DEVICE_OPTIONS(values) \
 	{.letter = 'j', .name = "threads", .argument = "N", .type = OPTION_INTEGER, \
-	 .offset = offsetof(values, device.threads), .low = 1, .high = 1024, \
+	 .effect = EFFECT_NONE, .offset = offsetof(values, device.threads), .low = 1, .high = 1024, \
 	 .help = "threads to compute with (default: one for each core that it may use)"}, \
 	{.letter = 'D', .name = "device", .argument = "auto|cpu|cuda", .type = OPTION_CHOICE, \
-	 .offset = offsetof(values, device.device), .initial = "auto", .choices = device_choices, \
+	 .effect = EFFECT_NONE, .offset = offsetof(values, device.device), .initial = "auto", \
+	 .choices = device_choices, \
 	 .help = "what to compute on; auto is a GPU where there is one"}, \
-	{.name = "tf32", .type = OPTION_FLAG, .offset = offsetof(values, device.tf32), \
+	{.name = "tf32", .type = OPTION_FLAG, .effect = EFFECT_STARTS, \
+	 .offset = offsetof(values, device.tf32), \
 	 .help = "let a GPU round the factors of products to TF32 (10 bits): faster, less exact"}
 /* clang-format on */
 

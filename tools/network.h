@@ -19,11 +19,11 @@ extern const char *const network_weights[];
 /* clang-format off */
 #define NETWORK_OPTIONS(values) \
 	{.name = "vocab", .argument = "FILE", .type = OPTION_TEXT, .file = OPTION_FILE_READ, \
-	 .offset = offsetof(values, network.vocab), \
+	 .effect = EFFECT_SHAPES, .offset = offsetof(values, network.vocab), \
 	 .help = "take the symbols of a model that doesn't name them from a token stream, shards " \
 		"or another model"}, \
 	{.name = "weights", .argument = "f32|f16|i8", .type = OPTION_CHOICE, \
-	 .offset = offsetof(values, network.weights), .initial = "f32", \
+	 .effect = EFFECT_SHAPES, .offset = offsetof(values, network.weights), .initial = "f32", \
 	 .choices = network_weights, \
 	 .help = "round the weights to floats of 16 bits or integers of 8: less memory, faster where " \
 		"few texts are computed at once, less exact"}

@@ -6,7 +6,8 @@
  *     struct values { struct tool_common common; uint64_t rows; ... };
  *     static const struct option table[] = {
  *             {.letter = 'n', .name = "rows", .argument = "N", .type = OPTION_INTEGER,
- *              .offset = offsetof(struct values, rows), .initial = "128", ...},
+ *              .effect = EFFECT_SHAPES, .offset = offsetof(struct values, rows),
+ *              .initial = "128", ...},
  *             TOOL_OPTIONS(struct values), {0}};
  *     static int run(struct tool *tool, int argc, char **argv, struct error *err) { ... }
  *     int main(int argc, char **argv)
@@ -45,17 +46,20 @@ struct tool_common {
 /* clang-format off */
 #define TOOL_FLAG(values, key, letter_, name_, only, help_) \
 	{.letter = letter_, .name = name_, .type = OPTION_FLAG, \
-	 .offset = offsetof(values, common.key), .command_line_only = only, .help = help_}
+	 .effect = EFFECT_NONE, .offset = offsetof(values, common.key), .command_line_only = only, \
+	 .help = help_}
 #define TOOL_FILE(values, key, letter_, name_, file_, only, help_) \
 	{.letter = letter_, .name = name_, .argument = "FILE", .type = OPTION_TEXT, .file = file_, \
-	 .offset = offsetof(values, common.key), .command_line_only = only, .help = help_}
+	 .effect = EFFECT_NONE, .offset = offsetof(values, common.key), .command_line_only = only, \
+	 .help = help_}
 
 /* The table entries of struct tool_common; goes last in each tool's table, before the empty entry.
  * The last one, without help, is for the Makefile: it makes man pages and completions with it. */
 #define TOOL_OPTIONS(values) \
 	TOOL_FILE(values, output, 'o', "output", OPTION_FILE_RESULT, false, \
 		"write FILE, complete or not at all, instead of standard output"), \
-	TOOL_FLAG(values, gzip, 'z', "gzip", false, "compress the output"), \
+	{.letter = 'z', .name = "gzip", .type = OPTION_FLAG, .effect = EFFECT_STARTS, \
+	 .offset = offsetof(values, common.gzip), .help = "compress the output"}, \
 	TOOL_FLAG(values, force, 'f', "force", true, "write binary output even to a terminal"), \
 	TOOL_FILE(values, config, 'c', "config", OPTION_FILE_READ, true, \
 		"take options from a YAML file; the command line wins over it, and --FLAG=no takes " \
@@ -70,7 +74,7 @@ struct tool_common {
 	TOOL_FLAG(values, help, 'h', "help", true, "print this help and exit"), \
 	TOOL_FLAG(values, version, 'V', "version", true, "print the version and exit"), \
 	{.name = "options-as", .argument = "FORMAT", .type = OPTION_CHOICE, \
-	 .offset = offsetof(values, common.options_as), .initial = "none", \
+	 .effect = EFFECT_NONE, .offset = offsetof(values, common.options_as), .initial = "none", \
 	 .choices = tool_options_as_choices, .command_line_only = true}
 /* clang-format on */
 

@@ -193,6 +193,13 @@ static void describe(const struct option *option, char *buf, size_t n)
 int options_set(struct options *options, const struct option *option, const char *text,
 	enum option_source source, const char *what, struct error *err)
 {
+	static const enum status statuses[] = {
+		[SOURCE_DEFAULT] = STATUS_USAGE,
+		[SOURCE_MODEL] = STATUS_DATA,
+		[SOURCE_CHECKPOINT] = STATUS_DATA,
+		[SOURCE_CONFIG] = STATUS_CONFIG,
+		[SOURCE_COMMAND_LINE] = STATUS_USAGE,
+	};
 	size_t i = index_of(options, option);
 	struct options scratch = *options;
 	char expected[320];
@@ -215,8 +222,8 @@ int options_set(struct options *options, const struct option *option, const char
 		return 0;
 	}
 	describe(option, expected, sizeof expected);
-	return error_set(err, source == SOURCE_CONFIG ? STATUS_CONFIG : STATUS_USAGE,
-		"%s: expected %s, found \"%s\"", what, expected, text);
+	return error_set(
+		err, statuses[source], "%s: expected %s, found \"%s\"", what, expected, text);
 }
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -229,12 +236,52 @@ const struct option *options_find(const struct options *options, const char *nam
 	return NULL;
 }
 
-bool options_given(const struct options *options, const char *name)
+static unsigned source_of(const struct options *options, const char *name)
 {
 	const struct option *option = options_find(options, name);
 
 	assert(option);
-	return options->source[index_of(options, option)] != SOURCE_DEFAULT;
+	return options->source[index_of(options, option)];
+}
+
+bool options_given(const struct options *options, const char *name)
+{
+	return source_of(options, name) >= SOURCE_CONFIG;
+}
+
+/* Whether another option of the group has a value from `source` or a stronger one. */
+static bool rival(const struct options *options, const char *name, enum option_source source)
+{
+	const char *group = options_find(options, name)->group;
+
+	for (const struct option *o = options->table; group && o->name; o++)
+		if (o->group && strcmp(o->group, group) == 0 && strcmp(o->name, name) != 0 &&
+			options->source[index_of(options, o)] >= source)
+			return true;
+	return false;
+}
+
+bool options_group_given(const struct options *options, const char *name)
+{
+	return options_given(options, name) || rival(options, name, SOURCE_CONFIG);
+}
+
+bool options_has(const struct options *options, const char *name)
+{
+	const struct option *option = options_find(options, name);
+
+	if (source_of(options, name) > SOURCE_DEFAULT)
+		return true;
+	return (option->initial || option->type == OPTION_FLAG) &&
+	       !rival(options, name, SOURCE_DEFAULT + 1);
+}
+
+bool options_complete(const struct option *table)
+{
+	for (const struct option *o = table; o->name; o++)
+		if (o->effect == EFFECT_UNSAID)
+			return false;
+	return true;
 }
 
 static size_t smaller(size_t a, size_t b)
@@ -380,6 +427,7 @@ int options_parse(struct options *options, int argc, char **argv, int *operands,
 	int kept = 1; /* argv[1..kept) are operands */
 	bool ended = false;
 
+	assert(options_complete(options->table));
 	for (const struct option *o = options->table; o->name; o++) {
 		assert(index_of(options, o) < OPTIONS_MAX && strlen(o->name) <= NAME_MAX_BYTES);
 		store_default(options, o);
@@ -519,6 +567,25 @@ static void man_text(FILE *f, const char *s)
 	}
 }
 
+/* A paragraph that names the options of one effect or another. */
+static void man_list(const struct options *options, const char *begin, enum option_effect effect,
+	enum option_effect other, FILE *f)
+{
+	const char *separator = begin;
+
+	for (const struct option *o = options->table; o->name; o++) {
+		if (!o->help || o->command_line_only || (o->effect != effect && o->effect != other))
+			continue;
+		fprintf(f, separator == begin ? ".PP\n%s\n" : "%s\n", separator);
+		fprintf(f, "\\fB\\-\\-");
+		man_text(f, o->name);
+		fprintf(f, "\\fR");
+		separator = ",";
+	}
+	if (separator != begin)
+		fprintf(f, ".\n");
+}
+
 void options_man(const struct options *options, FILE *f)
 {
 	for (const struct option *o = options->table; o->name; o++) {
@@ -550,24 +617,36 @@ void options_man(const struct options *options, FILE *f)
 			fprintf(f, ".\n");
 		}
 	}
+	man_list(options, "None of these shapes the result:", EFFECT_NONE, EFFECT_REMEMBERED, f);
+	man_list(options, "A run that is resumed may have other limits:", EFFECT_LIMITS,
+		EFFECT_LIMITS, f);
+	man_list(options, "With \\fB\\-\\-change\\fR it may have another value of", EFFECT_TUNES,
+		EFFECT_TUNES, f);
 }
 
 void options_yaml(const struct options *options, FILE *f)
 {
 	static const char *const sources[] = {
 		[SOURCE_DEFAULT] = "default",
+		[SOURCE_MODEL] = "model",
+		[SOURCE_CHECKPOINT] = "checkpoint",
 		[SOURCE_CONFIG] = "configuration file",
 		[SOURCE_COMMAND_LINE] = "command line",
+	};
+	static const char *const effects[EFFECT_NONE + 1] = {
+		[EFFECT_LIMITS] = "; limits the run",
+		[EFFECT_REMEMBERED] = "; shapes nothing",
+		[EFFECT_NONE] = "; shapes nothing",
 	};
 
 	fprintf(f, "%s:\n", options->tool);
 	for (const struct option *o = options->table; o->name; o++) {
 		char text[FORMAT_MAX];
-		unsigned source = options->source[index_of(options, o)];
+		const char *effect = effects[o->effect] ? effects[o->effect] : "";
 		if (o->command_line_only || !o->help)
 			continue;
-		if (source == SOURCE_DEFAULT && !o->initial && o->type != OPTION_FLAG) {
-			fprintf(f, "  # %s: not set\n", o->name);
+		if (!options_has(options, o->name)) {
+			fprintf(f, "  # %s: not set%s\n", o->name, effect);
 			continue;
 		}
 		options_format(options, o, text, sizeof text);
@@ -578,13 +657,23 @@ void options_yaml(const struct options *options, FILE *f)
 			fputs(strcmp(text, "yes") == 0 ? "true" : "false", f);
 		else
 			fputs(text, f);
-		fprintf(f, " # %s\n", sources[source]);
+		fprintf(f, " # %s%s\n", sources[options->source[index_of(options, o)]], effect);
 	}
 }
 
 void options_tsv(const struct options *options, FILE *f)
 {
-	fprintf(f, "letter\tname\targument\tdefault\tchoices\thelp\n");
+	static const char *const effects[] = {
+		[EFFECT_UNSAID] = "",
+		[EFFECT_SHAPES] = "shapes",
+		[EFFECT_TUNES] = "tunes",
+		[EFFECT_STARTS] = "starts",
+		[EFFECT_LIMITS] = "limits",
+		[EFFECT_REMEMBERED] = "remembered",
+		[EFFECT_NONE] = "none",
+	};
+
+	fprintf(f, "letter\tname\targument\tdefault\tchoices\thelp\teffect\n");
 	for (const struct option *o = options->table; o->name; o++) {
 		char initial[256], choices[256] = "";
 		if (!o->help)
@@ -592,7 +681,8 @@ void options_tsv(const struct options *options, FILE *f)
 		format_default(o, initial, sizeof initial);
 		if (o->type == OPTION_CHOICE)
 			join_choices(o, "|", choices, sizeof choices);
-		fprintf(f, "%.*s\t%s\t%s\t%s\t%s\t%s\n", o->letter != '\0', &o->letter, o->name,
-			o->argument ? o->argument : "", initial, choices, o->help);
+		fprintf(f, "%.*s\t%s\t%s\t%s\t%s\t%s\t%s\n", o->letter != '\0', &o->letter, o->name,
+			o->argument ? o->argument : "", initial, choices, o->help,
+			effects[o->effect]);
 	}
 }

@@ -1,5 +1,6 @@
 /* option.h: a tool's options as one table, from which come the parser, --help, the man page's
- * OPTIONS, the shell completions and the keys of configuration files. */
+ * OPTIONS, the shell completions and the keys of configuration files; and what each does to the
+ * result. */
 #ifndef BASE_OPTION_H
 #define BASE_OPTION_H
 
@@ -27,11 +28,25 @@ enum option_file {
 	OPTION_FILE_SAVED,  /* read and written, and FILE~ and FILE.lock beside it written */
 };
 
+/* What an option does to the result. From this follow what a checkpoint saves and may be resumed
+ * with, what a model tells of its training, what make makes again, and what the man page says of
+ * it. A table in which an entry doesn't say it is refused. */
+enum option_effect {
+	EFFECT_UNSAID,
+	EFFECT_SHAPES,     /* the result follows from it; all of a run has the same value */
+	EFFECT_TUNES,      /* likewise, but a run may get another value on its way: --change */
+	EFFECT_STARTS,     /* likewise, but a run that goes on does without: --init, --gzip */
+	EFFECT_LIMITS,     /* where a run ends: one that goes on may have another */
+	EFFECT_REMEMBERED, /* nothing, but a run that goes on goes on with it: --print-every */
+	EFFECT_NONE,       /* nothing: --threads, --quiet */
+};
+
 struct option {
 	char letter;          /* short name, or 0 */
 	const char *name;     /* long name and YAML key */
 	const char *argument; /* what --help calls the value: "ROWS"; NULL for a flag */
 	enum option_type type;
+	enum option_effect effect;
 	size_t offset;              /* of the value in the tool's struct of values */
 	const char *initial;        /* the default, as the user would write it; NULL: none */
 	double low, high;           /* range of a number, bounds included; integers up to 2^53 */
@@ -40,11 +55,17 @@ struct option {
 	const char *const *choices; /* of OPTION_CHOICE, NULL-terminated */
 	bool command_line_only;     /* not a YAML key: --help, --config, ... */
 	enum option_file file;      /* of OPTION_TEXT */
+	/* Of the options of one group a default holds only where none of the others has got a
+	 * value: --epochs beside --steps. */
+	const char *group;
 	const char *help; /* one sentence, lower case, no full stop; NULL hides the option */
 };
 
+/* From the weakest to the strongest. */
 enum option_source {
 	SOURCE_DEFAULT,
+	SOURCE_MODEL,      /* that a run starts from */
+	SOURCE_CHECKPOINT, /* that it goes on from */
 	SOURCE_CONFIG,
 	SOURCE_COMMAND_LINE,
 };
@@ -59,6 +80,9 @@ struct options {
 	unsigned char source[OPTIONS_MAX]; /* enum option_source */
 };
 
+/* Whether each entry of a table says what it does to the result. */
+bool options_complete(const struct option *table);
+
 /* Sets every value to its default, then to what the command line says: short options may be
  * bundled, a value may follow in the same word, after "=" or in the next word, long names may be
  * abbreviated unambiguously, a flag may be given as --FLAG=yes and --FLAG=no, "--" ends the
@@ -69,15 +93,21 @@ int options_parse(struct options *options, int argc, char **argv, int *operands,
 
 /* Sets one value from text as from `source`, unless a stronger source has set it before. `what`
  * names the option in messages ("--rows", "line 3: rows"). Status 64 from the command line, 78 from
- * a configuration. */
+ * a configuration, 65 from a model or checkpoint. */
 int options_set(struct options *options, const struct option *option, const char *text,
 	enum option_source source, const char *what, struct error *err);
 
 /* The option of that long name (exactly), or NULL. */
 const struct option *options_find(const struct options *options, const char *name);
 
-/* Whether the value of the option with that long name came from elsewhere than its default. */
+/* Whether the user gave the option with that long name a value, by command line or configuration. */
 bool options_given(const struct options *options, const char *name);
+
+/* Whether it, or another of its group, was given one. */
+bool options_group_given(const struct options *options, const char *name);
+
+/* Whether it has a value at all: one from anywhere, or a default that holds. */
+bool options_has(const struct options *options, const char *name);
 
 /* The long name nearest to a mistyped one (edit distance), or NULL when none is near. */
 const char *options_nearest(const struct options *options, const char *name);
@@ -89,10 +119,12 @@ const char *options_text(const struct options *options, const struct option *opt
 void options_format(
 	const struct options *options, const struct option *option, char *buf, size_t n);
 
-/* Writers: the option part of --help wrapped to `columns`; the same as man(7) source, one .TP each;
- * the values as YAML that --config reads, each with its source as a comment (--print-config); one
- * option a line as TSV for completions (letter, name, argument, default, choices, help; header line
- * first). They write to a stream that the tool gives. */
+/* Writers: the option part of --help wrapped to `columns`; the same as man(7) source, one .TP each,
+ * and which of them do nothing to the result or may change in a run; the values as YAML that
+ * --config reads, each with its source as a comment, and behind it "; limits the run" or "; shapes
+ * nothing" where that is so (--print-config); one option a line as TSV for completions (letter,
+ * name, argument, default, choices, help, effect; header line first). They write to a stream that
+ * the tool gives. */
 void options_help(const struct options *options, FILE *f, int columns);
 void options_man(const struct options *options, FILE *f);
 void options_yaml(const struct options *options, FILE *f);

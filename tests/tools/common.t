@@ -75,6 +75,13 @@ for tool in $tools; do
             missing="$missing man:$name"
     done <names
     is "$missing" "" "$tool has each of its options in --help and in the man page"
+    is "$("$tool" --options-as tsv | awk -F '\t' '$7 == ""')" "" \
+        "$tool says of each option what it does to the result"
+    "$tool" --print-config >out
+    is "$("$tool" --options-as tsv | awk -F '\t' 'NR > 1 && $4 != "" {print $2 ": " $4}' |
+        while read -r default; do
+            grep -qF "  $default # default" out || echo "$default"
+        done)" "" "$tool writes defaults as it prints values"
     is "$(grep -c options-as help)" 0 "$tool keeps --options-as to itself"
     fails 64 "^$tool: unknown option --verison, did you mean --version; try '$tool --help'\$" \
         "$tool names the nearest option" "$tool" --verison
@@ -98,7 +105,7 @@ for tool in $tools; do
     cp out defaults.yaml
     ok "$tool reads its own --print-config" "$tool" -c defaults.yaml --print-config
     is "$(values <out)" "$(values <defaults.yaml)" "$tool finds the same values in it"
-    is "$(sed 1d out | grep -cv -e '# configuration file$' -e 'not set$')" 0 \
+    is "$(sed 1d out | grep -cv -e '# configuration file' -e ': not set')" 0 \
         "$tool tells that they came from the file"
     printf '%s:\n  quiet: true\n' "$tool" >quiet.yaml
     like "$("$tool" -c quiet.yaml --quiet=no --print-config)" '  quiet: false # command line' \

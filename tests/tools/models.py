@@ -13,6 +13,7 @@ has it, and computes their losses straight from the LSTM's equations, in double 
     models.py fill FILE TENSOR X > forged          the file with every element of a tensor X, its CRC right
     models.py retell FILE OLD NEW > forged         with other words of the same length in its header
     models.py training MODEL                            what the file says about its training
+    models.py dropout MODEL                             and about its dropout
 """
 import json
 import struct
@@ -167,6 +168,8 @@ def main(command, *args):
         sys.stdout.write(text)
     elif command == "training":
         print(json.dumps(json.loads(read(args[0])[0]["training"]), sort_keys=True))
+    elif command == "dropout":
+        print(read(args[0])[0]["drop_prob"])
 
 
 main(*sys.argv[1:])

@@ -59,8 +59,9 @@ small --steps 60 --checkpoint part -o model shards
 train -q --resume part --steps 130 -o model shards
 small --steps 130 --checkpoint whole -o straight shards
 same part whole "the checkpoints at the end are the same too"
-train -q --resume run -o again shards
+train --resume run -o again shards 2>err
 same again straight "a run that has ended gives its model again"
+like "$(cat err)" "nothing is left to do: --epochs or --steps is reached" "and says so"
 small --steps 50 -o a shards
 train -q --resume run --steps 50 -o b shards
 same b straight "and the best so far where fewer steps are asked for"
@@ -136,6 +137,100 @@ run.terminate()
 assert run.wait() == -signal.SIGTERM, run.returncode'
 ok "having saved a checkpoint before that of its end" test -s run~
 
+# --- what may differ -----------------------------------------------------------------------------
+
+# config KEY FILE...: the line of --print-config for it.
+config() {
+    key=$1
+    shift
+    train --resume "$@" --print-config shards | sed -n "s/^[ #]*$key: //p"
+}
+rm -f run*
+small --steps 10 --checkpoint run --checkpoint-every 4 --patience 50 --print-every 3 -o model shards
+is "$(config hidden run)" "8 # checkpoint" "--print-config tells what came from the checkpoint"
+is "$(config steps run)" "10 # checkpoint; limits the run" "and that it is a limit"
+is "$(config epochs run)" "not set; limits the run" "and which limit the run doesn't have"
+is "$(config layers run -L 2)" "2 # command line" "and what was given as well"
+is "$(train --init model --print-config | grep hidden)" "  hidden: 8 # model" "or from a model"
+is "$(config print-every run)" "3 # checkpoint; shapes nothing" "a run remembers how it was watched"
+is "$(config steps run -e 2)" "not set; limits the run" "one of -e and --steps replaces both"
+cp run kept
+small --steps 20 -o straight shards
+ok "what does no harm may differ" train -q --resume run --steps 20 --checkpoint-every 7 \
+    --patience 40 --print-every 0 --on-nonfinite skip -o resumed shards
+same resumed straight "and does none"
+is "$(config checkpoint-every run) $(config patience run) $(config on-nonfinite run)" \
+    "7 # checkpoint; shapes nothing 40 # checkpoint; limits the run skip # checkpoint; limits the run" \
+    "what was given last holds"
+
+# --- what may be changed -------------------------------------------------------------------------
+
+# training MODEL: what it says of its training.
+training() {
+    "$PYTHON" "$ROOT/tests/tools/models.py" training "$1"
+}
+for run in a b; do
+    cp kept $run
+    train -q --resume $run --change -r 0.01 --clip 2 --steps 20 -o $run.model shards
+done
+same a b "a run with another rate from a step on can be repeated"
+status 1 "and is another run" cmp a.model straight
+cp kept run
+train -q --resume run --change -r 0.01 --clip 2 --steps 15 -o part shards
+train -q --resume run --steps 20 -o resumed shards
+same resumed a.model "the rate stays changed where the run is resumed again"
+train -q --resume a --change -r 0.01 --clip 2 --steps 20 -o again shards
+same b a "what changes nothing is no change"
+changed='{"from": 0.02, "option": "lr", "step": 10, "to": 0.01}, {"from": 5.0, "option": "clip", "step": 10, "to": 2.0}'
+like "$(training a)" "\"changes\": \[$changed\], \"clip\": 2.0, .*\"lr\": 0.01," "its model tells it"
+train -q --resume a --change --eval-every 0 -r 0.5 -d 0 --steps 30 --keep best -o best shards
+like "$(training best)" '"lr": 0.01, .*"steps": ([7-9]|1[0-9]|20),' \
+    "the best model tells what shaped it, not what came after it"
+is "$("$PYTHON" "$ROOT/tests/tools/models.py" dropout best)" 0.25 "its dropout too"
+is "$(train --resume kept --change -r 0.01 --steps 12 -o m shards 2>&1 >/dev/null | grep changed)" \
+    "train: changed from step 11 on: --lr 0.01 (before: 0.02)" "it is told"
+
+# --- older and newer checkpoints -----------------------------------------------------------------
+
+# edited CODE: kept with `options` edited, and the right CRC.
+edited() {
+    "$PYTHON" -c '
+import json, struct, sys, zlib
+data = open("kept", "rb").read()
+n, = struct.unpack_from("<Q", data)
+header = json.loads(data[8:8 + n])
+checkpoint = json.loads(header["__metadata__"]["checkpoint"])
+exec(sys.argv[1], {"options": checkpoint["options"], "checkpoint": checkpoint})
+header["__metadata__"]["checkpoint"] = json.dumps(checkpoint)
+header["__metadata__"]["crc32"] = "00000000"
+text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+text += b" " * (-(8 + len(text)) % 64)
+file = bytearray(struct.pack("<Q", len(text)) + text + data[8 + n:])
+file[34:42] = b"%08x" % zlib.crc32(file)
+sys.stdout.buffer.write(file)' "$1"
+}
+rm -f run*
+small --clip 5 --steps 10 --checkpoint run -o model shards
+mv run kept
+edited 'del options["clip"], options["on-nonfinite"], options["keep"]' >old
+train -q --resume old --steps 20 -o resumed shards
+same resumed straight "a checkpoint from before an option was added resumes with its default"
+edited 'del options["clip"]' >old
+fails 64 "--clip 1: .* has --clip 5" "which is the run's value" \
+    train --resume old --clip 1 --steps 20 -o m shards
+edited 'options["colour"] = "green"' >new
+fails 65 "new: .*--colour green.*newer charpipe" "one with an option of a newer charpipe is refused" \
+    train --resume new --steps 20 -o m shards
+edited 'options["seed"] = "many"' >bad
+fails 65 "bad: the checkpoint's --seed: expected a whole number" "so is a value that can't be" \
+    train --resume bad --steps 20 -o m shards
+edited 'options["seed"] = 8' >bad
+fails 65 "bad: the checkpoint's --seed is no text" "or is no text" \
+    train --resume bad --steps 20 -o m shards
+edited 'checkpoint["changes"] = [{"step": 3}]' >bad
+fails 65 "bad: the checkpoint's changes" "and changes that tell nothing" \
+    train --resume bad --steps 20 -o m shards
+
 # --- what it refuses -----------------------------------------------------------------------------
 
 rm -f run*
@@ -144,11 +239,16 @@ cp run kept
 fails 66 "absent" "a checkpoint that isn't there" train --resume absent -o m shards
 ok "which leaves no lock behind" test ! -e absent.lock
 fails 65 "other data.*CRC" "other data" train --resume run --steps 12 -o m other.shards
-for o in '-H 9' '-L 1' '-d 0.5' '-r 0.1' '--clip 1' '-s 2' '--eval-every 8' '--keep last' \
-    '--patience 1' '--checkpoint-every 3'; do
+for o in '-H 9' '-L 1' '-s 2' '--keep last'; do
     # shellcheck disable=SC2086
-    fails 64 "resumed has --" "$o, which the run did not have" train --resume run $o -o m shards
+    fails 64 "resumed has --.*can't change" "$o, which the run did not have" \
+        train --resume run --change $o -o m shards
 done
+for o in '-d 0.5' '-r 0.1' '--clip 1' '--eval-every 8'; do
+    # shellcheck disable=SC2086
+    fails 64 "resumed has --.*--change" "$o, unless it is meant" train --resume run $o -o m shards
+done
+fails 64 "--change: only .*--resume" "--change without a run" train --change -r 0.1 -o m shards
 ok "the run's own options may be repeated" train -q --resume run -H 8 -d 0.25 -r 0.02 \
     --eval-every 7 -s 1 --steps 11 -o m shards
 fails 64 "implies" "another --checkpoint" train --resume run --checkpoint b -o m shards

@@ -122,7 +122,7 @@ small -q --steps 0 -s 7 -o seven shards
 small -q --steps 15 -s 7 -d 0 -o straight shards
 train -q --steps 15 -s 7 -d 0 --init seven -o init shards
 same straight init "--init starts from a model's weights, hidden and layers"
-fails 64 "hidden 9 .*seven has --hidden 8" "an option that contradicts them is told" \
+fails 64 "hidden 9: seven has --hidden 8" "an option that contradicts them is told" \
     train -q -H 9 --init seven -o init shards
 models permute seven >reversed
 train -q --steps 15 -d 0 --init reversed -l log -o init shards

@@ -27,26 +27,31 @@ static const char *const devices[] = {"auto", "cpu", "cuda", NULL};
 /* clang-format off */
 static const struct option table[] = {
 	{.letter = 'n', .name = "rows", .argument = "N", .type = OPTION_INTEGER,
+	 .effect = EFFECT_SHAPES,
 	 .offset = offsetof(struct values, rows), .initial = "128", .low = 1, .high = 65536,
 	 .help = "rows of a batch"},
-	{.name = "length", .argument = "N", .type = OPTION_INTEGER,
+	{.name = "length", .argument = "N", .type = OPTION_INTEGER, .effect = EFFECT_LIMITS,
 	 .offset = offsetof(struct values, length), .initial = "1000", .low = 0, .high = 0x1p53,
 	 .infinite = true, .help = "new characters"},
 	{.letter = 'r', .name = "rate", .argument = "RATE", .type = OPTION_REAL,
+	 .effect = EFFECT_TUNES,
 	 .offset = offsetof(struct values, rate), .initial = "0.001", .low = 0, .high = 1,
 	 .open_low = true, .help = "learning rate"},
-	{.letter = 'q', .name = "quiet", .type = OPTION_FLAG,
+	{.letter = 'q', .name = "quiet", .type = OPTION_FLAG, .effect = EFFECT_NONE,
 	 .offset = offsetof(struct values, quiet), .help = "print errors only"},
-	{.letter = 'f', .name = "force", .type = OPTION_FLAG,
+	{.letter = 'f', .name = "force", .type = OPTION_FLAG, .effect = EFFECT_NONE,
 	 .offset = offsetof(struct values, force), .command_line_only = true, .help = "do it"},
 	{.letter = 'o', .name = "output", .argument = "FILE", .type = OPTION_TEXT,
+	 .effect = EFFECT_NONE,
 	 .offset = offsetof(struct values, output), .help = "where to write - or not"},
-	{.name = "separator", .argument = "STR", .type = OPTION_TEXT,
+	{.name = "separator", .argument = "STR", .type = OPTION_TEXT, .effect = EFFECT_SHAPES,
 	 .offset = offsetof(struct values, separator), .initial = "\n", .help = "after each text"},
 	{.letter = 'D', .name = "device", .argument = "DEVICE", .type = OPTION_CHOICE,
+	 .effect = EFFECT_STARTS,
 	 .offset = offsetof(struct values, device), .initial = "auto", .choices = devices,
 	 .help = "where to compute"},
-	{.name = "hidden", .type = OPTION_FLAG, .offset = offsetof(struct values, force)},
+	{.name = "hidden", .type = OPTION_FLAG,
+	 .effect = EFFECT_NONE, .offset = offsetof(struct values, force)},
 	{0},
 };
 /* clang-format on */
@@ -365,10 +370,10 @@ static void the_configuration_is_printed_with_its_sources(void **state)
 	char *text = written(options_yaml, &f.options);
 	assert_string_equal(text, "demo:\n"
 				  "  rows: 7 # command line\n"
-				  "  length: inf # command line\n"
+				  "  length: inf # command line; limits the run\n"
 				  "  rate: 0.1 # configuration file\n"
-				  "  quiet: true # command line\n"
-				  "  # output: not set\n"
+				  "  quiet: true # command line; shapes nothing\n"
+				  "  # output: not set; shapes nothing\n"
 				  "  separator: \"a\\\"b\\\\c\\t\\x01\xC3\xA9\\ufffd\\u2028\" # "
 				  "configuration file\n"
 				  "  device: auto # default\n");
@@ -382,17 +387,127 @@ static void completions_get_one_line_an_option(void **state)
 
 	parse_well(&f, "");
 	char *text = written(options_tsv, &f.options);
-	static const char head[] = "letter\tname\targument\tdefault\tchoices\thelp\n"
-				   "n\trows\tN\t128\t\trows of a batch\n";
+	static const char head[] = "letter\tname\targument\tdefault\tchoices\thelp\teffect\n"
+				   "n\trows\tN\t128\t\trows of a batch\tshapes\n";
 	assert_int_equal(strncmp(text, head, sizeof head - 1), 0);
-	assert_non_null(
-		strstr(text, "\nD\tdevice\tDEVICE\tauto\tauto|cpu|cuda\twhere to compute\n"));
-	assert_non_null(strstr(text, "\n\tseparator\tSTR\t\"\\n\"\t\tafter each text\n"));
+	assert_non_null(strstr(
+		text, "\nD\tdevice\tDEVICE\tauto\tauto|cpu|cuda\twhere to compute\tstarts\n"));
+	assert_non_null(strstr(text, "\n\tseparator\tSTR\t\"\\n\"\t\tafter each text\tshapes\n"));
 	size_t lines = 0;
 	for (const char *s = text; *s != '\0'; s++)
 		lines += *s == '\n';
 	assert_int_equal(lines, 9); /* the head, and all but the hidden one */
 	free(text);
+}
+
+static void the_man_page_ends_with_what_options_do(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	parse_well(&f, "");
+	char *text = written(options_man, &f.options);
+	assert_non_null(strstr(text,
+		".PP\nNone of these shapes the result:\n\\fB\\-\\-quiet\\fR,\n"
+		"\\fB\\-\\-output\\fR.\n"
+		".PP\nA run that is resumed may have other limits:\n\\fB\\-\\-length\\fR.\n"
+		".PP\nWith \\fB\\-\\-change\\fR it may have another value of\n"
+		"\\fB\\-\\-rate\\fR.\n"));
+	free(text);
+}
+
+/* Every program refuses to start with such a table: options_parse() asserts it, and common.t looks
+ * at each program's. */
+static void an_option_says_what_it_does_to_the_result(void **state)
+{
+	(void)state;
+	static const struct option lacking[] = {
+		{.name = "rows", .type = OPTION_FLAG, .effect = EFFECT_SHAPES},
+		{.name = "schedule", .type = OPTION_FLAG},
+		{0},
+	};
+
+	assert_true(options_complete(table));
+	assert_false(options_complete(lacking));
+}
+
+/* The stronger source wins, whatever the order. */
+static void values_have_the_source_that_set_them(void **state)
+{
+	(void)state;
+	struct fixture f;
+
+	parse_well(&f, "-n 7");
+	const struct option *rows = options_find(&f.options, "rows");
+	const struct option *rate = options_find(&f.options, "rate");
+	const struct option *length = options_find(&f.options, "length");
+	assert_int_equal(options_set(&f.options, rows, "9", SOURCE_CHECKPOINT, "", &f.err), 0);
+	assert_int_equal(options_set(&f.options, rate, "0.5", SOURCE_CHECKPOINT, "", &f.err), 0);
+	assert_int_equal(options_set(&f.options, rate, "0.1", SOURCE_MODEL, "", &f.err), 0);
+	assert_int_equal(options_set(&f.options, length, "3", SOURCE_MODEL, "", &f.err), 0);
+	assert_true(options_given(&f.options, "rows"));
+	assert_false(options_given(&f.options, "rate"));
+	assert_false(options_given(&f.options, "length"));
+	char *text = written(options_yaml, &f.options);
+	assert_non_null(strstr(text, "  rows: 7 # command line\n"));
+	assert_non_null(strstr(text, "  rate: 0.5 # checkpoint\n"));
+	assert_non_null(strstr(text, "  length: 3 # model; limits the run\n"));
+	free(text);
+	assert_int_equal(options_set(&f.options, rate, "x", SOURCE_CHECKPOINT, "it", &f.err), -1);
+	assert_int_equal(f.err.status, STATUS_DATA);
+}
+
+static void a_default_yields_to_another_of_its_group(void **state)
+{
+	(void)state;
+	static const struct option ends[] = {
+		{.name = "rows",
+			.type = OPTION_INTEGER,
+			.effect = EFFECT_LIMITS,
+			.group = "end",
+			.offset = offsetof(struct values, rows),
+			.initial = "20",
+			.high = 99,
+			.help = ""},
+		{.name = "length",
+			.type = OPTION_INTEGER,
+			.effect = EFFECT_LIMITS,
+			.group = "end",
+			.offset = offsetof(struct values, length),
+			.high = 99,
+			.help = ""},
+		{0},
+	};
+	static const struct {
+		const char *word;
+		enum option_source source;
+		bool rows, length, given;
+	} cases[] = {
+		{NULL, SOURCE_DEFAULT, true, false, false},
+		{"length", SOURCE_COMMAND_LINE, false, true, true},
+		{"length", SOURCE_CHECKPOINT, false, true, false},
+		{"rows", SOURCE_CONFIG, true, false, true},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct values values;
+		struct options options = {.tool = "demo", .table = ends, .values = &values};
+		struct error err;
+		int operands;
+		assert_int_equal(options_parse(&options, 0, NULL, &operands, &err), 0);
+		if (cases[i].word)
+			assert_int_equal(
+				options_set(&options, options_find(&options, cases[i].word), "5",
+					cases[i].source, "", &err),
+				0);
+		assert_int_equal(options_has(&options, "rows"), cases[i].rows);
+		assert_int_equal(options_has(&options, "length"), cases[i].length);
+		assert_int_equal(options_group_given(&options, "rows"), cases[i].given);
+		assert_int_equal(options_group_given(&options, "length"), cases[i].given);
+		char *yaml = written(options_yaml, &options);
+		assert_int_equal(strstr(yaml, "  # rows: not set; limits the run\n") != NULL,
+			!cases[i].rows);
+		free(yaml);
+	}
 }
 
 /* The text of a value, given again, is the same value. */
@@ -428,15 +543,18 @@ static void formatted_values_read_back_the_same(void **state)
 /* A table at its edges: long texts, marks that terminals obey, values that aren't numbers. */
 /* clang-format off */
 static const struct option edges[] = {
-	{.name = "steps", .argument = "N", .type = OPTION_INTEGER, .infinite = true, .initial = "inf",
+	{.name = "steps", .argument = "N", .type = OPTION_INTEGER,
+	 .effect = EFFECT_SHAPES, .infinite = true, .initial = "inf",
 	 .offset = offsetof(struct values, length), .low = 1, .high = 9,
 	 .help = "Capitals, and more words than a line of fifty columns can hold beside a name"},
-	{.name = "verbose", .type = OPTION_FLAG, .initial = "yes",
+	{.name = "verbose", .type = OPTION_FLAG, .effect = EFFECT_NONE, .initial = "yes",
 	 .offset = offsetof(struct values, quiet), .help = "7 is a digit"},
-	{.name = "text", .type = OPTION_TEXT, .offset = offsetof(struct values, separator),
+	{.name = "text", .type = OPTION_TEXT,
+	 .effect = EFFECT_SHAPES, .offset = offsetof(struct values, separator),
 	 .initial = "\t\"\\\001\x7f\xc2\x9f\xc2\xa0\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xaf"
 		    "\xe2\x81\xa5\xe2\x81\xa6\xe2\x81\xaa\xef\xbb\xbf\xff\xe2\x82", .help = "{text}"},
-	{.name = "device", .type = OPTION_CHOICE, .offset = offsetof(struct values, device),
+	{.name = "device", .type = OPTION_CHOICE,
+	 .effect = EFFECT_STARTS, .offset = offsetof(struct values, device),
 	 .initial = "cpu", .choices = devices, .help = "a choice"},
 	{0},
 };
@@ -471,7 +589,7 @@ static void tables_at_their_edges_are_written_too(void **state)
 	free(same);
 
 	char *yaml = written(options_yaml, &options);
-	assert_non_null(strstr(yaml, "  verbose: true # default\n"));
+	assert_non_null(strstr(yaml, "  verbose: true # default; shapes nothing\n"));
 	assert_non_null(
 		strstr(yaml, "text: \"\\t\\\"\\\\\\x01\\x7f\\x9f\\xa0\xe2\x80\xa7\\u2028\\u202f"
 			     "\\u2065\\u2066\\u206a\\ufeff\\ufffd\\ufffd\" # default\n"));
@@ -519,6 +637,10 @@ int main(void)
 		cmocka_unit_test(the_man_page_escapes_what_roff_would_take),
 		cmocka_unit_test(the_configuration_is_printed_with_its_sources),
 		cmocka_unit_test(completions_get_one_line_an_option),
+		cmocka_unit_test(the_man_page_ends_with_what_options_do),
+		cmocka_unit_test(an_option_says_what_it_does_to_the_result),
+		cmocka_unit_test(values_have_the_source_that_set_them),
+		cmocka_unit_test(a_default_yields_to_another_of_its_group),
 		cmocka_unit_test(formatted_values_read_back_the_same),
 		cmocka_unit_test(tables_at_their_edges_are_written_too),
 		cmocka_unit_test(a_long_text_is_cut_where_it_is_shown),

@@ -137,90 +137,6 @@ void checkpoint_close(struct checkpoint *checkpoint)
 	*checkpoint = (struct checkpoint){.lock = -1};
 }
 
-/* --- options --------------------------------------------------------------------------------- */
-
-/* What may not change in the middle of a run; its limits, which may; and what may because it made
- * no difference so far. */
-static const char *const shaping[] = {"hidden", "layers", "dropout", "lr", "clip", "seed",
-	"eval-every", "keep", "patience", "checkpoint-every"};
-static const char *const limits[] = {"epochs", "steps"};
-static const char on_nonfinite[] = "on-nonfinite";
-enum {
-	SHAPING = sizeof shaping / sizeof *shaping,
-	LIMITS = sizeof limits / sizeof *limits,
-	VALUE_BYTES = 64
-};
-
-static int save_option(json_t *saved, const struct options *options, const char *name)
-{
-	char value[VALUE_BYTES];
-	options_format(options, options_find(options, name), value, sizeof value);
-	return json_object_set_new(saved, name, json_string(value));
-}
-
-/* Limits are saved where they limit: the default of --epochs doesn't beside --steps. */
-static json_t *save_options(const struct options *options)
-{
-	json_t *saved = json_object();
-	bool steps = options_given(options, "steps"), epochs = options_given(options, "epochs");
-	int failed = !saved;
-	for (size_t i = 0; i < SHAPING && !failed; i++)
-		failed = save_option(saved, options, shaping[i]);
-	if (!failed)
-		failed = save_option(saved, options, on_nonfinite);
-	if (!failed && (epochs || !steps))
-		failed = save_option(saved, options, "epochs");
-	if (!failed && steps)
-		failed = save_option(saved, options, "steps");
-	if (!failed)
-		return saved;
-	json_decref(saved);
-	return NULL;
-}
-
-static int restore_option(
-	const json_t *saved, struct options *options, const char *name, struct error *err)
-{
-	const struct option *option = options_find(options, name);
-	const char *value = json_string_value(json_object_get(saved, name));
-	char given[VALUE_BYTES], what[VALUE_BYTES];
-	if (!value)
-		return error_set(err, STATUS_DATA, "the checkpoint lacks the run's --%s", name);
-	options_format(options, option, given, sizeof given);
-	if (options_given(options, name) && strcmp(given, value) != 0)
-		return error_set(err, STATUS_USAGE,
-			"--%s %s: the run to be resumed has --%s %s, which can't change in its "
-			"middle",
-			name, given, name, value);
-	snprintf(what, sizeof what, "the checkpoint's --%s", name);
-	if (options_set(options, option, value, SOURCE_CONFIG, what, err) < 0) {
-		err->status = STATUS_DATA;
-		return -1;
-	}
-	return 0;
-}
-
-int checkpoint_options(const struct model_file *file, struct options *options, struct error *err)
-{
-	const json_t *saved = json_object_get(file->checkpoint, "options");
-	if (!saved)
-		return error_set(err, STATUS_DATA,
-			"this is a model, not a checkpoint: --init starts a new run from it");
-	for (size_t i = 0; i < SHAPING; i++)
-		if (restore_option(saved, options, shaping[i], err) < 0)
-			return -1;
-	if (!options_given(options, on_nonfinite) &&
-		restore_option(saved, options, on_nonfinite, err) < 0)
-		return -1;
-	if (options_given(options, "epochs") || options_given(options, "steps"))
-		return 0;
-	for (size_t i = 0; i < LIMITS; i++)
-		if (json_object_get(saved, limits[i]) &&
-			restore_option(saved, options, limits[i], err) < 0)
-			return -1;
-	return 0;
-}
-
 /* --- saving ---------------------------------------------------------------------------------- */
 
 /* Of what the ids stand for: the same numbers over another vocabulary are other data. */
@@ -247,17 +163,16 @@ static json_t *save_data(const struct shards *shards)
 		(json_int_t)data->batches[SHARDS_VALIDATION]);
 }
 
-static json_t *save_counters(
-	const struct run *run, const struct options *options, const struct log *log)
+static json_t *save_counters(const struct run *run, const struct log *log)
 {
 	char log_crc[16];
-	json_t *saved = save_options(options);
 	json_t *best = isfinite(run->best.loss) ? json_pack("{s:f, s:I}", "loss", run->best.loss,
 							  "step", (json_int_t)run->best.step)
 						: json_null();
 	snprintf(log_crc, sizeof log_crc, "%08" PRIx32, log->crc);
 	/* "o" takes over its argument even when packing fails, and fails for NULL. */
-	return json_pack("{s:o, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:s}}", "options", saved, "step",
+	return json_pack("{s:o, s:O*, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:s}}", "options",
+		settings_save(run->settings), "changes", run->settings->changes, "step",
 		(json_int_t)run_steps(run), "skipped", (json_int_t)run->skipped, "data",
 		save_data(run->shards), "best", best, "stale", (json_int_t)run->stale, "log",
 		"bytes", (json_int_t)log->bytes, "crc32", log_crc);
@@ -395,8 +310,8 @@ fail:
 	return -1;
 }
 
-int checkpoint_save(struct checkpoint *checkpoint, const struct options *options, struct run *run,
-	struct log *log, struct error *err)
+int checkpoint_save(
+	struct checkpoint *checkpoint, struct run *run, struct log *log, struct error *err)
 {
 	int rc = -1;
 	/* Dimensions, vocabulary are lent, the rest is owned by `file`. */
@@ -407,7 +322,7 @@ int checkpoint_save(struct checkpoint *checkpoint, const struct options *options
 	if (log_sync(log, err) < 0)
 		return -1;
 	file.training = run_training(run, run_steps(run), NAN);
-	file.checkpoint = save_counters(run, options, log);
+	file.checkpoint = save_counters(run, log);
 	if (!file.training || !file.checkpoint) {
 		error_memory(err, 4096, "a checkpoint's metadata");
 		goto out;
@@ -549,11 +464,12 @@ int checkpoint_restore(struct checkpoint *checkpoint, const struct model_file *f
 	struct run *run, uint64_t *log_bytes, uint32_t *log_crc, struct error *err)
 {
 	json_int_t step, skipped, stale, bytes;
-	json_t *options, *data, *best;
+	json_t *options, *changes = NULL, *data, *best;
 	const char *crc;
-	if (json_unpack(file->checkpoint, "{s:o, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:s !} !}",
-		    "options", &options, "step", &step, "skipped", &skipped, "data", &data, "best",
-		    &best, "stale", &stale, "log", "bytes", &bytes, "crc32", &crc) < 0 ||
+	if (json_unpack(file->checkpoint, "{s:o, s?o, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:s !} !}",
+		    "options", &options, "changes", &changes, "step", &step, "skipped", &skipped,
+		    "data", &data, "best", &best, "stale", &stale, "log", "bytes", &bytes, "crc32",
+		    &crc) < 0 ||
 		step < 0 || step > UINT32_MAX || skipped < 0 || skipped > step || stale < 0 ||
 		bytes < 0 || restore_crc(crc, log_crc) < 0)
 		return error_set(err, STATUS_DATA, "the checkpoint's counters are not as expected");

@@ -7,7 +7,6 @@
 #define TRAIN_CHECKPOINT_H
 
 #include "base/error.h"
-#include "base/option.h"
 #include "formats/model_file.h"
 #include "tools/train/log.h"
 #include "tools/train/run.h"
@@ -29,20 +28,16 @@ int checkpoint_open(
 void checkpoint_close(struct checkpoint *checkpoint);
 
 /* Saves the run, durably; the checkpoint saved before is left alone if that fails. */
-int checkpoint_save(struct checkpoint *checkpoint, const struct options *options, struct run *run,
-	struct log *log, struct error *err);
+int checkpoint_save(
+	struct checkpoint *checkpoint, struct run *run, struct log *log, struct error *err);
 
 /* Takes the memory that saving takes for a moment, and gives it back: on a counter (nn/counter.h),
  * where run_make() made the run, it says how much that is. */
 int checkpoint_room(const struct run *run, struct error *err);
 
-/* Resuming, in two parts around run_init(). First the options: those that shape the run are set to
- * what the checkpoint says, 64 if one given contradicts it; so are --epochs and --steps unless one
- * of them is given. */
-int checkpoint_options(const struct model_file *file, struct options *options, struct error *err);
-
-/* Then the state of optimizer, network, data and best model. 65 if the data are not those that the
- * run began with. Sets the log's length and CRC to go on from, and checkpoint->step. */
+/* Resuming: after settings_restore() and run_init() the state of optimizer, network, data and best
+ * model. 65 if the data are not those that the run began with. Sets the log's length and CRC to go
+ * on from, and checkpoint->step. */
 int checkpoint_restore(struct checkpoint *checkpoint, const struct model_file *file,
 	struct run *run, uint64_t *log_bytes, uint32_t *log_crc, struct error *err);
 

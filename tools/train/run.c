@@ -81,11 +81,13 @@ int run_make(struct run *run, const struct run_options *options, const struct sh
 	return 0;
 }
 
-int run_init(struct run *run, const struct run_options *options, struct shards *shards,
-	struct device *device, const struct model_file *from, struct error *err)
+int run_init(struct run *run, const struct run_options *options, const struct settings *settings,
+	struct shards *shards, struct device *device, const struct model_file *from,
+	struct error *err)
 {
 	const struct shards_header *data = &shards->header;
-	*run = (struct run){.options = options, .shards = shards, .best.loss = INFINITY};
+	*run = (struct run){
+		.options = options, .settings = settings, .shards = shards, .best.loss = INFINITY};
 	if (init_vocab(run, from, err) < 0)
 		return -1;
 	if (from && from->params.vocab != run->vocab.size)
@@ -220,18 +222,19 @@ json_t *run_training(const struct run *run, uint64_t step, double validation)
 	const struct shards_header *data = &run->shards->header;
 	char crc[16];
 	snprintf(crc, sizeof crc, "%08" PRIx32, run->shards->end.crc);
-	json_t *training = json_pack("{s:I, s:f, s:s, s:f, s:f, s:I, s:I, s:I, s:s, s:s}", "steps",
+	json_t *training = settings_training(run->settings, step);
+	json_t *more = json_pack("{s:I, s:f, s:s, s:I, s:I, s:s, s:s, s:o*}", "steps",
 		(json_int_t)step, "epochs", (double)step / (double)run_epoch_steps(run),
-		"optimizer", "adam", "lr", run->options->lr, "clip", run->options->clip, "seed",
-		(json_int_t)run->options->seed, "rows", (json_int_t)data->rows[SHARDS_TRAIN],
-		"window", (json_int_t)data->window, "data_crc32", crc, "keep",
-		run->best.weights ? "best" : "last");
-	if (training && isfinite(validation) &&
-		json_object_set_new(training, "validation_loss", json_real(validation)) < 0) {
-		json_decref(training);
-		return NULL;
-	}
-	return training;
+		"optimizer", "adam", "rows", (json_int_t)data->rows[SHARDS_TRAIN], "window",
+		(json_int_t)data->window, "data_crc32", crc, "keep",
+		run->best.weights ? "best" : "last", "validation_loss",
+		isfinite(validation) ? json_real(validation) : NULL);
+	int rc = json_object_update(training, more);
+	json_decref(more);
+	if (rc == 0)
+		return training;
+	json_decref(training);
+	return NULL;
 }
 
 int run_write(
@@ -241,12 +244,11 @@ int run_write(
 	bool best = run->best.weights && isfinite(run->best.loss) && !(validation < run->best.loss);
 	int rc = -1;
 	/* Everything is lent to the file but `training`: it is never released as a whole. */
-	struct model_file file = {.params = *params,
-		.has_vocab = true,
-		.vocab = run->vocab,
-		.dropout = run->options->dropout};
+	struct model_file file = {.params = *params, .has_vocab = true, .vocab = run->vocab};
 	*step = best ? run->best.step : run_steps(run);
 	file.training = run_training(run, *step, best ? run->best.loss : validation);
+	/* As it was at that step. */
+	file.dropout = json_number_value(json_object_get(file.training, "dropout"));
 	file.weights = run->result;
 	if (!file.training)
 		error_memory(err, 4096, "the model's metadata");

@@ -13,6 +13,7 @@
 #include "formats/shards.h"
 #include "nn/adam.h"
 #include "nn/model.h"
+#include "tools/train/settings.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -42,6 +43,7 @@ struct run_options {
 
 struct run {
 	const struct run_options *options; /* not owned */
+	const struct settings *settings;   /* the same and more, for files; not owned */
 	struct shards *shards;             /* not owned */
 	struct vocab vocab;                /* the model's */
 	uint32_t *map; /* the shards' ids to the model's, where that had its own; owned */
@@ -63,8 +65,9 @@ struct run {
 /* Makes a run over the training part of `shards`: weights, vocabulary, hidden and layers from
  * `from`, or initialised from the seed where that is NULL. options->hidden and ->layers must be
  * those of `from`. A vocabulary of the same symbols in another order is remapped. */
-int run_init(struct run *run, const struct run_options *options, struct shards *shards,
-	struct device *device, const struct model_file *from, struct error *err);
+int run_init(struct run *run, const struct run_options *options, const struct settings *settings,
+	struct shards *shards, struct device *device, const struct model_file *from,
+	struct error *err);
 void run_release(struct run *run);
 
 /* The part of run_init() that takes memory, all that a run has until its result is written; weights

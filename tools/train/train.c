@@ -9,11 +9,13 @@
 #include "tools/train/checkpoint.h"
 #include "tools/train/log.h"
 #include "tools/train/run.h"
+#include "tools/train/settings.h"
 #include "tools/train/signals.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,6 +27,7 @@ struct values {
 	uint64_t print_every;
 	uint64_t checkpoint_every;
 	const char *log, *checkpoint, *resume, *init;
+	bool change;
 };
 
 static const char *const keep_choices[] = {"best", "last", NULL};
@@ -33,49 +36,72 @@ static const char *const nonfinite_choices[] = {"stop", "skip", NULL};
 #define AT(member) offsetof(struct values, member)
 /* clang-format off */
 static const struct option table[] = {
-	{'H', "hidden", "H", OPTION_INTEGER, AT(run.hidden), "512",
-	 .low = 1, .high = PARAMS_HIDDEN_MAX, .help = "units of each LSTM layer"},
-	{'L', "layers", "L", OPTION_INTEGER, AT(run.layers), "2",
-	 .low = 1, .high = PARAMS_LAYERS_MAX, .help = "LSTM layers"},
-	{'d', "dropout", "P", OPTION_REAL, AT(run.dropout), "0.5", .low = 0, .high = 0.999,
+	{.letter = 'H', .name = "hidden", .argument = "H", .type = OPTION_INTEGER,
+	 .effect = EFFECT_SHAPES, .offset = AT(run.hidden), .initial = "512", .low = 1,
+	 .high = PARAMS_HIDDEN_MAX, .help = "units of each LSTM layer"},
+	{.letter = 'L', .name = "layers", .argument = "L", .type = OPTION_INTEGER,
+	 .effect = EFFECT_SHAPES, .offset = AT(run.layers), .initial = "2", .low = 1,
+	 .high = PARAMS_LAYERS_MAX, .help = "LSTM layers"},
+	{.letter = 'd', .name = "dropout", .argument = "P", .type = OPTION_REAL,
+	 .effect = EFFECT_TUNES, .offset = AT(run.dropout), .initial = "0.5", .low = 0,
+	 .high = 0.999,
 	 .help = "probability with which a layer's output is dropped while training"},
-	{'e', "epochs", "N", OPTION_INTEGER, AT(epochs), "20", .low = 1, .high = UINT32_MAX,
+	{.letter = 'e', .name = "epochs", .argument = "N", .type = OPTION_INTEGER,
+	 .effect = EFFECT_LIMITS, .offset = AT(epochs), .initial = "20", .low = 1,
+	 .high = UINT32_MAX, .group = "end",
 	 .help = "passes over the training part; the first of --epochs and --steps ends the run"},
-	{0, "steps", "N", OPTION_INTEGER, AT(steps), NULL, .low = 0, .high = UINT32_MAX,
+	{.name = "steps", .argument = "N", .type = OPTION_INTEGER, .effect = EFFECT_LIMITS,
+	 .offset = AT(steps), .low = 0, .high = UINT32_MAX, .group = "end",
 	 .help = "optimizer steps in all since initialisation; given alone it lifts the default of "
 		"--epochs; 0 writes the initial model"},
-	{'r', "lr", "RATE", OPTION_REAL, AT(run.lr), "0.001",
-	 .low = 0, .open_low = true, .high = 1e3, .help = "Adam's learning rate"},
-	{0, "clip", "NORM", OPTION_REAL, AT(run.clip), "5", .low = 0, .high = 1e30,
+	{.letter = 'r', .name = "lr", .argument = "RATE", .type = OPTION_REAL,
+	 .effect = EFFECT_TUNES, .offset = AT(run.lr), .initial = "0.001", .low = 0,
+	 .open_low = true, .high = 1e3, .help = "Adam's learning rate"},
+	{.name = "clip", .argument = "NORM", .type = OPTION_REAL, .effect = EFFECT_TUNES,
+	 .offset = AT(run.clip), .initial = "5", .low = 0, .high = 1e30,
 	 .help = "largest norm of the gradient, to which a larger one is scaled down (0: any)"},
-	{'s', "seed", "N", OPTION_INTEGER, AT(run.seed), "1", .low = 0, .high = UINT32_MAX,
-	 .help = "what initial weights and dropout masks follow from"},
+	{.letter = 's', .name = "seed", .argument = "N", .type = OPTION_INTEGER,
+	 .effect = EFFECT_SHAPES, .offset = AT(run.seed), .initial = "1", .low = 0,
+	 .high = UINT32_MAX, .help = "what initial weights and dropout masks follow from"},
 	DEVICE_OPTIONS(struct values),
-	{'l', "log", "FILE", OPTION_TEXT, AT(log), NULL,
-	 .file = OPTION_FILE_WRITTEN, .help = "write a table of the run to FILE, one row a step"},
-	{0, "print-every", "N", OPTION_INTEGER, AT(print_every), "10", .low = 0, .high = UINT32_MAX,
+	{.letter = 'l', .name = "log", .argument = "FILE", .type = OPTION_TEXT,
+	 .effect = EFFECT_NONE, .file = OPTION_FILE_WRITTEN, .offset = AT(log),
+	 .help = "write a table of the run to FILE, one row a step"},
+	{.name = "print-every", .argument = "N", .type = OPTION_INTEGER,
+	 .effect = EFFECT_REMEMBERED, .offset = AT(print_every), .initial = "10", .low = 0,
+	 .high = UINT32_MAX,
 	 .help = "steps between two lines on stderr, beside those of evaluations (0: only those)"},
-	{0, "eval-every", "N", OPTION_INTEGER, AT(run.eval_every), "0",
-	 .low = 0, .high = UINT32_MAX,
+	{.name = "eval-every", .argument = "N", .type = OPTION_INTEGER, .effect = EFFECT_TUNES,
+	 .offset = AT(run.eval_every), .initial = "0", .low = 0, .high = UINT32_MAX,
 	 .help = "steps between two evaluations of the validation part (0: at each epoch's end); "
 		"the last step is followed by one too"},
-	{0, "keep", "best|last", OPTION_CHOICE, AT(run.keep), "best", .choices = keep_choices,
+	{.name = "keep", .argument = "best|last", .type = OPTION_CHOICE, .effect = EFFECT_SHAPES,
+	 .offset = AT(run.keep), .initial = "best", .choices = keep_choices,
 	 .help = "the model to be written: the best by validation loss, or the last"},
-	{0, "patience", "N", OPTION_INTEGER, AT(run.patience), "0", .low = 0, .high = UINT32_MAX,
+	{.name = "patience", .argument = "N", .type = OPTION_INTEGER, .effect = EFFECT_LIMITS,
+	 .offset = AT(run.patience), .initial = "0", .low = 0, .high = UINT32_MAX,
 	 .help = "end the run after N evaluations without a better one (0: never)"},
-	{0, "on-nonfinite", "stop|skip", OPTION_CHOICE, AT(run.on_nonfinite), "stop",
+	{.name = "on-nonfinite", .argument = "stop|skip", .type = OPTION_CHOICE,
+	 .effect = EFFECT_LIMITS, .offset = AT(run.on_nonfinite), .initial = "stop",
 	 .choices = nonfinite_choices,
 	 .help = "what to do when a loss or gradient is not finite: end the run before the update, "
 		"or drop that update and go on"},
-	{0, "checkpoint", "FILE", OPTION_TEXT, AT(checkpoint), NULL,
-	 .file = OPTION_FILE_SAVED, .help = "save the run in FILE at each epoch's end and whenever the run ends"},
-	{0, "checkpoint-every", "N", OPTION_INTEGER, AT(checkpoint_every), "0",
-	 .low = 0, .high = UINT32_MAX,
-	 .help = "save it every N steps too (0: only then)"},
-	{0, "resume", "FILE", OPTION_TEXT, AT(resume), NULL,
-	 .file = OPTION_FILE_SAVED, .help = "continue the run saved in FILE, and go on saving it there"},
-	{0, "init", "MODEL", OPTION_TEXT, AT(init), NULL,
-	 .file = OPTION_FILE_READ, .help = "start from the weights, dimensions and vocabulary of MODEL"},
+	{.name = "checkpoint", .argument = "FILE", .type = OPTION_TEXT, .effect = EFFECT_NONE,
+	 .file = OPTION_FILE_SAVED, .offset = AT(checkpoint),
+	 .help = "save the run in FILE at each epoch's end and whenever the run ends"},
+	{.name = "checkpoint-every", .argument = "N", .type = OPTION_INTEGER,
+	 .effect = EFFECT_REMEMBERED, .offset = AT(checkpoint_every), .initial = "0", .low = 0,
+	 .high = UINT32_MAX, .help = "save it every N steps too (0: only then)"},
+	{.name = "resume", .argument = "FILE", .type = OPTION_TEXT, .effect = EFFECT_NONE,
+	 .file = OPTION_FILE_SAVED, .offset = AT(resume),
+	 .help = "continue the run saved in FILE, and go on saving it there"},
+	{.name = "change", .type = OPTION_FLAG, .effect = EFFECT_STARTS, .offset = AT(change),
+	 .command_line_only = true,
+	 .help = "with --resume: from here on the run has the values given now, of options that "
+		"may change"},
+	{.name = "init", .argument = "MODEL", .type = OPTION_TEXT, .effect = EFFECT_STARTS,
+	 .file = OPTION_FILE_READ, .offset = AT(init),
+	 .help = "start from the weights, dimensions and vocabulary of MODEL"},
 	TOOL_OPTIONS(struct values),
 	{0},
 };
@@ -91,6 +117,7 @@ struct train {
 	struct device *device;
 	struct input in;
 	struct shards shards;
+	struct settings settings;
 	struct run run;
 	struct log log;
 	struct checkpoint checkpoint;
@@ -122,6 +149,9 @@ static int check_options(struct values *values, int argc, char **argv, struct er
 		return error_set(err, STATUS_USAGE,
 			"--resume %s implies --checkpoint %s: another one can't be given",
 			values->resume, values->resume);
+	if (values->change && !values->resume)
+		return error_set(err, STATUS_USAGE,
+			"--change: only a run that --resume goes on with can be changed");
 	if (values->init && is_stdin(values->init) && is_stdin(argc ? argv[0] : NULL))
 		return error_set(err, STATUS_USAGE,
 			"standard input can't be both --init's model and the shards");
@@ -136,50 +166,57 @@ static int check_options(struct values *values, int argc, char **argv, struct er
 /* The network's dimensions are the initial model's; an option may say so too, but nothing else. */
 static int take_dimensions(struct tool *tool, const struct model_file *from, struct error *err)
 {
-	struct values *values = tool->values;
-	const struct params *params = &from->params;
-	if ((options_given(&tool->options, "hidden") && values->run.hidden != params->hidden) ||
-		(options_given(&tool->options, "layers") && values->run.layers != params->layers))
-		return error_set(err, STATUS_USAGE,
-			"--hidden %" PRIu64 " --layers %" PRIu64 ": %s has --hidden %" PRIu32
-			" --layers %" PRIu32,
-			values->run.hidden, values->run.layers, values->init, params->hidden,
-			params->layers);
-	values->run.hidden = params->hidden;
-	values->run.layers = params->layers;
+	const struct {
+		const char *name;
+		uint32_t size;
+	} dimensions[] = {{"hidden", from->params.hidden}, {"layers", from->params.layers}};
+	const char *path = ((const struct values *)tool->values)->init;
+	for (size_t i = 0; i < sizeof dimensions / sizeof *dimensions; i++) {
+		const struct option *option = options_find(&tool->options, dimensions[i].name);
+		char given[32], size[32];
+		options_format(&tool->options, option, given, sizeof given);
+		snprintf(size, sizeof size, "%" PRIu32, dimensions[i].size);
+		if (options_given(&tool->options, option->name) && strcmp(given, size) != 0)
+			return error_set(err, STATUS_USAGE, "--%s %s: %s has --%s %s", option->name,
+				given, path, option->name, size);
+		if (options_set(&tool->options, option, size, SOURCE_MODEL, path, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
-/* Reads what the run starts from. Afterwards the options are those of the run. */
-static int read_beginning(struct tool *tool, struct model_file *from, struct error *err)
+/* Reads what the run starts from or goes on from, if it does. Afterwards the options are those of
+ * the run. */
+static int read_beginning(
+	struct tool *tool, struct settings *settings, struct model_file *from, struct error *err)
 {
 	const struct values *values = tool->values;
-	if (values->resume) {
-		if (network_read(from, values->resume, err) < 0)
-			return -1;
-		if (checkpoint_options(from, &tool->options, err) < 0)
-			return error_prefix(err, "%s: ", values->resume);
+	const char *path = values->resume ? values->resume : values->init;
+	*settings = (struct settings){.options = &tool->options};
+	if (!path)
 		return 0;
-	}
-	if (network_read(from, values->init, err) < 0)
+	if (network_read(from, path, err) < 0)
 		return -1;
-	return take_dimensions(tool, from, err);
+	if (values->init)
+		return take_dimensions(tool, from, err);
+	if (settings_restore(settings, from->checkpoint, values->change, err) < 0)
+		return error_prefix(err, "%s: ", path);
+	return 0;
 }
 
 static int set_last_step(struct train *t, struct error *err)
 {
 	const struct options *options = &t->tool->options;
 	uint64_t epoch = run_epoch_steps(&t->run);
-	bool epochs = options_given(options, "epochs"), steps = options_given(options, "steps");
-	t->last = t->values->steps;
-	if (epochs || !steps) {
-		if (t->values->epochs > UINT32_MAX / epoch)
-			return error_set(err, STATUS_USAGE,
-				"--epochs %" PRIu64 ": more than %" PRIu32 " steps; give --steps",
-				t->values->epochs, UINT32_MAX);
-		uint64_t end = t->values->epochs * epoch;
-		t->last = steps && t->last < end ? t->last : end;
-	}
+	t->last = options_has(options, "steps") ? t->values->steps : UINT32_MAX;
+	if (!options_has(options, "epochs"))
+		return 0;
+	if (t->values->epochs > UINT32_MAX / epoch)
+		return error_set(err, STATUS_USAGE,
+			"--epochs %" PRIu64 ": more than %" PRIu32 " steps; give --steps",
+			t->values->epochs, UINT32_MAX);
+	uint64_t end = t->values->epochs * epoch;
+	t->last = end < t->last ? end : t->last;
 	return 0;
 }
 
@@ -195,6 +232,26 @@ static const char *grouped(uint64_t n, char buf[32])
 	}
 	buf[used] = '\0';
 	return buf;
+}
+
+/* What --change has just changed. */
+static void tell_changes(const struct train *t)
+{
+	const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(15);
+	size_t i;
+	json_t *change;
+	json_array_foreach(t->settings.changes, i, change)
+	{
+		if ((uint64_t)json_integer_value(json_object_get(change, "step")) != t->first)
+			continue;
+		char *from = json_dumps(json_object_get(change, "from"), flags);
+		char *to = json_dumps(json_object_get(change, "to"), flags);
+		tool_note(t->tool, "changed from step %" PRIu64 " on: --%s %s (before: %s)",
+			t->first + 1, json_string_value(json_object_get(change, "option")),
+			to ? to : "?", from ? from : "?");
+		free(from);
+		free(to);
+	}
 }
 
 static void describe(const struct train *t)
@@ -219,8 +276,13 @@ static void describe(const struct train *t)
 	if (t->checkpoint.path && !t->values->resume && access(t->checkpoint.target, F_OK) == 0)
 		tool_note(t->tool, "%s exists and will be replaced; --resume would continue it",
 			t->checkpoint.path);
-	if (t->first > 0)
+	if (t->values->resume)
 		tool_note(t->tool, "resumed after step %" PRIu64, t->first);
+	tell_changes(t);
+	if (t->values->resume && (t->first >= t->last || run_stale(&t->run)))
+		tool_note(t->tool, "nothing is left to do: %s; the model is written again",
+			run_stale(&t->run) ? "--patience has run out"
+					   : "--epochs or --steps is reached");
 }
 
 /* For --print-config: the memory that the run would take, which the header of named shards decides.
@@ -231,6 +293,7 @@ static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
 	struct values *values = tool->values;
 	struct input in = {.fd = -1};
 	struct shards shards = {0};
+	struct settings settings = {0};
 	struct model_file from = {0};
 	struct counter counter;
 	struct run run = {0};
@@ -239,10 +302,12 @@ static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
 	int rc = -1;
 	if (check_options(values, argc, argv, err) < 0)
 		return -1;
-	if (is_stdin(argc ? argv[0] : NULL))
-		return 0;
-	if ((values->resume || values->init) && read_beginning(tool, &from, err) < 0)
+	if (read_beginning(tool, &settings, &from, err) < 0)
 		goto out;
+	if (is_stdin(argc ? argv[0] : NULL)) {
+		rc = 0;
+		goto out;
+	}
 	device = device_open(tool, &values->device, err);
 	if (!device)
 		goto out;
@@ -266,6 +331,7 @@ static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
 out:
 	run_release(&run);
 	model_file_release(&from);
+	settings_release(&settings);
 	shards_close(&shards);
 	input_close(&in);
 	if (device)
@@ -289,7 +355,7 @@ static int open_all(struct train *t, const char *path, struct error *err)
 		return -1;
 	if (log_open(&t->log, values->log, err) < 0)
 		return -1;
-	if (begun && read_beginning(t->tool, &from, err) < 0)
+	if (read_beginning(t->tool, &t->settings, &from, err) < 0)
 		goto out;
 	t->device = device_open(t->tool, &values->device, err);
 	if (!t->device)
@@ -297,7 +363,8 @@ static int open_all(struct train *t, const char *path, struct error *err)
 	if (input_open(&t->in, path, INPUT_GUNZIP, err) < 0 ||
 		shards_open(&t->shards, &t->in, err) < 0)
 		goto out;
-	if (run_init(&t->run, &values->run, &t->shards, t->device, begun ? &from : NULL, err) < 0)
+	if (run_init(&t->run, &values->run, &t->settings, &t->shards, t->device,
+		    begun ? &from : NULL, err) < 0)
 		goto out;
 	if (values->resume &&
 		checkpoint_restore(&t->checkpoint, &from, &t->run, &log_bytes, &log_crc, err) < 0) {
@@ -317,6 +384,7 @@ static void close_all(struct train *t)
 {
 	struct error ignored;
 	run_release(&t->run);
+	settings_release(&t->settings);
 	shards_close(&t->shards);
 	input_close(&t->in);
 	if (t->device)
@@ -371,7 +439,7 @@ static int numeric_failure(const struct train *t, struct error *err)
 static int save_on_the_way(struct train *t, struct error *err)
 {
 	t->retry_at = 0;
-	if (checkpoint_save(&t->checkpoint, &t->tool->options, &t->run, &t->log, err) == 0)
+	if (checkpoint_save(&t->checkpoint, &t->run, &t->log, err) == 0)
 		return 0;
 	if (err->status == STATUS_NUMERIC)
 		return numeric_failure(t, err);
@@ -467,7 +535,7 @@ static int finish(struct train *t, struct error *err)
 	uint64_t step = run_steps(run);
 	struct error unsaved = {.status = STATUS_OK}, unlogged = {.status = STATUS_OK};
 	if (t->checkpoint.path && !(t->checkpoint.saved && t->checkpoint.step == step) &&
-		checkpoint_save(&t->checkpoint, &t->tool->options, run, &t->log, &unsaved) < 0 &&
+		checkpoint_save(&t->checkpoint, run, &t->log, &unsaved) < 0 &&
 		unsaved.status == STATUS_NUMERIC) {
 		*err = unsaved;
 		return numeric_failure(t, err);
