@@ -55,6 +55,10 @@ static int unknown(const struct yaml *y, const struct yaml_node *key, const char
 	const struct options *options, struct error *err)
 {
 	const char *name = yaml_text(y, key), *nearest = options_nearest(options, name);
+	const char *elsewhere = options_elsewhere(options, name);
+	if (elsewhere)
+		return yaml_error(
+			y, key, err, "unknown %s \"%s\": that is %s", what, name, elsewhere);
 	return yaml_error(y, key, err, "unknown %s \"%s\"%s%s%s", what, name,
 		nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }

@@ -29,10 +29,11 @@ extern const char *const device_choices[];
 #define DEVICE_OPTIONS(values) \
 	{.letter = 'j', .name = "threads", .argument = "N", .type = OPTION_INTEGER, \
 	 .effect = EFFECT_NONE, .offset = offsetof(values, device.threads), .low = 1, .high = 1024, \
+	 .also = "num-threads jobs workers", \
 	 .help = "threads to compute with (default: one for each core that it may use)"}, \
 	{.letter = 'D', .name = "device", .argument = "auto|cpu|cuda", .type = OPTION_CHOICE, \
 	 .effect = EFFECT_NONE, .offset = offsetof(values, device.device), .initial = "auto", \
-	 .choices = device_choices, \
+	 .choices = device_choices, .also = "gpu cuda", \
 	 .help = "what to compute on; auto is a GPU where there is one"}, \
 	{.name = "tf32", .type = OPTION_FLAG, .effect = EFFECT_STARTS, \
 	 .offset = offsetof(values, device.tf32), \

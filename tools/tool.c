@@ -327,8 +327,10 @@ int tool_main(struct tool *tool, int argc, char **argv)
 	/* A file that reaches its size limit is a failed write, not a signal. */
 	signal(SIGXFSZ, SIG_IGN);
 	tool->program = program_name(argc > 0 ? argv[0] : NULL, tool->name);
-	tool->options =
-		(struct options){.tool = tool->name, .table = tool->table, .values = tool->values};
+	tool->options = (struct options){.tool = tool->name,
+		.table = tool->table,
+		.values = tool->values,
+		.elsewhere = tool->elsewhere};
 	tool->terminal = &terminal;
 	int rc = start(tool, argc, argv, &config, &err);
 	if (rc < 0)

@@ -85,7 +85,8 @@ struct tool {
 	const char *synopsis; /* "[OPTION...] [FILE]" */
 	const char *summary;  /* one sentence for --help: what it reads, what it writes */
 	const struct option *table;
-	void *values; /* begins with a struct tool_common */
+	const struct option_elsewhere *elsewhere; /* what this program is asked for in vain */
+	void *values;                             /* begins with a struct tool_common */
 	/* Opens, loops, closes. Operands are argv[0..argc), files to be read. 0, or -1 with err
 	 * filled in. */
 	int (*run)(struct tool *tool, int argc, char **argv, struct error *err);

@@ -316,18 +316,49 @@ static size_t edit_distance(const char *a, const char *b)
 	return previous[n];
 }
 
-const char *options_nearest(const struct options *options, const char *name)
+/* The name with "-" for "_", in `buf`; false: longer than any. */
+static bool normalise(const char *name, char buf[NAME_MAX_BYTES + 1])
 {
 	size_t length = strlen(name);
-	size_t best = length / 3 + 2; /* a name as far away as this is another word */
-	const char *nearest = NULL;
-
 	if (length > NAME_MAX_BYTES)
+		return false;
+	for (size_t i = 0; i <= length; i++)
+		buf[i] = name[i] == '_' ? '-' : name[i];
+	return true;
+}
+
+/* The distance of a name from the nearest of the words between blanks; `far` without any. */
+static size_t nearest_word(const char *name, const char *words, size_t far)
+{
+	size_t nearest = far;
+	char word[NAME_MAX_BYTES + 1];
+	while (words && *words != '\0') {
+		size_t n = strcspn(words, " ");
+		snprintf(word, sizeof word, "%.*s", (int)n, words);
+		nearest = smaller(nearest, edit_distance(name, word));
+		words += n + (words[n] == ' ');
+	}
+	return nearest;
+}
+
+/* A distance at which a name is another word. */
+static size_t too_far(const char *name)
+{
+	return strlen(name) / 3 + 2;
+}
+
+const char *options_nearest(const struct options *options, const char *name)
+{
+	char wanted[NAME_MAX_BYTES + 1];
+	const char *nearest = NULL;
+	if (!normalise(name, wanted))
 		return NULL;
+	size_t best = too_far(wanted);
 	for (const struct option *o = options->table; o->name; o++) {
 		if (!o->help)
 			continue;
-		size_t d = edit_distance(name, o->name);
+		size_t d = nearest_word(wanted, o->also, best);
+		d = smaller(d, edit_distance(wanted, o->name));
 		if (d < best) {
 			best = d;
 			nearest = o->name;
@@ -336,14 +367,43 @@ const char *options_nearest(const struct options *options, const char *name)
 	return nearest;
 }
 
+const char *options_elsewhere(const struct options *options, const char *name)
+{
+	char wanted[NAME_MAX_BYTES + 1];
+	if (!normalise(name, wanted))
+		return NULL;
+	for (const struct option_elsewhere *e = options->elsewhere; e && e->also; e++)
+		if (nearest_word(wanted, e->also, 1) == 0)
+			return e->where;
+	return NULL;
+}
+
 /* --- the command line ------------------------------------------------------------------------- */
+
+/* Writes "option --s is ambiguous: --seed, --samples or --stop". */
+static void ambiguous(const struct options *options, const char *word, size_t n, struct error *err)
+{
+	char list[sizeof err->text] = "";
+	size_t used = 0, count = 0, left = 0;
+	for (const struct option *o = options->table; o->name; o++)
+		left += o->help && strncmp(o->name, word, n) == 0;
+	for (const struct option *o = options->table; o->name && used < sizeof list; o++)
+		if (o->help && strncmp(o->name, word, n) == 0)
+			used += (size_t)snprintf(list + used, sizeof list - used, "%s--%s",
+				count++ == 0  ? ""
+				: --left == 1 ? " or "
+					      : ", ",
+				o->name);
+	error_set(err, STATUS_USAGE, "option --%.*s is ambiguous: %s", (int)n, word, list);
+}
 
 /* The option whose long name is the first n bytes of `word`, or the only one that begins so. */
 static const struct option *find_long(
 	const struct options *options, const char *word, size_t n, struct error *err)
 {
 	const struct option *found = NULL;
-	char name[NAME_MAX_BYTES + 1];
+	size_t count = 0;
+	char name[NAME_MAX_BYTES + 2]; /* one byte more than the longest shows that it is none */
 
 	for (const struct option *o = options->table; o->name; o++) {
 		if (strncmp(o->name, word, n) != 0)
@@ -352,19 +412,21 @@ static const struct option *find_long(
 			return o;
 		if (!o->help)
 			continue;
-		if (found) {
-			error_set(err, STATUS_USAGE, "option --%.*s is ambiguous: --%s or --%s",
-				(int)n, word, found->name, o->name);
-			return NULL;
-		}
 		found = o;
+		count++;
 	}
-	if (found)
+	if (count == 1)
 		return found;
-	snprintf(name, sizeof name, "%.*s", (int)smaller(n, NAME_MAX_BYTES), word);
-	const char *nearest = n <= NAME_MAX_BYTES ? options_nearest(options, name) : NULL;
+	if (count > 1) {
+		ambiguous(options, word, n, err);
+		return NULL;
+	}
+	snprintf(name, sizeof name, "%.*s", (int)smaller(n, NAME_MAX_BYTES + 1), word);
+	const char *elsewhere = options_elsewhere(options, name);
+	const char *nearest = elsewhere ? NULL : options_nearest(options, name);
 	error_set(err, STATUS_USAGE, "unknown option --%.*s%s%s", (int)n, word,
-		nearest ? ", did you mean --" : "", nearest ? nearest : "");
+		elsewhere ? ", that is " : (nearest ? ", did you mean --" : ""),
+		elsewhere ? elsewhere : (nearest ? nearest : ""));
 	return NULL;
 }
 

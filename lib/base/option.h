@@ -58,7 +58,14 @@ struct option {
 	/* Of the options of one group a default holds only where none of the others has got a
 	 * value: --epochs beside --steps. */
 	const char *group;
+	const char *also; /* what other programs call it, words between blanks; NULL: nothing */
 	const char *help; /* one sentence, lower case, no full stop; NULL hides the option */
+};
+
+/* What people ask one program for that another one has. */
+struct option_elsewhere {
+	const char *also;  /* words as of struct option */
+	const char *where; /* "batchify --rows" */
 };
 
 /* From the weakest to the strongest. */
@@ -77,7 +84,8 @@ struct options {
 	const char *tool;           /* its name, and that of its mapping in configuration files */
 	const struct option *table; /* ended by an entry without a name */
 	void *values;               /* the tool's struct, which the offsets point into */
-	unsigned char source[OPTIONS_MAX]; /* enum option_source */
+	const struct option_elsewhere *elsewhere; /* ended by an empty entry; NULL: none */
+	unsigned char source[OPTIONS_MAX];        /* enum option_source */
 };
 
 /* Whether each entry of a table says what it does to the result. */
@@ -109,8 +117,12 @@ bool options_group_given(const struct options *options, const char *name);
 /* Whether it has a value at all: one from anywhere, or a default that holds. */
 bool options_has(const struct options *options, const char *name);
 
-/* The long name nearest to a mistyped one (edit distance), or NULL when none is near. */
+/* The long name of the option that an unknown name means: the one of which it is another name, or
+ * whose names are nearest (edit distance), or NULL when none is near. "_" is as good as "-". */
 const char *options_nearest(const struct options *options, const char *name);
+
+/* Where another program has what an unknown name means, or NULL. */
+const char *options_elsewhere(const struct options *options, const char *name);
 
 /* The value of an OPTION_TEXT, NULL where it has none. */
 const char *options_text(const struct options *options, const struct option *option);

@@ -105,10 +105,29 @@ is "$(training best steps)" "$(awk -F '\t' 'NR > 1 && $5 != "-" && (b == "" || $
 small --steps 20 -o last all.shards 2>err
 like "$(cat err)" "no validation part.*last" "without validation data a note says that the last is kept"
 is "$(training last steps) $(training last keep)" "20 last" "and it is"
+small --steps 2 --patience 3 --eval-every 1 --checkpoint-every 1 -o m all.shards 2>err
+for o in patience eval-every checkpoint-every; do
+    like "$(cat err)" "--$o does nothing without" "a note says that --$o does nothing"
+done
+small --steps 2 --patience 3 --eval-every 1 --checkpoint c --checkpoint-every 1 -o m shards 2>err
+is "$(grep -c 'does nothing' err)" 0 "but not where it does something"
 small -e 50 --eval-every 5 -r 0.5 --patience 3 -l log -o best shards 2>err
 is "$(awk -F '\t' 'NR > 1 && $5 != "-" {n++; if (b == "" || $5 < b) {b = $5; at = n}}
     END {print n - at, $2 < 50 * '"$epoch"'}' log)" "3 1" \
     "--patience ends the run after so many evaluations without a better one"
+like "$(cat err)" "stopped early after step [0-9]+: 3 evaluations were no better than that of step $(
+    training best steps), [0-9.]+ \(--patience 3\)" "and says when, and what was the best"
+for word in learning-rate:lr learning_rate:lr hidden-size:hidden n-hidden:hidden num-layers:layers; do
+    fails 64 "unknown option --${word%:*}, did you mean --${word#*:};" "--${word%:*} is understood" \
+        train "--${word%:*}" 3
+done
+for word in batch-size:rows seq-length:window; do
+    fails 64 "unknown option --${word%:*}, that is batchify --${word#*:};" "so is --${word%:*}" \
+        train "--${word%:*}" 3
+done
+fails 64 "unknown option --top_k, did you mean --top-k;" "so is sample --top_k" sample --top_k 3
+fails 64 "ambiguous: --save-state, --state, --seed, --stop, --samples or --separator;" \
+    "an ambiguous one is told with all that it may be" sample --s 3
 
 is "$(small --steps 7 -e 1 -q -o m shards && training m steps)" 7 "the first of -e and --steps wins"
 small -q --steps $((2 * epoch)) -e 1 --keep last -o m shards

@@ -29,6 +29,7 @@ static const struct option table[] = {
 	{.letter = 'n', .name = "rows", .argument = "N", .type = OPTION_INTEGER,
 	 .effect = EFFECT_SHAPES,
 	 .offset = offsetof(struct values, rows), .initial = "128", .low = 1, .high = 65536,
+	 .also = "batch-size lines",
 	 .help = "rows of a batch"},
 	{.name = "length", .argument = "N", .type = OPTION_INTEGER, .effect = EFFECT_LIMITS,
 	 .offset = offsetof(struct values, length), .initial = "1000", .low = 0, .high = 0x1p53,
@@ -56,6 +57,8 @@ static const struct option table[] = {
 };
 /* clang-format on */
 
+static const struct option_elsewhere elsewhere[] = {{"window seq-length", "cut --window"}, {0}};
+
 enum { WORDS_MAX = 16 };
 
 struct fixture {
@@ -72,7 +75,8 @@ struct fixture {
 static int parse(struct fixture *f, const char *line)
 {
 	memset(f, 0xA5, sizeof *f); /* nothing may be left as it was */
-	f->options = (struct options){.tool = "demo", .table = table, .values = &f->values};
+	f->options = (struct options){
+		.tool = "demo", .table = table, .values = &f->values, .elsewhere = elsewhere};
 	snprintf(f->text, sizeof f->text, "%s", line);
 	f->argc = 0;
 	strcpy(f->tool, "demo");
@@ -252,6 +256,15 @@ static void unknown_options_name_the_nearest(void **state)
 	assert_refused("-qy", "unknown option -y");
 	assert_refused("-\xC3\xA9", "unknown option -\xC3\xA9");
 	assert_refused("--r 5", "option --r is ambiguous: --rows or --rate");
+	assert_refused("--=5",
+		"is ambiguous: --rows, --length, --rate, --quiet, --force, --output, "
+		"--separator or --device");
+	assert_refused("--batch-size 5", "unknown option --batch-size, did you mean --rows");
+	assert_refused("--batch_size=5", "unknown option --batch_size, did you mean --rows");
+	assert_refused("--batchsize 5", "did you mean --rows");
+	assert_refused("--line 5", "did you mean --rows");
+	assert_refused("--seq_length 5", "unknown option --seq_length, that is cut --window");
+	assert_refused("--window=5", "unknown option --window, that is cut --window");
 	assert_refused("--hid", "unknown option --hid");
 	struct fixture f;
 	assert_int_equal(parse(&f, "--xyzzy"), -1);

@@ -55,7 +55,8 @@ static const struct option table[] = {
 	 .help = "forget everything after every W characters, as a model must that sees no more of "
 		"a text"},
 	{.letter = 'l', .name = "lines", .type = OPTION_FLAG, .effect = EFFECT_SHAPES,
-	 .offset = AT(lines), .help = "score each line of a text on its own, after a newline"},
+	 .offset = AT(lines), .also = "per-line",
+	 .help = "score each line of a text on its own, after a newline"},
 	{.letter = 'n', .name = "line-number", .type = OPTION_FLAG, .effect = EFFECT_SHAPES,
 	 .offset = AT(number), .help = "with --lines, a column with each line's number"},
 	{.letter = 'H', .name = "with-filename", .type = OPTION_FLAG, .effect = EFFECT_SHAPES,

@@ -25,13 +25,13 @@ static const char *const invalid_choices[] = {"error", "replace", NULL};
 /* clang-format off */
 static const struct option table[] = {
 	{.letter = 'b', .name = "bytes", .type = OPTION_FLAG, .effect = EFFECT_SHAPES,
-	 .offset = AT(bytes),
+	 .offset = AT(bytes), .also = "byte-level",
 	 .help = "take bytes as symbols, all 256 of them, instead of UTF-8 characters"},
 	{.letter = 'u', .name = "universal-newlines", .type = OPTION_FLAG, .effect = EFFECT_SHAPES,
 	 .offset = AT(universal_newlines),
 	 .help = "read CRLF and CR as LF, as Python's text mode does"},
 	{.name = "vocab", .argument = "FILE", .type = OPTION_TEXT, .effect = EFFECT_SHAPES,
-	 .file = OPTION_FILE_READ, .offset = AT(vocab),
+	 .file = OPTION_FILE_READ, .offset = AT(vocab), .also = "vocabulary vocab-file",
 	 .help = "take the symbols, their order, unit and newlines from a token stream, shards or "
 		"a model"},
 	{.name = "unknown", .argument = "error|skip|CHAR", .type = OPTION_TEXT,
@@ -42,7 +42,7 @@ static const struct option table[] = {
 	 .choices = invalid_choices,
 	 .help = "what becomes of bytes that are not UTF-8: an error, or U+FFFD"},
 	{.letter = 'd', .name = "decode", .type = OPTION_FLAG, .effect = EFFECT_SHAPES,
-	 .offset = AT(decode), .help = "turn token streams back into text"},
+	 .offset = AT(decode), .also = "detokenize", .help = "turn token streams back into text"},
 	{.letter = 't', .name = "text", .type = OPTION_FLAG, .effect = EFFECT_SHAPES,
 	 .offset = AT(text), .help = "write the ids as decimal numbers, one a line"},
 	TOOL_OPTIONS(struct values),

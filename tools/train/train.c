@@ -38,41 +38,46 @@ static const char *const nonfinite_choices[] = {"stop", "skip", NULL};
 static const struct option table[] = {
 	{.letter = 'H', .name = "hidden", .argument = "H", .type = OPTION_INTEGER,
 	 .effect = EFFECT_SHAPES, .offset = AT(run.hidden), .initial = "512", .low = 1,
-	 .high = PARAMS_HIDDEN_MAX, .help = "units of each LSTM layer"},
+	 .high = PARAMS_HIDDEN_MAX, .also = "hidden-size n-hidden rnn-size hidden-dim",
+	 .help = "units of each LSTM layer"},
 	{.letter = 'L', .name = "layers", .argument = "L", .type = OPTION_INTEGER,
 	 .effect = EFFECT_SHAPES, .offset = AT(run.layers), .initial = "2", .low = 1,
-	 .high = PARAMS_LAYERS_MAX, .help = "LSTM layers"},
+	 .high = PARAMS_LAYERS_MAX, .also = "num-layers n-layers", .help = "LSTM layers"},
 	{.letter = 'd', .name = "dropout", .argument = "P", .type = OPTION_REAL,
 	 .effect = EFFECT_TUNES, .offset = AT(run.dropout), .initial = "0.5", .low = 0,
-	 .high = 0.999,
+	 .high = 0.999, .also = "drop-prob",
 	 .help = "probability with which a layer's output is dropped while training"},
 	{.letter = 'e', .name = "epochs", .argument = "N", .type = OPTION_INTEGER,
 	 .effect = EFFECT_LIMITS, .offset = AT(epochs), .initial = "20", .low = 1,
-	 .high = UINT32_MAX, .group = "end",
+	 .high = UINT32_MAX, .group = "end", .also = "num-epochs n-epochs max-epochs",
 	 .help = "passes over the training part; the first of --epochs and --steps ends the run"},
 	{.name = "steps", .argument = "N", .type = OPTION_INTEGER, .effect = EFFECT_LIMITS,
 	 .offset = AT(steps), .low = 0, .high = UINT32_MAX, .group = "end",
+	 .also = "max-steps num-steps max-iters iterations",
 	 .help = "optimizer steps in all since initialisation; given alone it lifts the default of "
 		"--epochs; 0 writes the initial model"},
 	{.letter = 'r', .name = "lr", .argument = "RATE", .type = OPTION_REAL,
 	 .effect = EFFECT_TUNES, .offset = AT(run.lr), .initial = "0.001", .low = 0,
-	 .open_low = true, .high = 1e3, .help = "Adam's learning rate"},
+	 .open_low = true, .high = 1e3, .also = "learning-rate", .help = "Adam's learning rate"},
 	{.name = "clip", .argument = "NORM", .type = OPTION_REAL, .effect = EFFECT_TUNES,
 	 .offset = AT(run.clip), .initial = "5", .low = 0, .high = 1e30,
+	 .also = "grad-clip max-grad-norm",
 	 .help = "largest norm of the gradient, to which a larger one is scaled down (0: any)"},
 	{.letter = 's', .name = "seed", .argument = "N", .type = OPTION_INTEGER,
 	 .effect = EFFECT_SHAPES, .offset = AT(run.seed), .initial = "1", .low = 0,
-	 .high = UINT32_MAX, .help = "what initial weights and dropout masks follow from"},
+	 .high = UINT32_MAX, .also = "random-seed",
+	 .help = "what initial weights and dropout masks follow from"},
 	DEVICE_OPTIONS(struct values),
 	{.letter = 'l', .name = "log", .argument = "FILE", .type = OPTION_TEXT,
 	 .effect = EFFECT_NONE, .file = OPTION_FILE_WRITTEN, .offset = AT(log),
 	 .help = "write a table of the run to FILE, one row a step"},
 	{.name = "print-every", .argument = "N", .type = OPTION_INTEGER,
 	 .effect = EFFECT_REMEMBERED, .offset = AT(print_every), .initial = "10", .low = 0,
-	 .high = UINT32_MAX,
+	 .high = UINT32_MAX, .also = "print-interval log-interval",
 	 .help = "steps between two lines on stderr, beside those of evaluations (0: only those)"},
 	{.name = "eval-every", .argument = "N", .type = OPTION_INTEGER, .effect = EFFECT_TUNES,
 	 .offset = AT(run.eval_every), .initial = "0", .low = 0, .high = UINT32_MAX,
+	 .also = "eval-interval",
 	 .help = "steps between two evaluations of the validation part (0: at each epoch's end); "
 		"the last step is followed by one too"},
 	{.name = "keep", .argument = "best|last", .type = OPTION_CHOICE, .effect = EFFECT_SHAPES,
@@ -80,6 +85,7 @@ static const struct option table[] = {
 	 .help = "the model to be written: the best by validation loss, or the last"},
 	{.name = "patience", .argument = "N", .type = OPTION_INTEGER, .effect = EFFECT_LIMITS,
 	 .offset = AT(run.patience), .initial = "0", .low = 0, .high = UINT32_MAX,
+	 .also = "early-stopping",
 	 .help = "end the run after N evaluations without a better one (0: never)"},
 	{.name = "on-nonfinite", .argument = "stop|skip", .type = OPTION_CHOICE,
 	 .effect = EFFECT_LIMITS, .offset = AT(run.on_nonfinite), .initial = "stop",
@@ -91,21 +97,30 @@ static const struct option table[] = {
 	 .help = "save the run in FILE at each epoch's end and whenever the run ends"},
 	{.name = "checkpoint-every", .argument = "N", .type = OPTION_INTEGER,
 	 .effect = EFFECT_REMEMBERED, .offset = AT(checkpoint_every), .initial = "0", .low = 0,
-	 .high = UINT32_MAX, .help = "save it every N steps too (0: only then)"},
+	 .high = UINT32_MAX, .also = "save-every save-interval",
+	 .help = "save it every N steps too (0: only then)"},
 	{.name = "resume", .argument = "FILE", .type = OPTION_TEXT, .effect = EFFECT_NONE,
-	 .file = OPTION_FILE_SAVED, .offset = AT(resume),
+	 .file = OPTION_FILE_SAVED, .offset = AT(resume), .also = "continue",
 	 .help = "continue the run saved in FILE, and go on saving it there"},
 	{.name = "change", .type = OPTION_FLAG, .effect = EFFECT_STARTS, .offset = AT(change),
 	 .command_line_only = true,
 	 .help = "with --resume: from here on the run has the values given now, of options that "
 		"may change"},
 	{.name = "init", .argument = "MODEL", .type = OPTION_TEXT, .effect = EFFECT_STARTS,
-	 .file = OPTION_FILE_READ, .offset = AT(init),
+	 .file = OPTION_FILE_READ, .offset = AT(init), .also = "init-from pretrained",
 	 .help = "start from the weights, dimensions and vocabulary of MODEL"},
 	TOOL_OPTIONS(struct values),
 	{0},
 };
 /* clang-format on */
+
+/* The shards are cut before. */
+static const struct option_elsewhere elsewhere[] = {
+	{"rows batch-size", "batchify --rows"},
+	{"window seq-length seq-len sequence-length block-size bptt", "batchify --window"},
+	{"val val-frac validation-split", "batchify --val"},
+	{0},
+};
 
 /* Between a checkpoint that couldn't be saved and the next attempt, if none is due before. */
 static const double retry_seconds = 60;
@@ -254,6 +269,24 @@ static void tell_changes(const struct train *t)
 	}
 }
 
+/* Options that were given and do nothing in this run. */
+static void tell_idle(const struct train *t)
+{
+	const bool validated = run_has_validation(&t->run);
+	const struct {
+		const char *name, *without;
+		bool works;
+	} options[] = {
+		{"patience", "validation data", validated},
+		{"eval-every", "validation data", validated},
+		{"checkpoint-every", "--checkpoint", t->checkpoint.path},
+	};
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		if (!options[i].works && options_given(&t->tool->options, options[i].name))
+			tool_note(t->tool, "--%s does nothing without %s", options[i].name,
+				options[i].without);
+}
+
 static void describe(const struct train *t)
 {
 	const struct shards_header *data = &t->shards.header;
@@ -278,6 +311,7 @@ static void describe(const struct train *t)
 			t->checkpoint.path);
 	if (t->values->resume)
 		tool_note(t->tool, "resumed after step %" PRIu64, t->first);
+	tell_idle(t);
 	tell_changes(t);
 	if (t->values->resume && (t->first >= t->last || run_stale(&t->run)))
 		tool_note(t->tool, "nothing is left to do: %s; the model is written again",
@@ -510,6 +544,18 @@ static int advance(struct train *t, struct error *err)
 	return 0;
 }
 
+/* Why a run ended that neither --steps nor --epochs ended. */
+static void tell_early_end(const struct train *t)
+{
+	const struct run *run = &t->run;
+	if (run_steps(run) == t->first || run_steps(run) == t->last || !run_stale(run))
+		return;
+	tool_note(t->tool,
+		"stopped early after step %" PRIu64 ": %" PRIu64 " evaluations were no better than "
+		"that of step %" PRIu64 ", %.4f (--patience %" PRIu64 ")",
+		run_steps(run), run->stale, run->best.step, run->best.loss, run->options->patience);
+}
+
 static int loop(struct train *t, struct error *err)
 {
 	t->began = tool_seconds();
@@ -521,6 +567,7 @@ static int loop(struct train *t, struct error *err)
 			return -1;
 	}
 	tool_progress_end(t->tool);
+	tell_early_end(t);
 	return 0;
 }
 
@@ -594,6 +641,7 @@ int main(int argc, char **argv)
 		.summary = "Reads shards, trains a character-level LSTM on them, writes the best "
 			   "model.",
 		.table = table,
+		.elsewhere = elsewhere,
 		.values = &values,
 		.run = run,
 		.foresee = foresee,
