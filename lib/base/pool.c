@@ -6,11 +6,11 @@
  * and then sleeps, so that an idle pool costs nothing. */
 #include "base/pool.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,11 +190,11 @@ void pool_run(struct pool *pool, size_t count, void (*task)(void *arg, size_t i)
 static unsigned cgroup_cores(void)
 {
 	FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-	unsigned long long quota, period;
+	uint64_t quota, period;
 	unsigned cores = 0;
 	if (!f)
 		return 0;
-	if (fscanf(f, "%llu %llu", &quota, &period) == 2 && period > 0)
+	if (fscanf(f, "%" SCNu64 " %" SCNu64, &quota, &period) == 2 && period > 0)
 		cores = (unsigned)((quota + period - 1) / period);
 	fclose(f);
 	return cores;
