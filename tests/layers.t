@@ -1,25 +1,11 @@
 #!/bin/sh
-# The layers: what may include what, what may print, what may remember. Each rule is also shown a
-# tree that breaks it, so that a rule that sees nothing is found out.
+# The layers: what may include what, what may print, what may remember.
 #
 # shellcheck disable=SC2317 # the rules are called by name
 # shellcheck source=tests/tools/lib.sh
 . "$(dirname "$0")/tools/lib.sh"
-
-# The C files below a folder of $TREE, one a line; nothing if there is no such folder.
-files() {
-    (cd "$TREE" && for folder; do
-        [ -d "$folder" ] && find "$folder" -name '*.[ch]' -o -name '*.cu'
-    done | sort)
-}
-
-# The code of the files named on standard input as FILE: LINE, without comments and strings.
-code() {
-    while read -r file; do
-        ${CC:-cc} -fpreprocessed -dD -E -P -x c "$TREE/$file" 2>/dev/null |
-            sed -E "/^#/!s/\"([^\"\\\\]|\\\\.)*\"/\"\"/g;s|^|$file: |"
-    done
-}
+# shellcheck source=tests/tools/rules.sh
+. "$(dirname "$0")/tools/rules.sh"
 
 # includes FOLDER LAYERS: the #includes of project headers in FOLDER from elsewhere than LAYERS.
 includes() {
@@ -59,17 +45,6 @@ twice_declared() {
 # Headers that have the name of another.
 named_twice() {
     files lib formats tools | grep '\.h$' | sed 's|.*/||' | sort | uniq -d
-}
-
-# none DESCRIPTION RULE...: the rule finds nothing in the project, and something in the bad tree.
-none() {
-    description=$1
-    shift
-    TREE=$ROOT
-    is "$("$@")" "" "$description"
-    TREE=$TMP/bad
-    [ -n "$("$@")" ]
-    result "$?" "... and the rule sees an offender"
 }
 
 # One offender for each rule.
