@@ -167,4 +167,22 @@ fails 64 'test has 0 batches' "a part that isn't there" inspect -t -s test text.
 fails 65 'token stream; run batchify' "a token stream has no windows" inspect -t text.tokens
 fails 65 'a model; expected shards' "nor has a model" inspect -t "$models/small.safetensors"
 
+# --- several files -------------------------------------------------------------------------------
+
+cp "$streams/hello.tokens" 'a "b"'
+ok "several files are inspected" inspect 'a "b"' "$models/small.safetensors"
+{
+    printf -- '---\nfile: "a \\"b\\""\n'
+    inspect 'a "b"'
+    printf -- '---\nfile: "%s"\n' "$models/small.safetensors"
+    inspect "$models/small.safetensors"
+} >expected
+same out expected "each is a document that names it"
+status 66 "one that isn't sound doesn't hide the others" \
+    inspect absent "$streams/cut-end.tokens" 'a "b"' "$streams/cut-end.tokens"
+is "$(grep -c '^symbols: 17' out) $(grep -c '^inspect: .*cut-end' err)" "3 2" "nor its own header"
+is "$(sed -n '1p;$p' err | sed 's/: can.t open.*//')" "$(printf '%s\n' "inspect: absent" \
+    "inspect: not sound: 3 of 4 files")" "the first one gives the status"
+fails 64 "one file at most" "windows are those of one" inspect -t text.shards text.shards
+
 done_testing

@@ -341,34 +341,64 @@ static int inspect(const struct tool *tool, struct input *in, FILE *f, struct er
 	}
 }
 
+static int inspect_file(const struct tool *tool, const char *path, FILE *f, struct error *err)
+{
+	struct input in;
+	if (input_open(&in, path, INPUT_GUNZIP, err) < 0)
+		return -1;
+	int rc = inspect(tool, &in, f, err);
+	input_close(&in);
+	return rc;
+}
+
+/* Of several files each is a YAML document, and one that is damaged doesn't hide the others: its
+ * error is told at once, and decides the status. */
+static int inspect_files(
+	const struct tool *tool, int count, char **files, FILE *f, struct error *err)
+{
+	struct error failure;
+	int failures = 0;
+	for (int i = 0; i < count; i++) {
+		fputs("---\nfile: ", f);
+		show_quoted(f, files[i], strlen(files[i]));
+		fputc('\n', f);
+		if (inspect_file(tool, files[i], f, &failure) == 0)
+			continue;
+		tool_warning(tool, "%s", failure.text);
+		if (failures++ == 0)
+			err->status = failure.status;
+	}
+	return failures == 0
+		       ? 0
+		       : error_set(err, err->status, "not sound: %d of %d files", failures, count);
+}
+
 /* What could be said of a damaged file is printed all the same, before the error; but no file is
  * made of it. */
 static int run(struct tool *tool, int argc, char **argv, struct error *err)
 {
-	struct input in;
+	const struct values *v = tool->values;
 	struct output out = {0};
 	char *text = NULL;
 	size_t bytes = 0;
 	int rc = -1;
 
-	if (argc > 1)
-		return error_set(err, STATUS_USAGE, "one file at most, not %d", argc);
-	if (input_open(&in, argc > 0 ? argv[0] : "-", INPUT_GUNZIP, err) < 0)
-		return -1;
+	if (v->tsv && argc > 1)
+		return error_set(err, STATUS_USAGE, "--tsv: one file at most, not %d", argc);
 	FILE *f = open_memstream(&text, &bytes);
 	if (!f) {
 		error_memory(err, BUFSIZ, "the text");
 		goto out;
 	}
-	rc = inspect(tool, &in, f, err);
+	rc = argc > 1 ? inspect_files(tool, argc, argv, f, err)
+		      : inspect_file(tool, argc > 0 ? argv[0] : "-", f, err);
 	bool lost = ferror(f);
 	if (fclose(f) != 0 || lost) {
 		rc = error_memory(err, bytes, "the text");
 		goto out;
 	}
-	const struct tool_common *common = tool->values;
 	struct error unwritten;
-	if (bytes > 0 && (rc == 0 || !common->output) &&
+	if (bytes > 0 && (rc == 0 || !v->common.output) &&
 		(tool_output(tool, &out, false, &unwritten) < 0 ||
 			output_write(&out, text, bytes, &unwritten) < 0 ||
 			output_commit(&out, &unwritten) < 0)) {
@@ -378,7 +408,6 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 out:
 	output_discard(&out);
 	free(text);
-	input_close(&in);
 	return rc;
 }
 
@@ -387,7 +416,7 @@ int main(int argc, char **argv)
 	struct values values;
 	struct tool tool = {
 		.name = "inspect",
-		.synopsis = "[OPTION...] [FILE]",
+		.synopsis = "[OPTION...] [FILE...]",
 		.summary = "Prints what a token stream, shards, a model, a checkpoint or a state "
 			   "says of itself, as YAML; or the windows of a batch, as TSV.",
 		.table = table,
