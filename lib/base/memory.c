@@ -1,8 +1,9 @@
 /* memory.c: see memory.h. */
 #include "base/memory.h"
 
-#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -43,4 +44,31 @@ void memory_free(void *p)
 void memory_discard(void *p, size_t bytes)
 {
 	advise(p, bytes, (size_t)sysconf(_SC_PAGESIZE), MADV_DONTNEED);
+}
+
+/* The number that follows `key` at the start of a line of the file, times `unit`. */
+static uint64_t number_in(const char *path, const char *key, uint64_t unit)
+{
+	char line[256];
+	uint64_t found = UINT64_MAX;
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return UINT64_MAX;
+	while (found == UINT64_MAX && fgets(line, sizeof line, f)) {
+		char *end;
+		if (strncmp(line, key, strlen(key)) != 0)
+			continue;
+		uint64_t number = strtoull(line + strlen(key), &end, 10);
+		if (end > line + strlen(key) && number < UINT64_MAX / unit)
+			found = number * unit;
+	}
+	fclose(f);
+	return found;
+}
+
+uint64_t memory_available(void)
+{
+	uint64_t machine = number_in("/proc/meminfo", "MemAvailable:", 1024);
+	uint64_t group = number_in("/sys/fs/cgroup/memory.max", "", 1);
+	return machine < group ? machine : group;
 }

@@ -3,6 +3,7 @@
 #define BASE_MEMORY_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { MEMORY_ALIGNMENT = 64 };
 
@@ -14,5 +15,9 @@ void memory_free(void *p);
 /* What p holds is not needed any more: pages that lie wholly in it go back to the system. Reading
  * them gives anything, writing them is fine. */
 void memory_discard(void *p, size_t bytes);
+
+/* Bytes that the machine could give to programs without swapping, or that the cgroup allows where
+ * that is less; UINT64_MAX where nobody says. */
+uint64_t memory_available(void);
 
 #endif

@@ -37,6 +37,16 @@ else
     near "resumed" --resume checkpoint --steps 6 shards
     near "of few rows, the last model kept" -H 512 -L 2 --keep last --checkpoint other few
 fi
+if sanitized; then
+    skip "more than there is, is told" "a build with sanitizers"
+else
+    status 71 "more than the machine has can't be had" sh -c '
+        ulimit -v 4000000; OPENBLAS_NUM_THREADS=1 train -H 60000 -o model shards'
+    like "$(head -n 1 err)" "^train: memory: about [0-9,]+ bytes for batches of 64 x 50, and [0-9,]+ are" \
+        "which is told before it is taken"
+fi
+train -H 8 --steps 1 -o model shards 2>err
+is "$(grep -c memory err)" 0 "what there is enough of is not talked about"
 is "$(train --print-config <shards | grep -c memory)" 0 "shards that aren't named are not read for it"
 train -H 32 -L 1 --print-config shards >page.yaml
 ok "what it prints is still a configuration" train -c page.yaml -q --steps 0 -o model shards

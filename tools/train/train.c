@@ -2,6 +2,7 @@
  *
  * This file talks to people: options, messages, the order of things. The run itself is run.c, its
  * file checkpoint.c, its table log.c. */
+#include "base/memory.h"
 #include "nn/counter.h"
 #include "tools/device.h"
 #include "tools/network.h"
@@ -319,18 +320,56 @@ static void describe(const struct train *t)
 					   : "--epochs or --steps is reached");
 }
 
+/* The bytes that a run of these shards takes: of the host's memory, and of a device's own. */
+struct demand {
+	uint64_t host, apart;
+};
+
+static int count_demand(const struct values *values, const struct shards_header *data,
+	struct device *device, struct demand *demand, struct error *err)
+{
+	enum { PROGRAM_BYTES = 14 << 20 }; /* the program, its libraries, and their buffers */
+	struct counter counter;
+	struct run run = {0};
+	counter_init(&counter, device);
+	int rc = run_make(&run, &values->run, data, &counter.device, data->vocab.size, err);
+	if (rc == 0 && values->checkpoint)
+		rc = checkpoint_room(&run, err);
+	demand->host = PROGRAM_BYTES + counter.host_most + (device->apart ? 0 : counter.most);
+	demand->apart = device->apart ? counter.most : 0;
+	run_release(&run);
+	return rc;
+}
+
+/* What a header asks for is told before it is taken, where it is more than there is. */
+static int announce_demand(const struct train *t, struct error *err)
+{
+	const struct shards_header *data = &t->shards.header;
+	const uint64_t available = memory_available();
+	struct demand demand;
+	char wanted[32], left[32];
+	if (count_demand(t->values, data, t->device, &demand, err) < 0)
+		return -1;
+	if (demand.host > available)
+		tool_note(t->tool,
+			"memory: about %s bytes for batches of %" PRIu32 " x %" PRIu32
+			", and %s are available; a smaller --hidden, or fewer rows or a shorter "
+			"window of batchify, take less",
+			grouped(demand.host, wanted), data->rows[SHARDS_TRAIN], data->window,
+			grouped(available, left));
+	return 0;
+}
+
 /* For --print-config: the memory that the run would take, which the header of named shards decides.
  */
 static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
 {
-	enum { PROGRAM_BYTES = 14 << 20 }; /* the program, its libraries, and their buffers */
 	struct values *values = tool->values;
 	struct input in = {.fd = -1};
 	struct shards shards = {0};
 	struct settings settings = {0};
 	struct model_file from = {0};
-	struct counter counter;
-	struct run run = {0};
+	struct demand demand;
 	struct device *device = NULL;
 	char bytes[32], more[64] = "", gpu[32];
 	int rc = -1;
@@ -345,25 +384,18 @@ static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
 	device = device_open(tool, &values->device, err);
 	if (!device)
 		goto out;
-	counter_init(&counter, device);
 	if (input_open(&in, argv[0], INPUT_GUNZIP, err) < 0 || shards_open(&shards, &in, err) < 0 ||
-		run_make(&run, &values->run, &shards.header, &counter.device,
-			shards.header.vocab.size, err) < 0 ||
-		(values->checkpoint && checkpoint_room(&run, err) < 0))
+		count_demand(values, &shards.header, device, &demand, err) < 0)
 		goto out;
-	uint64_t total = PROGRAM_BYTES + counter.host_most;
 	if (device->apart)
-		snprintf(more, sizeof more, " and %s on the GPU", grouped(counter.most, gpu));
-	else
-		total += counter.most;
+		snprintf(more, sizeof more, " and %s on the GPU", grouped(demand.apart, gpu));
 	snprintf(tool->forecast, sizeof tool->forecast,
 		"memory: about %s bytes%s, for %" PRIu32 " symbols and batches of %" PRIu32
 		" x %" PRIu32,
-		grouped(total, bytes), more, shards.header.vocab.size,
+		grouped(demand.host, bytes), more, shards.header.vocab.size,
 		shards.header.rows[SHARDS_TRAIN], shards.header.window);
 	rc = 0;
 out:
-	run_release(&run);
 	model_file_release(&from);
 	settings_release(&settings);
 	shards_close(&shards);
@@ -397,8 +429,8 @@ static int open_all(struct train *t, const char *path, struct error *err)
 	if (input_open(&t->in, path, INPUT_GUNZIP, err) < 0 ||
 		shards_open(&t->shards, &t->in, err) < 0)
 		goto out;
-	if (run_init(&t->run, &values->run, &t->settings, &t->shards, t->device,
-		    begun ? &from : NULL, err) < 0)
+	if (announce_demand(t, err) < 0 || run_init(&t->run, &values->run, &t->settings, &t->shards,
+						   t->device, begun ? &from : NULL, err) < 0)
 		goto out;
 	if (values->resume &&
 		checkpoint_restore(&t->checkpoint, &from, &t->run, &log_bytes, &log_crc, err) < 0) {
