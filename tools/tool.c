@@ -308,8 +308,8 @@ static const char *program_name(const char *path, const char *name)
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "0123456789_.-";
 	const char *slash = path ? strrchr(path, '/') : NULL;
-	const char *base = slash ? slash + 1 : path;
-	size_t n = base ? strlen(base) : 0, m = strlen(name);
+	const char *base = slash ? slash + 1 : path ? path : "";
+	size_t n = strlen(base), m = strlen(name);
 	bool ends = n >= m && n - m <= PREFIX_MAX && strcmp(base + n - m, name) == 0;
 	return ends && strspn(base, allowed) == n ? base : name;
 }

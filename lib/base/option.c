@@ -236,12 +236,18 @@ const struct option *options_find(const struct options *options, const char *nam
 	return NULL;
 }
 
-static unsigned source_of(const struct options *options, const char *name)
+/* The option of a name that the program itself uses: one that isn't there is a mistake of ours. */
+static const struct option *known(const struct options *options, const char *name)
 {
 	const struct option *option = options_find(options, name);
 
 	assert(option);
-	return options->source[index_of(options, option)];
+	return option;
+}
+
+static unsigned source_of(const struct options *options, const char *name)
+{
+	return options->source[index_of(options, known(options, name))];
 }
 
 bool options_given(const struct options *options, const char *name)
@@ -252,7 +258,7 @@ bool options_given(const struct options *options, const char *name)
 /* Whether another option of the group has a value from `source` or a stronger one. */
 static bool rival(const struct options *options, const char *name, enum option_source source)
 {
-	const char *group = options_find(options, name)->group;
+	const char *group = known(options, name)->group;
 
 	for (const struct option *o = options->table; group && o->name; o++)
 		if (o->group && strcmp(o->group, group) == 0 && strcmp(o->name, name) != 0 &&
@@ -268,7 +274,7 @@ bool options_group_given(const struct options *options, const char *name)
 
 bool options_has(const struct options *options, const char *name)
 {
-	const struct option *option = options_find(options, name);
+	const struct option *option = known(options, name);
 
 	if (source_of(options, name) > SOURCE_DEFAULT)
 		return true;
@@ -319,11 +325,11 @@ static size_t edit_distance(const char *a, const char *b)
 /* The name with "-" for "_", in `buf`; false: longer than any. */
 static bool normalise(const char *name, char buf[NAME_MAX_BYTES + 1])
 {
-	size_t length = strlen(name);
-	if (length > NAME_MAX_BYTES)
+	if (strlen(name) > NAME_MAX_BYTES)
 		return false;
-	for (size_t i = 0; i <= length; i++)
-		buf[i] = name[i] == '_' ? '-' : name[i];
+	strcpy(buf, name);
+	for (char *s = buf; (s = strchr(s, '_'));)
+		*s = '-';
 	return true;
 }
 
