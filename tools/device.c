@@ -94,11 +94,7 @@ struct device *device_open(
 		if (!device)
 			tool_detail(tool, "%s", err->text);
 	}
-	if (!device)
-		device = open_cpu(tool, options, err);
-	if (!device)
-		return NULL;
-	return device;
+	return device ? device : open_cpu(tool, options, err);
 }
 
 void device_tell(const struct tool *tool, struct device *device)
