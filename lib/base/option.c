@@ -190,7 +190,7 @@ static void describe(const struct option *option, char *buf, size_t n)
 	}
 }
 
-int options_set(struct options *options, const struct option *option, const char *text,
+int options_check(const struct options *options, const struct option *option, const char *text,
 	enum option_source source, const char *what, struct error *err)
 {
 	static const enum status statuses[] = {
@@ -200,9 +200,6 @@ int options_set(struct options *options, const struct option *option, const char
 		[SOURCE_CONFIG] = STATUS_CONFIG,
 		[SOURCE_COMMAND_LINE] = STATUS_USAGE,
 	};
-	size_t i = index_of(options, option);
-	struct options scratch = *options;
-	char expected[320];
 	union {
 		bool flag;
 		uint64_t integer;
@@ -210,20 +207,31 @@ int options_set(struct options *options, const struct option *option, const char
 		const char *text;
 		unsigned choice;
 	} ignored;
+	struct options scratch = *options;
+	struct option copy = *option;
+	char expected[320];
 
-	if (options->source[i] > source) { /* checked, but not stored */
-		struct option copy = *option;
-		copy.offset = 0;
-		scratch.values = &ignored;
-		if (store(&scratch, &copy, text))
-			return 0;
-	} else if (store(options, option, text)) {
-		options->source[i] = (unsigned char)source;
+	scratch.values = &ignored;
+	copy.offset = 0;
+	if (store(&scratch, &copy, text))
 		return 0;
-	}
 	describe(option, expected, sizeof expected);
 	return error_set(
 		err, statuses[source], "%s: expected %s, found \"%s\"", what, expected, text);
+}
+
+int options_set(struct options *options, const struct option *option, const char *text,
+	enum option_source source, const char *what, struct error *err)
+{
+	size_t i = index_of(options, option);
+
+	if (options_check(options, option, text, source, what, err) < 0)
+		return -1;
+	if (options->source[i] <= source) {
+		store(options, option, text);
+		options->source[i] = (unsigned char)source;
+	}
+	return 0;
 }
 
 /* --- names ------------------------------------------------------------------------------------ */

@@ -105,6 +105,10 @@ int options_parse(struct options *options, int argc, char **argv, int *operands,
 int options_set(struct options *options, const struct option *option, const char *text,
 	enum option_source source, const char *what, struct error *err);
 
+/* Whether options_set() would take the text, as 0 or -1 and in the same words; nothing is set. */
+int options_check(const struct options *options, const struct option *option, const char *text,
+	enum option_source source, const char *what, struct error *err);
+
 /* The option of that long name (exactly), or NULL. */
 const struct option *options_find(const struct options *options, const char *name);
 

@@ -80,7 +80,8 @@ def states():
 
 
 def trained(train):
-    """A model of one step, and checkpoints of two: without an evaluation yet, and with one."""
+    """A model of one step, and checkpoints of two: without an evaluation yet, with one, and of a run that
+    was changed on its way."""
     shards = os.path.join(ROOT, "tests", "golden", "streams", "wrap.shards")
     with tempfile.TemporaryDirectory() as folder:
         def run(*options):
@@ -90,7 +91,9 @@ def trained(train):
                 return f.read()
         return (run("--steps", "1", "-o", "model"),
                 [run("--steps", "2", "--eval-every", "5", "--checkpoint", "early"),
-                 run("--steps", "2", "--eval-every", "1", "-L", "1", "--checkpoint", "late")])
+                 run("--steps", "2", "--eval-every", "1", "-L", "1", "--checkpoint", "late"),
+                 run("--steps", "1", "--checkpoint", "changed") and
+                 run("--steps", "2", "--change", "-d", "0.25", "--resume", "changed")])
 
 
 def checkpoint_without_crcs(file):

@@ -11,7 +11,6 @@ has it, and computes their losses straight from the LSTM's equations, in double 
     models.py state STATE MODEL PRIME state.md          checks a state, read as that page reads it
     models.py greedy MODEL PRIME N                      the N likeliest characters after PRIME
     models.py fill FILE TENSOR X > forged          the file with every element of a tensor X, its CRC right
-    models.py retell FILE OLD NEW > forged         with other words of the same length in its header
     models.py training MODEL                            what the file says about its training
     models.py dropout MODEL                             and about its dropout
 """
@@ -48,13 +47,6 @@ def write(meta, tensors):
         data += raw
     text = json.dumps(header).encode()
     sys.stdout.buffer.write(struct.pack("<Q", len(text)) + text + data)
-
-
-def seal(data):
-    """Gives a forged file the CRC that it should have."""
-    data[34:42] = b"0" * 8
-    data[34:42] = b"%08x" % zlib.crc32(data)
-    sys.stdout.buffer.write(data)
 
 
 def sigmoid(x):
@@ -125,11 +117,9 @@ def main(command, *args):
         (n,) = struct.unpack_from("<Q", data)
         begin, end = json.loads(data[8 : 8 + n])[args[1]]["data_offsets"]
         data[8 + n + begin : 8 + n + end] = np.full((end - begin) // 4, float(args[2]), "<f4").tobytes()
-        seal(data)
-    elif command == "retell":
-        data, old, new = bytearray(open(args[0], "rb").read()), args[1].encode(), args[2].encode()
-        assert len(old) == len(new) and data.count(old) == 1, data.count(old)
-        seal(data.replace(old, new))
+        data[34:42] = b"0" * 8
+        data[34:42] = b"%08x" % zlib.crc32(data)
+        sys.stdout.buffer.write(data)
     elif command == "loss":
         print("%.6f" % np.mean(Model(args[0]).nats(sys.stdin.read())))
     elif command == "lines":

@@ -231,6 +231,19 @@ edited 'checkpoint["changes"] = [{"step": 3}]' >bad
 fails 65 "bad: the checkpoint's changes" "and changes that tell nothing" \
     train --resume bad --steps 20 -o m shards
 
+# A change that never was: what it was "from" would become the metadata of a model from before it.
+for change in '"from": 9.5, "to": 0.5' '"from": 0.25, "to": "much"' '"from": [], "to": 0.5'; do
+    edited "checkpoint[\"changes\"] = [{\"step\": 3, \"option\": \"dropout\", $change}]" >bad
+    fails 65 "change of --dropout: expected a number" "and a change that can't be: $change" \
+        train --resume bad --steps 20 -o m shards
+done
+for change in '"step": 99, "option": "dropout"' '"step": -1, "option": "dropout"' \
+    '"step": 3, "option": "hidden"' '"step": 3, "option": "colour"'; do
+    edited "checkpoint[\"changes\"] = [{$change, \"from\": 0.25, \"to\": 0.5}]" >bad
+    fails 65 "changes are not as expected" "or where or of what there can be none: $change" \
+        train --resume bad --steps 20 -o m shards
+done
+
 # --- what it refuses -----------------------------------------------------------------------------
 
 rm -f run*
@@ -281,7 +294,7 @@ forged() {
 }
 cp kept run
 while read -r name said claimed; do
-    forged retell kept "$name\\\":\\\"$said" "$name\\\":\\\"$claimed" >run
+    edited "options[\"$name\"] = \"$claimed\"" >run
     fails 65 "options say $name $claimed; the tensors have $said" "$name that its tensors don't have: $claimed" \
         train --resume run --steps 12 -o m shards
     for reader in 'train --init run --steps 1 -o m shards' 'sample -n 1 run' 'evalloss run shards'; do

@@ -1,6 +1,8 @@
 /* settings.c: see settings.h. */
 #include "tools/train/settings.h"
 
+#include "base/show.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,19 +133,47 @@ static int check_names(json_t *values, const struct options *options, struct err
 	return 0;
 }
 
-static int restore_changes(struct settings *settings, const json_t *changes, struct error *err)
+/* A value of the option as typed() wrote it; null: it was not set. What a change was from becomes a
+ * model's metadata. */
+static int check_value(const struct settings *settings, const struct option *option,
+	const json_t *value, struct error *err)
+{
+	char text[VALUE_BYTES] = "", what[VALUE_BYTES + 32];
+	if (json_is_null(value))
+		return 0;
+	if (json_is_integer(value))
+		snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	else if (json_is_real(value))
+		show_real(json_real_value(value), text);
+	else if (json_is_boolean(value))
+		snprintf(text, sizeof text, "%s", json_is_true(value) ? "yes" : "no");
+	else if (json_is_string(value))
+		snprintf(text, sizeof text, "%s", json_string_value(value));
+	snprintf(what, sizeof what, "the checkpoint's change of --%s", option->name);
+	return options_check(settings->options, option, text, SOURCE_CHECKPOINT, what, err);
+}
+
+static int restore_changes(
+	struct settings *settings, const json_t *changes, uint64_t last, struct error *err)
 {
 	size_t i;
 	json_t *change;
 	json_array_foreach(changes, i, change)
 	{
 		json_int_t step;
-		const char *option;
+		const char *name;
 		json_t *from, *to;
-		if (json_unpack(change, "{s:I, s:s, s:o, s:o !}", "step", &step, "option", &option,
-			    "from", &from, "to", &to) < 0)
+		const struct option *option = NULL;
+		if (json_unpack(change, "{s:I, s:s, s:o, s:o !}", "step", &step, "option", &name,
+			    "from", &from, "to", &to) == 0 &&
+			step >= 0 && (uint64_t)step <= last)
+			option = options_find(settings->options, name);
+		if (!option || option->effect != EFFECT_TUNES)
 			return error_set(
 				err, STATUS_DATA, "the checkpoint's changes are not as expected");
+		if (check_value(settings, option, from, err) < 0 ||
+			check_value(settings, option, to, err) < 0)
+			return -1;
 	}
 	settings->changes = json_deep_copy(changes);
 	return changes && !settings->changes ? error_memory(err, 4096, "the run's changes") : 0;
@@ -159,7 +189,7 @@ int settings_restore(
 		return error_set(err, STATUS_DATA,
 			"this is a model, not a checkpoint: --init starts a new run from it");
 	if (check_names(values, settings->options, err) < 0 ||
-		restore_changes(settings, json_object_get(checkpoint, "changes"), err) < 0)
+		restore_changes(settings, json_object_get(checkpoint, "changes"), step, err) < 0)
 		return -1;
 	for (const struct option *o = settings->options->table; o->name; o++)
 		if (saved(o) &&
