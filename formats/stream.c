@@ -226,10 +226,13 @@ static int read_line(struct stream_reader *r, uint64_t *header, uint32_t *crc, s
 	if (version > 0 && line[at] != '0' && line[at + length] == ' ' &&
 		kind_check_version(r->format->name, (uint64_t)version, r->format->version, err) < 0)
 		return error_prefix(err, "%s: ", r->in->name);
+	/* What follows a version that is none lies anywhere, behind the line too. */
+	if (version <= 0)
+		return bad(r, err, "the first line is damaged");
 	const char *rest = line + at + length;
 	int64_t size = digits(rest + strlen(" header="), 8, 10);
 	int64_t sum = digits(rest + strlen(" header=00000000 crc="), 8, 16);
-	if (version > 0 && size >= 0 && sum >= 0) {
+	if (size >= 0 && sum >= 0) {
 		make_line(same, r->format->name, (unsigned)version, (uint64_t)size, (uint32_t)sum);
 		if (memcmp(line, same, STREAM_LINE_BYTES) == 0) {
 			r->version = (unsigned)version;

@@ -53,6 +53,9 @@ def model(V=2, H=1, **changed):
 
 def lies():
     """(kind, what, file)"""
+    for kind in "tokens", "shards":
+        for digits in 9, 10, 19, 47, 200:
+            yield kind, "a version of %d digits" % digits, b"#charpipe %s " % kind.encode() + b"9" * digits + b" " * 64
     for x in HUGE:
         yield "tokens", "a frame of %d bytes" % x, stream(b"tokens", TOKENS, frame(b"TOKN", b"\0" * 8, size=x % 2**64))
         yield "tokens", "an optional frame of %d bytes" % x, stream(b"tokens", TOKENS, frame(b"note", b"\0" * 8, size=x % 2**64))
