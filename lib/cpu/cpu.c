@@ -691,44 +691,185 @@ static void cpu_sum_squares(struct device *device, size_t n, const float *x, dou
 	run_sum(device, cpu_of(device)->kernels->sum_squares, n, x, total);
 }
 
-struct adam_job {
+/* --- updates ---------------------------------------------------------------------------------- */
+
+/* Elementwise: a task has TILE_FLOATS of all of them. */
+struct update_job {
 	const struct kernels *kernels;
 	size_t n;
 	const struct adam_update *update;
-	float scale, step_size, root_correction;
-	float *w;
-	const float *dw;
-	float *m, *v;
+	float scale; /* of the gradients */
+	float keep, step_size, root_correction;
+	float *w, *m, *v, *x;
+	const float *dw, *to;
 };
+
+/* What is the same for all updates; false where they are to change nothing. */
+static bool begin_update(struct device *device, struct update_job *job, size_t n,
+	const struct adam_update *update, const double *nats, const double *squares)
+{
+	const double norm = sqrt(*squares);
+	if (!isfinite(norm) || !isfinite(*nats))
+		return false;
+	job->kernels = cpu_of(device)->kernels;
+	job->n = n;
+	job->update = update;
+	job->scale = update->clip > 0 ? (float)fmin(1, update->clip / (norm + 1e-6)) : 1;
+	job->keep = (float)(1 - update->lr * update->factor * update->decay);
+	return true;
+}
+
+static void run_update(struct device *device, struct update_job *job, void (*task)(void *, size_t))
+{
+	pool_run(cpu_of(device)->pool, quotient_up(job->n, TILE_FLOATS), task, job);
+}
 
 static void adam_task(void *arg, size_t i)
 {
-	const struct adam_job *job = arg;
+	const struct update_job *job = arg;
 	const size_t at = i * TILE_FLOATS;
 	job->kernels->adam(smaller(TILE_FLOATS, job->n - at), job->update, job->scale,
-		job->step_size, job->root_correction, job->w + at, job->dw + at, job->m + at,
-		job->v + at);
+		job->step_size, job->root_correction, job->keep, job->w + at, job->dw + at,
+		job->m + at, job->v + at);
 }
 
 static void cpu_adam(struct device *device, size_t n, const struct adam_update *update, float *w,
 	const float *dw, float *m, float *v, const double *nats, const double *squares)
 {
-	struct cpu *cpu = cpu_of(device);
-	const double norm = sqrt(*squares), step = (double)update->step;
-	if (!isfinite(norm) || !isfinite(*nats))
+	const double step = (double)update->step, lr = update->lr * update->factor;
+	struct update_job job = {.w = w, .dw = dw, .m = m, .v = v};
+	if (!begin_update(device, &job, n, update, nats, squares))
 		return;
-	const double scale = update->clip > 0 ? fmin(1, update->clip / (norm + 1e-6)) : 1;
-	struct adam_job job = {.kernels = cpu->kernels,
-		.n = n,
-		.update = update,
-		.scale = (float)scale,
-		.step_size = (float)(update->lr / (1 - pow(update->beta1, step))),
-		.root_correction = (float)sqrt(1 - pow(update->beta2, step)),
-		.w = w,
-		.dw = dw,
-		.m = m,
-		.v = v};
-	pool_run(cpu->pool, quotient_up(n, TILE_FLOATS), adam_task, &job);
+	job.step_size = (float)(lr / (1 - pow(update->beta1, step)));
+	job.root_correction = (float)sqrt(1 - pow(update->beta2, step));
+	run_update(device, &job, adam_task);
+}
+
+static void momentum_task(void *arg, size_t i)
+{
+	const struct update_job *job = arg;
+	const size_t at = i * TILE_FLOATS;
+	job->kernels->momentum(smaller(TILE_FLOATS, job->n - at), job->update, job->scale,
+		job->dw + at, job->m + at, job->x ? job->x + at : NULL);
+}
+
+static void cpu_momentum(struct device *device, size_t n, const struct adam_update *update,
+	const float *dw, float *m, float *x, const double *nats, const double *squares)
+{
+	struct update_job job = {.dw = dw, .m = m, .x = x};
+	if (begin_update(device, &job, n, update, nats, squares))
+		run_update(device, &job, momentum_task);
+}
+
+static void descend_task(void *arg, size_t i)
+{
+	const struct update_job *job = arg;
+	const size_t at = i * TILE_FLOATS, n = smaller(TILE_FLOATS, job->n - at);
+	if (job->to)
+		memcpy(job->x + at, job->to + at, n * sizeof *job->x);
+	job->kernels->mix(n, job->keep, job->w + at, -job->step_size, job->x + at);
+}
+
+static void cpu_descend(struct device *device, size_t n, const struct adam_update *update, float *w,
+	float *x, const float *to, const double *nats, const double *squares)
+{
+	struct update_job job = {.w = w, .x = x, .to = to};
+	if (!begin_update(device, &job, n, update, nats, squares))
+		return;
+	job.step_size = (float)(update->lr * update->factor);
+	run_update(device, &job, descend_task);
+}
+
+static void average_task(void *arg, size_t i)
+{
+	const struct update_job *job = arg;
+	const size_t at = i * TILE_FLOATS;
+	job->kernels->mix(smaller(TILE_FLOATS, job->n - at), (float)(1 - job->update->mix),
+		job->x + at, (float)job->update->mix, job->to + at);
+}
+
+static void cpu_average(struct device *device, size_t n, const struct adam_update *update,
+	const float *w, float *average, const double *nats, const double *squares)
+{
+	struct update_job job = {.x = average, .to = w};
+	if (begin_update(device, &job, n, update, nats, squares))
+		run_update(device, &job, average_task);
+}
+
+/* One of the three products of a step, in tiles of whole rows. */
+struct orthogonal_job {
+	enum { SQUARE, POLYNOMIAL, STEP } product;
+	size_t n, tiles; /* of a matrix */
+	const struct kernels *kernels;
+	const struct blas *blas;
+	float *x, *y, *a, *b; /* (count,n,n) */
+};
+
+/* to (rows,n) = alpha x (rows,n) y (n,n), or y transposed, + beta to. */
+static void multiply_square(const struct orthogonal_job *job, size_t rows, float alpha,
+	const float *x, const float *y, bool transposed, float beta, float *to)
+{
+	const blasint n = (blasint)job->n;
+	job->blas->sgemm(CblasRowMajor, CblasNoTrans, transposed ? CblasTrans : CblasNoTrans,
+		(blasint)rows, n, n, alpha, x, n, y, n, beta, to, n);
+}
+
+static void orthogonal_task(void *arg, size_t i)
+{
+	const struct orthogonal_job *job = arg;
+	const size_t n = job->n, first = i % job->tiles * TILE_COLUMNS;
+	const size_t rows = smaller(TILE_COLUMNS, n - first);
+	const size_t matrix = i / job->tiles * n * n, at = matrix + first * n;
+	switch (job->product) {
+	case SQUARE:
+		multiply_square(job, rows, 1, job->x + at, job->x + matrix, true, 0, job->a + at);
+		break;
+	case POLYNOMIAL:
+		memcpy(job->b + at, job->a + at, rows * n * sizeof *job->b);
+		multiply_square(job, rows, ORTHOGONALISE_C, job->a + at, job->a + matrix, false,
+			ORTHOGONALISE_B, job->b + at);
+		break;
+	case STEP:
+		memcpy(job->y + at, job->x + at, rows * n * sizeof *job->y);
+		multiply_square(job, rows, 1, job->b + at, job->x + matrix, false, ORTHOGONALISE_A,
+			job->y + at);
+		break;
+	}
+}
+
+/* A matrix over its norm. */
+static void normalise_task(void *arg, size_t i)
+{
+	const struct orthogonal_job *job = arg;
+	const size_t n = job->n * job->n;
+	float *x = job->x + i * n;
+	const double norm = sqrt(job->kernels->sum_squares(n, x));
+	job->kernels->mix(n, (float)(1 / (norm + 1e-12)), x, 0, x);
+}
+
+static void cpu_orthogonalise(
+	struct device *device, size_t count, size_t n, float *x, float *scratch)
+{
+	struct cpu *cpu = cpu_of(device);
+	const size_t size = count * n * n;
+	struct orthogonal_job job = {.n = n,
+		.tiles = quotient_up(n, TILE_COLUMNS),
+		.kernels = cpu->kernels,
+		.blas = &cpu->blas,
+		.x = x,
+		.y = scratch,
+		.a = scratch + size,
+		.b = scratch + 2 * size};
+	pool_run(cpu->pool, count, normalise_task, &job);
+	for (int step = 0; step < ORTHOGONALISE_STEPS; step++) {
+		for (job.product = SQUARE; job.product <= STEP; job.product++)
+			pool_run(cpu->pool, count * job.tiles, orthogonal_task, &job);
+		float *swap = job.x;
+		job.x = job.y;
+		job.y = swap;
+	}
+	if (job.x != x)
+		memcpy(x, job.x, size * sizeof *x);
 }
 
 /* --- the device ------------------------------------------------------------------------------- */
@@ -846,6 +987,10 @@ static const struct ops cpu_ops = {
 	.sum = cpu_sum,
 	.sum_squares = cpu_sum_squares,
 	.adam = cpu_adam,
+	.momentum = cpu_momentum,
+	.descend = cpu_descend,
+	.average = cpu_average,
+	.orthogonalise = cpu_orthogonalise,
 };
 
 struct device *cpu_open(unsigned threads, struct error *err)

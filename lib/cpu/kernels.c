@@ -621,7 +621,7 @@ static double sum_squares(size_t n, const float *x)
 }
 
 static void adam(size_t n, const struct adam_update *update, float scale, float step_size,
-	float root_correction, float *w, const float *dw, float *m, float *v)
+	float root_correction, float keep, float *w, const float *dw, float *m, float *v)
 {
 	const float beta1 = (float)update->beta1, beta2 = (float)update->beta2;
 	const float keep1 = (float)(1 - update->beta1), keep2 = (float)(1 - update->beta2);
@@ -634,9 +634,31 @@ static void adam(size_t n, const struct adam_update *update, float scale, float 
 		store(m + i, m1, width);
 		store(v + i, v1, width);
 		store(w + i,
-			load(w + i, width) -
+			load(w + i, width) * keep -
 				step_size * m1 / (vsqrt(v1) / root_correction + epsilon),
 			width);
+	}
+}
+
+static void momentum(size_t n, const struct adam_update *update, float scale, const float *dw,
+	float *m, float *x)
+{
+	const float beta = (float)update->beta1, keep = (float)(1 - update->beta1);
+	for (size_t i = 0; i < n; i += VL) {
+		size_t width = smaller(VL, n - i);
+		vf g = load(dw + i, width) * scale * keep;
+		vf m1 = load(m + i, width) * beta + g;
+		store(m + i, m1, width);
+		if (x)
+			store(x + i, m1 * beta + g, width);
+	}
+}
+
+static void mix(size_t n, float a, float *y, float b, const float *x)
+{
+	for (size_t i = 0; i < n; i += VL) {
+		size_t width = smaller(VL, n - i);
+		store(y + i, load(y + i, width) * a + load(x + i, width) * b, width);
 	}
 }
 
@@ -675,6 +697,8 @@ const struct kernels EXPORT(KERNELS) = {
 	.sum = sum,
 	.sum_squares = sum_squares,
 	.adam = adam,
+	.momentum = momentum,
+	.mix = mix,
 	.exp = map_exp,
 	.sigmoid = map_sigmoid,
 	.tanh = map_tanh,

@@ -62,10 +62,14 @@ struct kernels {
 	double (*sum_squares)(size_t n, const float *x);
 
 	/* Adam on n parameters: gradients times `scale` first; step_size = lr / (1 - beta1^step),
-	 * and w -= step_size m / (sqrt(v) / root_correction + epsilon), root_correction = sqrt(1 -
-	 * beta2^step). */
+	 * and w = keep w - step_size m / (sqrt(v) / root_correction + epsilon), root_correction =
+	 * sqrt(1 - beta2^step). */
 	void (*adam)(size_t n, const struct adam_update *update, float scale, float step_size,
-		float root_correction, float *w, const float *dw, float *m, float *v);
+		float root_correction, float keep, float *w, const float *dw, float *m, float *v);
+	/* As in ops.h; gradients times `scale` first. */
+	void (*momentum)(size_t n, const struct adam_update *update, float scale, const float *dw,
+		float *m, float *x);
+	void (*mix)(size_t n, float a, float *y, float b, const float *x); /* y = a y + b x */
 
 	/* y = f(x), for tests of vec.h. */
 	void (*exp)(size_t n, const float *x, float *y);

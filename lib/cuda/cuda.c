@@ -40,6 +40,7 @@ struct cuda {
 	cublasHandle_t blas;
 	void *workspace;         /* device, (WORKSPACE) */
 	double *parts;           /* device, (SUM_PARTS) */
+	double *norm;            /* device, (1): of a matrix */
 	struct varying *varying; /* device */
 	bool tf32;
 	bool failed; /* `failure` waits to be reported */
@@ -207,7 +208,9 @@ static void vary(struct cuda *cuda, uint32_t step, const struct adam_update *upd
 	struct varying values = {.step = step};
 	if (update) {
 		const double k = (double)update->step;
-		values.step_size = (float)(update->lr / (1 - pow(update->beta1, k)));
+		values.lr = update->lr;
+		values.mix = (float)update->mix;
+		values.step_size = update->lr / (1 - pow(update->beta1, k));
 		values.root_correction = (float)sqrt(1 - pow(update->beta2, k));
 	}
 	QUEUE(cuda, launch_vary(cuda->stream, values, cuda->varying), "passing arguments");
@@ -305,18 +308,17 @@ struct factor {
 	bool transposed;
 };
 
-/* c (m,n) = a (m,k) b (k,n) + `keep` c, all row-major. cuBLAS counts by columns: to it each matrix
+/* c (m,n) = alpha a (m,k) b (k,n) + `keep` c, all row-major. cuBLAS counts by columns: to it each matrix
  * is its own transpose, and (a b) transposed is b transposed times a transposed: the factors change
  * places, and nothing else does. This is the one place that knows. */
-static void multiply(struct cuda *cuda, size_t m, size_t n, size_t k, struct factor a,
+static void multiply(struct cuda *cuda, size_t m, size_t n, size_t k, float alpha, struct factor a,
 	struct factor b, float keep, float *c)
 {
-	const float one = 1;
 	if (cuda->failed || m == 0 || n == 0)
 		return;
 	const cublasStatus_t status = cublasSgemm_64(cuda->blas,
 		b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N,
-		(int64_t)n, (int64_t)m, (int64_t)k, &one, b.x, (int64_t)b.cols, a.x,
+		(int64_t)n, (int64_t)m, (int64_t)k, &alpha, b.x, (int64_t)b.cols, a.x,
 		(int64_t)a.cols, &keep, c, (int64_t)n);
 	if (status == CUBLAS_STATUS_SUCCESS)
 		return;
@@ -327,7 +329,7 @@ static void multiply(struct cuda *cuda, size_t m, size_t n, size_t k, struct fac
 static void multiply_operand(struct cuda *cuda, size_t rows, const float *x,
 	const struct operand *b, float keep, float *y)
 {
-	multiply(cuda, rows, b->n, b->k, (struct factor){x, b->k, false},
+	multiply(cuda, rows, b->n, b->k, 1, (struct factor){x, b->k, false},
 		(struct factor){b->w, b->transposed ? b->k : b->n, b->transposed}, keep, y);
 }
 
@@ -351,7 +353,7 @@ static int cuda_prepare_gradients(struct device *device, struct error *err)
 static void cuda_product_tn(struct device *device, size_t rows, const float *dy, const float *x,
 	const struct operand *b, float *dw)
 {
-	multiply(cuda_of(device), b->n, b->k, rows, (struct factor){dy, b->n, true},
+	multiply(cuda_of(device), b->n, b->k, rows, 1, (struct factor){dy, b->n, true},
 		(struct factor){x, b->k, false}, 1, dw);
 }
 
@@ -449,21 +451,94 @@ static void cuda_sum_squares(struct device *device, size_t n, const float *x, do
 	QUEUE(cuda, launch_sum(cuda->stream, n, true, x, cuda->parts, total), "sum_squares");
 }
 
-static void cuda_adam(struct device *device, size_t n, const struct adam_update *update, float *w,
-	const float *dw, float *m, float *v, const double *nats, const double *squares)
+static struct update_constants constants_of(const struct adam_update *update)
 {
-	struct cuda *cuda = cuda_of(device);
-	const struct adam_constants constants = {.clip = update->clip,
+	return (struct update_constants){.clip = update->clip,
+		.factor = update->factor,
+		.decay = update->decay,
 		.beta1 = (float)update->beta1,
 		.keep1 = (float)(1 - update->beta1),
 		.beta2 = (float)update->beta2,
 		.keep2 = (float)(1 - update->beta2),
 		.epsilon = (float)update->epsilon};
+}
+
+static void cuda_adam(struct device *device, size_t n, const struct adam_update *update, float *w,
+	const float *dw, float *m, float *v, const double *nats, const double *squares)
+{
+	struct cuda *cuda = cuda_of(device);
 	if (!cuda->in_sequence)
 		vary(cuda, 0, update);
 	QUEUE(cuda,
-		launch_adam(cuda->stream, n, constants, cuda->varying, w, dw, m, v, nats, squares),
+		launch_adam(cuda->stream, n, constants_of(update), cuda->varying, w, dw, m, v, nats,
+			squares),
 		"adam");
+}
+
+static void cuda_momentum(struct device *device, size_t n, const struct adam_update *update,
+	const float *dw, float *m, float *x, const double *nats, const double *squares)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, launch_momentum(cuda->stream, n, constants_of(update), dw, m, x, nats, squares),
+		"momentum");
+}
+
+static void cuda_descend(struct device *device, size_t n, const struct adam_update *update,
+	float *w, float *x, const float *to, const double *nats, const double *squares)
+{
+	struct cuda *cuda = cuda_of(device);
+	if (!cuda->in_sequence)
+		vary(cuda, 0, update);
+	QUEUE(cuda,
+		launch_descend(cuda->stream, n, constants_of(update), cuda->varying, w, x, to, nats,
+			squares),
+		"descend");
+}
+
+static void cuda_average(struct device *device, size_t n, const struct adam_update *update,
+	const float *w, float *average, const double *nats, const double *squares)
+{
+	struct cuda *cuda = cuda_of(device);
+	if (!cuda->in_sequence)
+		vary(cuda, 0, update);
+	QUEUE(cuda, launch_average(cuda->stream, n, cuda->varying, w, average, nats, squares),
+		"average");
+}
+
+/* One (n,n) matrix x; scratch a, b, y. Returns where the result is: in x or in y. */
+static float *orthogonalise_one(struct cuda *cuda, size_t n, float *x, float *a, float *b, float *y)
+{
+	for (int step = 0; step < ORTHOGONALISE_STEPS; step++) {
+		multiply(cuda, n, n, n, 1, (struct factor){x, n, false},
+			(struct factor){x, n, true}, 0, a);
+		cuda_copy(&cuda->device, b, a, n * n);
+		multiply(cuda, n, n, n, ORTHOGONALISE_C, (struct factor){a, n, false},
+			(struct factor){a, n, false}, ORTHOGONALISE_B, b);
+		cuda_copy(&cuda->device, y, x, n * n);
+		multiply(cuda, n, n, n, 1, (struct factor){b, n, false},
+			(struct factor){x, n, false}, ORTHOGONALISE_A, y);
+		float *swap = x;
+		x = y;
+		y = swap;
+	}
+	return x;
+}
+
+static void cuda_orthogonalise(
+	struct device *device, size_t count, size_t n, float *x, float *scratch)
+{
+	struct cuda *cuda = cuda_of(device);
+	const size_t size = n * n;
+	for (; count > 0; count--, x += size) {
+		QUEUE(cuda, cudaMemsetAsync(cuda->norm, 0, sizeof *cuda->norm, cuda->stream),
+			"zeroing");
+		cuda_sum_squares(device, size, x, cuda->norm);
+		QUEUE(cuda, launch_normalise(cuda->stream, size, x, cuda->norm), "normalise");
+		float *y =
+			orthogonalise_one(cuda, n, x, scratch, scratch + size, scratch + 2 * size);
+		if (y != x)
+			cuda_copy(device, x, y, size);
+	}
 }
 
 /* --- the device ------------------------------------------------------------------------------- */
@@ -493,6 +568,7 @@ static void cuda_release(struct device *device)
 		cublasDestroy(cuda->blas);
 	cudaFree(cuda->workspace);
 	cudaFree(cuda->parts);
+	cudaFree(cuda->norm);
 	cudaFree(cuda->varying);
 	if (cuda->stream)
 		cudaStreamDestroy(cuda->stream);
@@ -530,6 +606,10 @@ static const struct ops cuda_ops = {
 	.sum = cuda_sum,
 	.sum_squares = cuda_sum_squares,
 	.adam = cuda_adam,
+	.momentum = cuda_momentum,
+	.descend = cuda_descend,
+	.average = cuda_average,
+	.orthogonalise = cuda_orthogonalise,
 };
 
 /* Says what is missing for a GPU to be used: driver, device, or their age. */
@@ -601,6 +681,7 @@ struct device *cuda_open(bool tf32, struct error *err)
 		goto fail;
 	}
 	if (!(cuda->parts = cuda_alloc(&cuda->device, SUM_PARTS * sizeof(double), err)) ||
+		!(cuda->norm = cuda_alloc(&cuda->device, sizeof *cuda->norm, err)) ||
 		!(cuda->varying = cuda_alloc(&cuda->device, sizeof(struct varying), err)) ||
 		open_blas(cuda, err) < 0)
 		goto fail;

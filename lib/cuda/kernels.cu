@@ -373,36 +373,127 @@ cudaError_t launch_sum(
 	return launch(stream, sum_join, dim3(1), dim3(THREADS), count, parts, total);
 }
 
-/* --- Adam ------------------------------------------------------------------------------------- */
+/* --- updates ---------------------------------------------------------------------------------- */
 
-static __global__ void adam(size_t n, struct adam_constants constants,
-	const struct varying *varying, float *w, const float *dw, float *m, float *v,
+/* What a whole block needs, which its first thread works out in double. */
+struct update_block {
+	float scale; /* of the gradients; NAN where nothing is to change */
+	float keep, step_size;
+};
+
+static __device__ void begin_update(struct update_block *block,
+	const struct update_constants &constants, const struct varying *varying, double step_size,
 	const double *nats, const double *squares)
 {
-	__shared__ float shared_scale;
 	if (threadIdx.x == 0) {
 		const double norm = sqrt(*squares), clipped = constants.clip / (norm + 1e-6);
 		const bool finite = isfinite(norm) && isfinite(*nats);
 		const double scale = constants.clip > 0 && clipped < 1 ? clipped : 1;
-		shared_scale = finite ? static_cast<float>(scale) : NAN;
+		block->scale = finite ? static_cast<float>(scale) : NAN;
+		block->step_size = static_cast<float>(step_size * constants.factor);
+		if (varying)
+			block->keep = static_cast<float>(
+				1 - varying->lr * constants.factor * constants.decay);
 	}
 	__syncthreads();
+}
+
+static __global__ void adam(size_t n, struct update_constants constants,
+	const struct varying *varying, float *w, const float *dw, float *m, float *v,
+	const double *nats, const double *squares)
+{
+	__shared__ struct update_block block;
+	begin_update(&block, constants, varying, varying->step_size, nats, squares);
 	const size_t i = element();
-	if (i >= n || isnan(shared_scale))
+	if (i >= n || isnan(block.scale))
 		return;
-	const float g = dw[i] * shared_scale;
+	const float g = dw[i] * block.scale;
 	const float m1 = m[i] * constants.beta1 + g * constants.keep1;
 	const float v1 = v[i] * constants.beta2 + g * g * constants.keep2;
 	m[i] = m1;
 	v[i] = v1;
-	w[i] -= varying->step_size * m1 /
-		(sqrtf(v1) / varying->root_correction + constants.epsilon);
+	w[i] = w[i] * block.keep -
+	       block.step_size * m1 / (sqrtf(v1) / varying->root_correction + constants.epsilon);
 }
 
-cudaError_t launch_adam(cudaStream_t stream, size_t n, struct adam_constants constants,
+cudaError_t launch_adam(cudaStream_t stream, size_t n, struct update_constants constants,
 	const struct varying *varying, float *w, const float *dw, float *m, float *v,
 	const double *nats, const double *squares)
 {
 	return launch(stream, adam, blocks_of(quotient_up(n, THREADS)), dim3(THREADS), n, constants,
 		varying, w, dw, m, v, nats, squares);
+}
+
+static __global__ void momentum(size_t n, struct update_constants constants, const float *dw,
+	float *m, float *x, const double *nats, const double *squares)
+{
+	__shared__ struct update_block block;
+	begin_update(&block, constants, nullptr, 0, nats, squares);
+	const size_t i = element();
+	if (i >= n || isnan(block.scale))
+		return;
+	const float g = dw[i] * block.scale * constants.keep1;
+	const float m1 = m[i] * constants.beta1 + g;
+	m[i] = m1;
+	if (x)
+		x[i] = m1 * constants.beta1 + g;
+}
+
+cudaError_t launch_momentum(cudaStream_t stream, size_t n, struct update_constants constants,
+	const float *dw, float *m, float *x, const double *nats, const double *squares)
+{
+	return launch(stream, momentum, blocks_of(quotient_up(n, THREADS)), dim3(THREADS), n,
+		constants, dw, m, x, nats, squares);
+}
+
+static __global__ void descend(size_t n, struct update_constants constants,
+	const struct varying *varying, float *w, float *x, const float *to, const double *nats,
+	const double *squares)
+{
+	__shared__ struct update_block block;
+	begin_update(&block, constants, varying, varying->lr, nats, squares);
+	const size_t i = element();
+	if (i >= n || isnan(block.scale))
+		return;
+	const float direction = to ? to[i] : x[i];
+	x[i] = direction;
+	w[i] = w[i] * block.keep - direction * block.step_size;
+}
+
+cudaError_t launch_descend(cudaStream_t stream, size_t n, struct update_constants constants,
+	const struct varying *varying, float *w, float *x, const float *to, const double *nats,
+	const double *squares)
+{
+	return launch(stream, descend, blocks_of(quotient_up(n, THREADS)), dim3(THREADS), n,
+		constants, varying, w, x, to, nats, squares);
+}
+
+static __global__ void average(size_t n, const struct varying *varying, const float *w,
+	float *average, const double *nats, const double *squares)
+{
+	const size_t i = element();
+	if (i >= n || !isfinite(*squares) || !isfinite(*nats))
+		return;
+	const float mix = varying->mix;
+	average[i] = average[i] * (1.f - mix) + w[i] * mix;
+}
+
+cudaError_t launch_average(cudaStream_t stream, size_t n, const struct varying *varying,
+	const float *w, float *to, const double *nats, const double *squares)
+{
+	return launch(stream, average, blocks_of(quotient_up(n, THREADS)), dim3(THREADS), n,
+		varying, w, to, nats, squares);
+}
+
+static __global__ void normalise(size_t n, float *x, const double *squares)
+{
+	const size_t i = element();
+	if (i < n)
+		x[i] *= static_cast<float>(1 / (sqrt(*squares) + 1e-12));
+}
+
+cudaError_t launch_normalise(cudaStream_t stream, size_t n, float *x, const double *squares)
+{
+	return launch(stream, normalise, blocks_of(quotient_up(n, THREADS)), dim3(THREADS), n, x,
+		squares);
 }

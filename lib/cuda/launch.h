@@ -19,8 +19,10 @@ extern "C" {
 /* What changes from one training step to the next. It lies in device memory, where a graph that was
  * recorded once finds the numbers of today. */
 struct varying {
-	uint32_t step;                    /* of the dropout masks */
-	float step_size, root_correction; /* of Adam: lr / (1 - beta1^k), sqrt(1 - beta2^k) */
+	uint32_t step;         /* of the dropout masks */
+	float root_correction; /* of Adam: sqrt(1 - beta2^k) */
+	float mix;             /* share of the weights in their average */
+	double lr, step_size;  /* the rate; lr / (1 - beta1^k) */
 };
 cudaError_t launch_vary(cudaStream_t stream, struct varying values, struct varying *varying);
 
@@ -54,13 +56,23 @@ enum { SUM_PARTS = 1024 };
 cudaError_t launch_sum(
 	cudaStream_t stream, size_t n, bool squares, const float *x, double *parts, double *total);
 
-struct adam_constants {
-	double clip;
-	float beta1, keep1, beta2, keep2, epsilon; /* keep: 1 - beta */
+/* What doesn't change: of struct adam_update; keep: 1 - beta. */
+struct update_constants {
+	double clip, factor, decay;
+	float beta1, keep1, beta2, keep2, epsilon;
 };
-cudaError_t launch_adam(cudaStream_t stream, size_t n, struct adam_constants constants,
+cudaError_t launch_adam(cudaStream_t stream, size_t n, struct update_constants constants,
 	const struct varying *varying, float *w, const float *dw, float *m, float *v,
 	const double *nats, const double *squares);
+cudaError_t launch_momentum(cudaStream_t stream, size_t n, struct update_constants constants,
+	const float *dw, float *m, float *x, const double *nats, const double *squares);
+cudaError_t launch_descend(cudaStream_t stream, size_t n, struct update_constants constants,
+	const struct varying *varying, float *w, float *x, const float *to, const double *nats,
+	const double *squares);
+cudaError_t launch_average(cudaStream_t stream, size_t n, const struct varying *varying,
+	const float *w, float *average, const double *nats, const double *squares);
+/* x (n) over the root of *squares. */
+cudaError_t launch_normalise(cudaStream_t stream, size_t n, float *x, const double *squares);
 
 #ifdef __cplusplus
 }

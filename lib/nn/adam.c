@@ -45,6 +45,7 @@ int adam_train(struct adam *adam, struct model_state *state, const uint32_t *bat
 		.beta2 = adam->beta2,
 		.epsilon = adam->epsilon,
 		.clip = adam->clip,
+		.factor = 1,
 		.step = adam->step + 1};
 	sequence.key.moments = adam->arenas[ADAM_M];
 	sequence.key.beta1 = adam->beta1;

@@ -63,12 +63,22 @@ struct dropout {
 	uint32_t step; /* optimizer steps done before */
 };
 
-/* The Adam update with the global-norm clip in front of it, as PyTorch computes both. */
+/* The update of some parameters: Adam's, with the global-norm clip in front of it, as PyTorch computes
+ * both, or one by momentum. */
 struct adam_update {
 	double lr, beta1, beta2, epsilon;
 	double clip;   /* largest norm; 0: no clipping */
+	double factor; /* of lr, for these parameters */
+	double decay;  /* first they lose lr factor decay of themselves (AdamW) */
+	double mix;    /* the share that the new weights have in their average */
 	uint64_t step; /* this update's number, from 1 */
 };
+
+/* The iteration of orthogonalise(). */
+#define ORTHOGONALISE_A 3.4445f
+#define ORTHOGONALISE_B -4.7750f
+#define ORTHOGONALISE_C 2.0315f
+enum { ORTHOGONALISE_STEPS = 5 };
 
 /* A target that is not scored: its loss and its gradient are 0. */
 #define TARGET_NONE UINT32_MAX
@@ -90,7 +100,7 @@ _Static_assert(sizeof(struct sequence_key) ==
 struct sequence {
 	struct sequence_key key;
 	uint32_t step;           /* the step of every dropout in it */
-	struct adam_update adam; /* every update in it; lr and step may change under one key */
+	struct adam_update adam; /* lr, mix and step are those of every update in it */
 };
 
 struct ops {
@@ -143,7 +153,8 @@ struct ops {
 	void (*product)(struct device *device, size_t rows, const float *x, const struct operand *b,
 		float *y);
 
-	/* Makes ready for the next one, which nothing calls before. Status 69, 71. */
+	/* Makes ready for product_tn() and orthogonalise(), which nothing calls before. Status 69,
+	 * 71. */
 	int (*prepare_gradients)(struct device *device, struct error *err);
 
 	/* The gradient of an operand's weights, b being transposed: dw (n,k) += dy (rows,n)
@@ -198,11 +209,33 @@ struct ops {
 	void (*sum)(struct device *device, size_t n, const float *x, double *total);
 	void (*sum_squares)(struct device *device, size_t n, const float *x, double *total);
 
-	/* One update of w (n) from dw, moments m and v; dw is first scaled by min(1, clip / (norm +
-	 * 1e-6)), norm = sqrt(*squares). Changes nothing unless the norm and *nats, the loss, are
-	 * finite (both on the device). dw stays as it was. */
+	/* Updates. dw (n) is first scaled by min(1, clip / (norm + 1e-6)), norm = sqrt(*squares);
+	 * it stays as it was. Nothing changes unless the norm and *nats, the loss, are finite (both
+	 * on the device).
+	 *
+	 * adam: w (n) by dw and the moments m and v. I. Loshchilov, F. Hutter: Decoupled Weight
+	 * Decay Regularization, 2019, or without decay Adam. */
 	void (*adam)(struct device *device, size_t n, const struct adam_update *update, float *w,
 		const float *dw, float *m, float *v, const double *nats, const double *squares);
+	/* momentum: m = beta1 m + (1 - beta1) dw, and, unless it is NULL, the direction x = beta1 m
+	 * + (1 - beta1) dw, one step ahead as Nesterov has it. */
+	void (*momentum)(struct device *device, size_t n, const struct adam_update *update,
+		const float *dw, float *m, float *x, const double *nats, const double *squares);
+	/* descend: w = (1 - lr factor decay) w - lr factor x; before that x becomes `to`, unless
+	 * that is NULL. */
+	void (*descend)(struct device *device, size_t n, const struct adam_update *update, float *w,
+		float *x, const float *to, const double *nats, const double *squares);
+	/* average += mix (w - average). */
+	void (*average)(struct device *device, size_t n, const struct adam_update *update,
+		const float *w, float *average, const double *nats, const double *squares);
+
+	/* Brings each of `count` matrices x (count,n,n) near the orthogonal one that is nearest to
+	 * it: its singular values to about 1 (0.7 to 1.2), by five steps of an iteration of Newton
+	 * and Schulz, x = a x + (b A + c A A) x with A = x x^T, which starts from x over its
+	 * Frobenius norm. K. Jordan et al.: Muon: An optimizer for hidden layers in neural
+	 * networks, 2024. scratch: (3,count,n,n). */
+	void (*orthogonalise)(
+		struct device *device, size_t count, size_t n, float *x, float *scratch);
 };
 
 #endif

@@ -620,7 +620,7 @@ static void adam_follows_the_formula(void **state)
 	(void)state;
 	const struct adam_update update = {
 		.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .step = 3};
-	const float scale = 0.5f, step_size = 0.01f, root_correction = 0.05f;
+	const float scale = 0.5f, step_size = 0.01f, root_correction = 0.05f, keep = 0.75f;
 	for (const struct kernels *k = kernels_best(); k; k = kernels_next(k))
 		for (size_t i = 0; i < SIZES; i++) {
 			size_t n = sizes[i];
@@ -633,11 +633,11 @@ static void adam_follows_the_formula(void **state)
 				v[j] *= v[j];
 				m1[j] = 0.9 * (double)m[j] + 0.1 * g;
 				v1[j] = 0.999 * (double)v[j] + 0.001 * g * g;
-				w1[j] = (double)w[j] -
+				w1[j] = (double)keep * (double)w[j] -
 					(double)step_size * m1[j] /
 						(sqrt(v1[j]) / (double)root_correction + 1e-8);
 			}
-			k->adam(n, &update, scale, step_size, root_correction, w, dw, m, v);
+			k->adam(n, &update, scale, step_size, root_correction, keep, w, dw, m, v);
 			assert_near("w", k, w, w1, n, 1e-6);
 			assert_near("m", k, m, m1, n, 1e-6);
 			assert_near("v", k, v, v1, n, 1e-6);
@@ -648,6 +648,37 @@ static void adam_follows_the_formula(void **state)
 			free(w1);
 			free(m1);
 			free(v1);
+		}
+}
+
+static void momentum_and_mixing_follow_the_formulas(void **state)
+{
+	(void)state;
+	const struct adam_update update = {.beta1 = 0.95};
+	for (const struct kernels *k = kernels_best(); k; k = kernels_next(k))
+		for (size_t i = 0; i < SIZES; i++) {
+			size_t n = sizes[i];
+			float *dw = random_numbers(1, n, 1), *m = random_numbers(2, n, 1);
+			float *x = random_numbers(3, n, 1), *y = random_numbers(4, n, 1);
+			double *m1 = zeros(n, sizeof *m1), *x1 = zeros(n, sizeof *x1);
+			double *y1 = zeros(n, sizeof *y1);
+			for (size_t j = 0; j < n; j++) {
+				y1[j] = 0.75 * (double)y[j] - 2 * (double)x[j];
+				m1[j] = 0.95 * (double)m[j] + 0.05 * 0.5 * (double)dw[j];
+				x1[j] = 0.95 * m1[j] + 0.05 * 0.5 * (double)dw[j];
+			}
+			k->mix(n, 0.75f, y, -2, x);
+			k->momentum(n, &update, 0.5f, dw, m, x);
+			assert_near("y", k, y, y1, n, 1e-6);
+			assert_near("m", k, m, m1, n, 1e-6);
+			assert_near("x", k, x, x1, n, 1e-6);
+			free(dw);
+			free(m);
+			free(x);
+			free(y);
+			free(m1);
+			free(x1);
+			free(y1);
 		}
 }
 
@@ -680,6 +711,7 @@ int main(void)
 		cmocka_unit_test(cross_entropy_follows_the_formula),
 		cmocka_unit_test(sums_and_additions_are_the_naive_ones),
 		cmocka_unit_test(adam_follows_the_formula),
+		cmocka_unit_test(momentum_and_mixing_follow_the_formulas),
 	};
 	return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
 }

@@ -1137,6 +1137,9 @@ static struct adam_update adam_settings(const size_t *d)
 		.beta2 = 0.999,
 		.epsilon = 1e-8,
 		.clip = clips[d[2]],
+		.factor = d[3] ? 0.5 : 1,
+		.decay = d[3] ? 20 : 0,
+		.mix = 0.25,
 		.step = d[1]};
 }
 
@@ -1170,8 +1173,8 @@ static void adam_twin(struct work *w, const size_t *d, double *out)
 		double m1 = a.beta1 * (double)m[i] + (1 - a.beta1) * g;
 		double v1 = a.beta2 * (double)v[i] + (1 - a.beta2) * g * g;
 		double root = sqrt(v1) / sqrt(1 - pow(a.beta2, step));
-		out[i] = (double)weights[i] -
-			 a.lr / (1 - pow(a.beta1, step)) * m1 / (root + a.epsilon);
+		out[i] = (1 - a.lr * a.factor * a.decay) * (double)weights[i] -
+			 a.lr * a.factor / (1 - pow(a.beta1, step)) * m1 / (root + a.epsilon);
 		out[n + i] = m1;
 		out[2 * n + i] = v1;
 	}
@@ -1185,7 +1188,8 @@ static void adam_updates_and_clips_as_the_formulas_say(void **state)
 	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
 		for (size_t j = 0; j < 5; j++)
 			check_shape(*state, &op,
-				(size_t[DIMENSIONS]){counts[i], steps[j], (i + j) % 4});
+				(size_t[DIMENSIONS]){
+					counts[i], steps[j], (i + j) % 4, (i + j) % 3 == 0});
 }
 
 /* The 1e-6 beside the norm shows where gradients are that small. */
@@ -1194,7 +1198,7 @@ static void adam_clips_with_a_millionth_beside_the_norm(void **state)
 	struct device **devices = *state;
 	const float dw = 1e-6f, zero = 0;
 	const double squares = 1e-12;
-	struct adam_update update = adam_settings((size_t[]){1, 1, 0});
+	struct adam_update update = adam_settings((size_t[]){1, 1, 0, 0});
 	struct work w = {.device = devices[0]};
 	float *weights = upload(&w, &zero, sizeof zero), *m = upload(&w, &zero, sizeof zero), got;
 	float *gradient = upload(&w, &dw, sizeof dw), *v = upload(&w, &zero, sizeof zero);
@@ -1206,14 +1210,14 @@ static void adam_clips_with_a_millionth_beside_the_norm(void **state)
 	release(&w);
 }
 
-static void adam_changes_nothing_when_loss_or_norm_is_no_number(void **state)
+static void updates_change_nothing_when_loss_or_norm_is_no_number(void **state)
 {
 	struct device **devices = *state;
 	enum { N = 57 };
 	const double bad[] = {INFINITY, NAN, -NAN};
 	for (size_t i = 0; i < 6; i++) {
 		struct work w = {.device = devices[i % DEVICES]};
-		struct adam_update update = adam_settings((size_t[]){N, 3, i < 3 ? 1 : 0});
+		struct adam_update update = adam_settings((size_t[]){N, 3, i < 3 ? 1 : 0, 1});
 		const float *before[3] = {
 			adam_w(&w, N), random_numbers(&w, 3, N, 1e-3f), adam_v(&w, N)};
 		float *after[3], back[N];
@@ -1223,8 +1227,13 @@ static void adam_changes_nothing_when_loss_or_norm_is_no_number(void **state)
 		const double fine = 1;
 		double *no_number = upload(&w, &bad[i % 3], sizeof *bad);
 		double *number = upload(&w, &fine, sizeof fine);
-		w.device->ops->adam(w.device, N, &update, after[0], dw, after[1], after[2],
-			i % 2 ? no_number : number, i % 2 ? number : no_number);
+		const double *nats = i % 2 ? no_number : number;
+		const double *squares = i % 2 ? number : no_number;
+		const struct ops *ops = w.device->ops;
+		ops->adam(w.device, N, &update, after[0], dw, after[1], after[2], nats, squares);
+		ops->momentum(w.device, N, &update, dw, after[1], after[2], nats, squares);
+		ops->descend(w.device, N, &update, after[0], after[2], dw, nats, squares);
+		ops->average(w.device, N, &update, dw, after[0], nats, squares);
 		for (size_t j = 0; j < 3; j++) {
 			download(&w, back, after[j], sizeof back);
 			assert_memory_equal(back, before[j], sizeof back);
@@ -1233,9 +1242,190 @@ static void adam_changes_nothing_when_loss_or_norm_is_no_number(void **state)
 	}
 }
 
+static size_t momentum_size(const size_t *d)
+{
+	return 2 * d[0];
+}
+
+static void momentum_run(struct work *w, const size_t *d, float *out)
+{
+	const size_t n = d[0], bytes = n * sizeof(float);
+	const struct adam_update update = adam_settings(d);
+	const float *dw = random_numbers(w, 2, n, 1e-2f);
+	const double squares = sum_of_squares(dw, n);
+	float *m = upload_numbers(w, 3, n, 1e-3f), *x = upload(w, NULL, bytes);
+	float *gradient = upload(w, dw, bytes), *again = upload_numbers(w, 3, n, 1e-3f);
+	double *norm = upload(w, &squares, sizeof squares);
+	w->device->ops->momentum(w->device, n, &update, gradient, m, x, norm, norm);
+	download(w, out, m, bytes);
+	/* The moment is the same where nobody wants the direction. */
+	w->device->ops->momentum(w->device, n, &update, gradient, again, NULL, norm, norm);
+	download(w, out + n, again, bytes);
+	assert_memory_equal(out + n, out, bytes);
+	download(w, out + n, x, bytes);
+}
+
+static void momentum_twin(struct work *w, const size_t *d, double *out)
+{
+	const size_t n = d[0];
+	const struct adam_update a = adam_settings(d);
+	const float *dw = random_numbers(w, 2, n, 1e-2f), *m = random_numbers(w, 3, n, 1e-3f);
+	const double norm = sqrt(sum_of_squares(dw, n));
+	const double scale = a.clip > 0 ? fmin(1, a.clip / (norm + 1e-6)) : 1;
+	for (size_t i = 0; i < n; i++) {
+		const double g = (double)dw[i] * scale;
+		out[i] = a.beta1 * (double)m[i] + (1 - a.beta1) * g;
+		out[n + i] = a.beta1 * out[i] + (1 - a.beta1) * g;
+	}
+}
+
+/* d[4]: whether a new direction is given. */
+static void descend_run(struct work *w, const size_t *d, float *out)
+{
+	const size_t n = d[0], bytes = n * sizeof(float);
+	const struct adam_update update = adam_settings(d);
+	const double fine = 1;
+	float *weights = upload_numbers(w, 1, n, 1), *x = upload_numbers(w, 2, n, 1);
+	const float *to = d[4] ? upload_numbers(w, 3, n, 1) : NULL;
+	const double *norm = upload(w, &fine, sizeof fine);
+	w->device->ops->descend(w->device, n, &update, weights, x, to, norm, norm);
+	download(w, out, weights, bytes);
+	download(w, out + n, x, bytes);
+}
+
+static void descend_twin(struct work *w, const size_t *d, double *out)
+{
+	const size_t n = d[0];
+	const struct adam_update a = adam_settings(d);
+	const float *weights = random_numbers(w, 1, n, 1),
+		    *x = random_numbers(w, d[4] ? 3 : 2, n, 1);
+	for (size_t i = 0; i < n; i++) {
+		out[i] = (1 - a.lr * a.factor * a.decay) * (double)weights[i] -
+			 a.lr * a.factor * (double)x[i];
+		out[n + i] = (double)x[i];
+	}
+}
+
+static size_t average_size(const size_t *d)
+{
+	return d[0];
+}
+
+static void average_run(struct work *w, const size_t *d, float *out)
+{
+	const size_t n = d[0], bytes = n * sizeof(float);
+	const struct adam_update update = adam_settings(d);
+	const double fine = 1;
+	const float *weights = upload_numbers(w, 1, n, 1);
+	float *average = upload_numbers(w, 2, n, 1);
+	const double *norm = upload(w, &fine, sizeof fine);
+	w->device->ops->average(w->device, n, &update, weights, average, norm, norm);
+	download(w, out, average, bytes);
+}
+
+static void average_twin(struct work *w, const size_t *d, double *out)
+{
+	const float *weights = random_numbers(w, 1, d[0], 1), *old = random_numbers(w, 2, d[0], 1);
+	for (size_t i = 0; i < d[0]; i++)
+		out[i] = 0.75 * (double)old[i] + 0.25 * (double)weights[i];
+}
+
+static void momentum_descent_and_average_are_as_the_formulas_say(void **state)
+{
+	static const struct op momentum = {
+		"momentum", momentum_size, momentum_run, momentum_twin, 2, 1e-6};
+	static const struct op descend = {
+		"descend", momentum_size, descend_run, descend_twin, 2, 1e-6};
+	static const struct op average = {
+		"average", average_size, average_run, average_twin, 1, 1e-6};
+	static const size_t counts[] = {1, 17, 33, 1000, 30001};
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+		for (size_t j = 0; j < 4; j++) {
+			const size_t d[DIMENSIONS] = {counts[i], 1, j, j % 2, j / 2};
+			check_shape(*state, &momentum, d);
+			check_shape(*state, &descend, d);
+			check_shape(*state, &average, d);
+		}
+}
+
+static size_t orthogonalise_size(const size_t *d)
+{
+	return d[0] * d[1] * d[1];
+}
+
+static void orthogonalise_run(struct work *w, const size_t *d, float *out)
+{
+	struct error err;
+	assert_int_equal(w->device->ops->prepare_gradients(w->device, &err), 0);
+	const size_t count = d[0], n = d[1], size = count * n * n;
+	float *x = upload_numbers(w, 1, size, 1e-3f);
+	float *scratch = upload(w, NULL, 3 * size * sizeof *scratch);
+	w->device->ops->orthogonalise(w->device, count, n, x, scratch);
+	download(w, out, x, size * sizeof *out);
+}
+
+/* to (n,n) = x y, or x times y transposed. */
+static void multiply_naively(
+	size_t n, const double *x, const double *y, bool transposed, double *to)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < n; j++) {
+			double sum = 0;
+			for (size_t k = 0; k < n; k++)
+				sum += x[i * n + k] * (transposed ? y[j * n + k] : y[k * n + j]);
+			to[i * n + j] = sum;
+		}
+}
+
+static void orthogonalise_twin(struct work *w, const size_t *d, double *out)
+{
+	const size_t n = d[1], size = n * n;
+	const float *from = random_numbers(w, 1, d[0] * size, 1e-3f);
+	double *a = host_memory(w, size * sizeof *a), *b = host_memory(w, size * sizeof *b);
+	for (size_t i = 0; i < d[0]; i++, out += size, from += size) {
+		const double norm = sqrt(sum_of_squares(from, size));
+		for (size_t j = 0; j < size; j++)
+			out[j] = (double)from[j] / norm;
+		for (int step = 0; step < 5; step++) {
+			multiply_naively(n, out, out, true, a);
+			multiply_naively(n, a, a, false, b);
+			for (size_t j = 0; j < size; j++)
+				b[j] = -4.7750 * a[j] + 2.0315 * b[j];
+			multiply_naively(n, b, out, false, a);
+			for (size_t j = 0; j < size; j++)
+				out[j] = 3.4445 * out[j] + a[j];
+		}
+	}
+}
+
+static void matrices_are_brought_near_orthogonal_ones(void **state)
+{
+	static const struct op op = {"orthogonalise", orthogonalise_size, orthogonalise_run,
+		orthogonalise_twin, 1, 1e-4};
+	static const size_t shapes[][DIMENSIONS] = {
+		{1, 1}, {3, 2}, {4, 7}, {2, 16}, {4, 33}, {1, 130}};
+	CHECK(state, &op, shapes);
+}
+
+/* No direction comes of no gradient. */
+static void a_matrix_of_zeros_stays_so(void **state)
+{
+	struct device **devices = *state;
+	enum { N = 9, SIZE = N * N };
+	struct work w = {.device = devices[0]};
+	struct error err;
+	assert_int_equal(w.device->ops->prepare_gradients(w.device, &err), 0);
+	float *x = upload(&w, NULL, SIZE * sizeof *x), got[SIZE];
+	w.device->ops->orthogonalise(w.device, 1, N, x, upload(&w, NULL, 3 * SIZE * sizeof *x));
+	download(&w, got, x, sizeof got);
+	for (size_t i = 0; i < SIZE; i++)
+		assert_true(got[i] == 0);
+	release(&w);
+}
+
 /* --- sequences -------------------------------------------------------------------------------- */
 
-/* Three rounds of dropout and Adam with other numbers each time, as a sequence that a device may
+/* Three rounds of dropout and updates with other numbers each time, as a sequence that a device may
  * record in the first round and replay in the others, or plainly. */
 static void run_rounds(struct work *w, bool as_sequence, float *out)
 {
@@ -1243,15 +1433,16 @@ static void run_rounds(struct work *w, bool as_sequence, float *out)
 	const struct ops *ops = w->device->ops;
 	const double squares = 1, nats = 1;
 	float *x = upload(w, NULL, N * sizeof *x), *y = upload(w, NULL, N * sizeof *y);
-	float *weights = upload_numbers(w, 1, N, 1);
+	float *weights = upload_numbers(w, 1, N, 1), *average = upload(w, NULL, N * sizeof *y);
 	float *m = upload(w, NULL, N * sizeof *m), *v = upload(w, NULL, N * sizeof *v);
 	double *loss = upload(w, &nats, sizeof nats), *norm = upload(w, &squares, sizeof squares);
 	struct sequence sequence = {.key = {.kind = 0x5e9}};
 	for (uint32_t round = 0; round < 3; round++) {
 		struct error err;
 		struct dropout dropout = {.p = 0.5, .key = {{1, 2}}, .step = round};
-		struct adam_update update = adam_settings((size_t[]){N, round + 1, 1});
+		struct adam_update update = adam_settings((size_t[]){N, round + 1, 1, 1});
 		update.lr /= round + 1;
+		update.mix /= round + 1;
 		const float *input = random_numbers(w, 10 + round, N, 1);
 		assert_int_equal(ops->put(w->device, x, input, N * sizeof *x, &err), 0);
 		sequence.step = round;
@@ -1259,10 +1450,13 @@ static void run_rounds(struct work *w, bool as_sequence, float *out)
 		if (!as_sequence || ops->begin(w->device, &sequence)) {
 			ops->dropout(w->device, 1, 3, H, 0, &dropout, x, y);
 			ops->adam(w->device, N, &update, weights, y, m, v, loss, norm);
+			ops->descend(w->device, N, &update, weights, y, NULL, loss, norm);
+			ops->average(w->device, N, &update, weights, average, loss, norm);
 			if (as_sequence)
 				ops->end(w->device);
 		}
-		download(w, out + (size_t)round * N, weights, N * sizeof *out);
+		download(
+			w, out + (size_t)round * N, round < 2 ? weights : average, N * sizeof *out);
 	}
 }
 
@@ -1309,7 +1503,10 @@ int main(void)
 		cmocka_unit_test(sums_show_what_is_no_number),
 		cmocka_unit_test(adam_updates_and_clips_as_the_formulas_say),
 		cmocka_unit_test(adam_clips_with_a_millionth_beside_the_norm),
-		cmocka_unit_test(adam_changes_nothing_when_loss_or_norm_is_no_number),
+		cmocka_unit_test(updates_change_nothing_when_loss_or_norm_is_no_number),
+		cmocka_unit_test(momentum_descent_and_average_are_as_the_formulas_say),
+		cmocka_unit_test(matrices_are_brought_near_orthogonal_ones),
+		cmocka_unit_test(a_matrix_of_zeros_stays_so),
 		cmocka_unit_test(a_replayed_sequence_does_what_issuing_it_again_would),
 	};
 	return cmocka_run_group_tests_name("ops", tests, open_devices, close_devices);
