@@ -46,7 +46,9 @@ static int prepare(struct charpipe_trainer *trainer, struct error *err)
 	const struct params *params = &file->params;
 	const struct shards_header *header = trainer->data->header;
 	const size_t window = header->window;
+	struct adam_options adam = adam_defaults;
 	size_t rows = 0;
+	adam.clip = options->clip;
 	for (enum shards_split s = 0; s < SHARDS_SPLITS; s++)
 		rows = header->rows[s] > rows ? header->rows[s] : rows;
 	if (check_lr(options->lr, err) < 0)
@@ -61,7 +63,7 @@ static int prepare(struct charpipe_trainer *trainer, struct error *err)
 	trainer->net.dropout = file->dropout;
 	trainer->net.seed = options->seed;
 	if (model_set_weights(&trainer->net, file->weights, err) < 0 ||
-		adam_init(&trainer->adam, &trainer->net, options->lr, options->clip, err) < 0 ||
+		adam_init(&trainer->adam, &trainer->net, &adam, err) < 0 ||
 		model_state_init(&trainer->state, &trainer->net, header->rows[SHARDS_TRAIN], err) <
 			0)
 		return -1;
@@ -129,7 +131,7 @@ int door_trainer_collect(
 {
 	const struct shards_header *header = trainer->data->header;
 	json_t *training = json_pack("{s:I, s:s, s:f, s:f, s:I, s:I, s:I}", "steps",
-		(json_int_t)trainer->adam.step, "optimizer", "adam", "lr", trainer->adam.lr, "clip",
+		(json_int_t)trainer->adam.step, "optimizer", "adam", "lr", trainer->options.lr, "clip",
 		trainer->options.clip, "seed", (json_int_t)trainer->options.seed, "rows",
 		(json_int_t)header->rows[SHARDS_TRAIN], "window", (json_int_t)header->window);
 	if (!training)
@@ -164,8 +166,8 @@ static int step(struct charpipe_trainer *trainer, double *nats, struct error *er
 	if (k == 0)
 		model_state_zero(&trainer->state);
 	if (read_batch(trainer, SHARDS_TRAIN, k, err) < 0 ||
-		adam_train(&trainer->adam, &trainer->state, trainer->batch, header->window, nats,
-			&norm, err) < 0)
+		adam_train(&trainer->adam, &trainer->state, trainer->batch, header->window,
+			trainer->options.lr, nats, &norm, err) < 0)
 		return -1;
 	if (!isfinite(*nats) || !isfinite(norm))
 		return error_set(err, STATUS_NUMERIC,
@@ -190,7 +192,7 @@ int charpipe_trainer_set_lr(
 	struct error err;
 	if (check_lr(lr, &err) < 0)
 		return door_error(error, &err);
-	trainer->adam.lr = lr;
+	trainer->options.lr = lr;
 	return 0;
 }
 

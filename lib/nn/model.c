@@ -196,6 +196,15 @@ int model_adopt_weights(struct model *model, float *arena, struct error *err)
 	return 0;
 }
 
+float *model_bind_weights(struct model *model, float *weights)
+{
+	float *before = model->weights;
+	model->weights = weights;
+	bind_weights(model);
+	model_weights_changed(model);
+	return before;
+}
+
 int model_get_weights(struct model *model, float *arena, struct error *err)
 {
 	return model->device->ops->get(

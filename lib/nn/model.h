@@ -120,6 +120,9 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 int model_totals(
 	struct model *model, size_t characters, double *nats, double *norm, struct error *err);
 
+/* Takes another arena on the device for its weights, and gives back the one it had. */
+float *model_bind_weights(struct model *model, float *weights);
+
 /* To be called after the weights changed on the device; model_set_weights() and adam_train()
  * do it. */
 void model_weights_changed(struct model *model);

@@ -85,13 +85,13 @@ enum { ORTHOGONALISE_STEPS = 5 };
 
 /* Whatever the calls of a sequence depend on. It is compared as a whole, so there is no padding. */
 struct sequence_key {
-	uint64_t kind; /* the caller's number for them */
-	const void *weights, *state, *moments;
+	uint64_t kind, variant; /* the caller's numbers for them */
+	const void *weights, *state, *optimizer;
 	uint64_t rows, window, seed;
-	double dropout, beta1, beta2, epsilon, clip;
+	double dropout;
 };
-_Static_assert(sizeof(struct sequence_key) ==
-		       4 * sizeof(uint64_t) + 3 * sizeof(void *) + 5 * sizeof(double),
+_Static_assert(
+	sizeof(struct sequence_key) == 5 * sizeof(uint64_t) + 3 * sizeof(void *) + sizeof(double),
 	"padding in a key");
 
 /* Operations that come again and again in the same order: the same calls with the same arguments

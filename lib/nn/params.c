@@ -76,6 +76,8 @@ int params_init(
 			snprintf(name, sizeof name, "%s.%s_l%zu", params->cell->name, names[k], l);
 			add(params, l * PARAMS_PER_LAYER + k, name, params->cell->gates * hidden,
 				cols[k]);
+			if (k == PARAM_W_HH || (k == PARAM_W_IH && l > 0))
+				params->v[l * PARAMS_PER_LAYER + k].squares = params->cell->gates;
 		}
 	}
 	params->v[PARAM_W_IH].transposed = true;

@@ -18,6 +18,7 @@ struct param {
 	size_t rows, cols; /* shape in files, row-major; a vector has cols 0 */
 	size_t offset;     /* in floats; a multiple of 16 */
 	size_t size;       /* in floats */
+	size_t squares;    /* of (H,H) below each other, one for each gate; 0: it isn't of those */
 	bool transposed;   /* lies in memory as (cols, rows): the first layer's input weights */
 };
 

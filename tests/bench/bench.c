@@ -115,7 +115,7 @@ static void work_init(struct work *w, struct shape shape, enum model_use use, un
 	check(model_set_weights(&w->model, arena, &err), &err);
 	free(arena);
 	if (use >= MODEL_TRAINING)
-		check(adam_init(&w->adam, &w->model, 1e-3, 5, &err), &err);
+		check(adam_init(&w->adam, &w->model, &adam_defaults, &err), &err);
 	check(model_state_init(&w->state, &w->model, shape.N, &err), &err);
 	check(sampler_init(&w->sampler, (uint32_t)shape.V, 5, 1, 1, &err), &err);
 	w->batch = need(calloc(shape.N * (shape.T + 1), sizeof *w->batch));
@@ -139,7 +139,8 @@ static void training_step(struct work *w)
 {
 	struct error err;
 	double nats, norm;
-	check(adam_train(&w->adam, &w->state, w->batch, w->shape.T, &nats, &norm, &err), &err);
+	check(adam_train(&w->adam, &w->state, w->batch, w->shape.T, 1e-3, &nats, &norm, &err),
+		&err);
 }
 
 static void forward_pass(struct work *w)

@@ -134,7 +134,7 @@ static void trace(
 		return;
 	}
 	for (int k = 0; k < TRACED; k++)
-		check(adam_train(adam, state, batch, T, &nats, &norm, &err), &err);
+		check(adam_train(adam, state, batch, T, 1e-3, &nats, &norm, &err), &err);
 	cuptiActivityFlushAll(1);
 	cuptiActivityDisable(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL);
 	const double per_step = 1e-6 / TRACED; /* milliseconds */
@@ -170,10 +170,10 @@ static void bench_training(struct device *device, const char *precision)
 	float *arena = initial_weights(&model.params);
 	check(model_set_weights(&model, arena, &err), &err);
 	check(model_state_init(&state, &model, N, &err), &err);
-	check(adam_init(&adam, &model, 1e-3, 5, &err), &err);
+	check(adam_init(&adam, &model, &adam_defaults, &err), &err);
 	for (int k = -WARM; k < STEPS; k++) {
 		const double start = seconds();
-		check(adam_train(&adam, &state, batch, T, &nats, &norm, &err), &err);
+		check(adam_train(&adam, &state, batch, T, 1e-3, &nats, &norm, &err), &err);
 		if (k >= 0)
 			taken[k] = seconds() - start;
 	}

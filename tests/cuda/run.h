@@ -19,6 +19,7 @@ struct run {
 	struct model model;
 	struct model_state state;
 	struct adam adam;
+	double rate;
 };
 
 /* Takes the memory of a model, and gives it back. */
@@ -28,7 +29,8 @@ static inline int run_make(struct run *run, struct device *device, struct error 
 		    err) < 0 ||
 		model_state_init(&run->state, &run->model, RUN_N, err) < 0)
 		return -1;
-	return adam_init(&run->adam, &run->model, 2e-2, 5, err);
+	run->rate = 2e-2;
+	return adam_init(&run->adam, &run->model, &adam_defaults, err);
 }
 
 static inline void run_clear(struct run *run)
@@ -92,7 +94,7 @@ static inline int run_step(struct run *run, double *nats, double *norm, struct e
 {
 	uint32_t batch[RUN_N * (RUN_T + 1)];
 	run_batch((uint32_t)run->adam.step, batch);
-	return adam_train(&run->adam, &run->state, batch, RUN_T, nats, norm, err);
+	return adam_train(&run->adam, &run->state, batch, RUN_T, run->rate, nats, norm, err);
 }
 
 /* Everything that a checkpoint holds: weights, moments, state; floats in all. To be freed. */
@@ -108,7 +110,8 @@ static inline float *run_save(struct run *run, struct error *err)
 	if (!saved || model_get_weights(&run->model, saved, err) < 0)
 		goto fail;
 	for (enum adam_arena i = 0; i < ADAM_ARENAS; i++)
-		if (adam_get(&run->adam, i, saved + (1 + i) * total, err) < 0)
+		if (run->adam.arenas[i] &&
+			adam_get(&run->adam, i, saved + (1 + i) * total, err) < 0)
 			goto fail;
 	if (model_state_get(&run->state, saved + (1 + ADAM_ARENAS) * total, err) == 0)
 		return saved;
@@ -123,7 +126,8 @@ static inline int run_load(struct run *run, const float *saved, uint64_t step, s
 	if (model_set_weights(&run->model, saved, err) < 0)
 		return -1;
 	for (enum adam_arena i = 0; i < ADAM_ARENAS; i++)
-		if (adam_set(&run->adam, i, saved + (1 + i) * total, err) < 0)
+		if (run->adam.arenas[i] &&
+			adam_set(&run->adam, i, saved + (1 + i) * total, err) < 0)
 			return -1;
 	run->adam.step = step;
 	return model_state_set(&run->state, saved + (1 + ADAM_ARENAS) * total, err);

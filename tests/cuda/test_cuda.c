@@ -121,13 +121,12 @@ static void gradients_are_the_cpus(void **state)
 	struct error err;
 	start(&run[0], open_cpu());
 	start(&run[1], open_cuda());
-	run[0].adam.lr = run[1].adam.lr = 0;
 	const size_t total = run[0].model.params.total;
 	/* Three windows: issued, recorded, replayed; each from the state that the last one left. */
 	for (uint32_t k = 0; k < 3; k++) {
 		run_batch(k, batch);
 		for (size_t i = 0; i < 2; i++) {
-			assert_ok(adam_train(&run[i].adam, &run[i].state, batch, RUN_T, &nats[i],
+			assert_ok(adam_train(&run[i].adam, &run[i].state, batch, RUN_T, 0, &nats[i],
 					  &norm[i], &err),
 				&err);
 			gradients[i] = calloc(total, sizeof(float));
@@ -201,7 +200,7 @@ static void a_replayed_step_is_the_same_bits_as_one_that_is_issued(void **state)
 		struct device *device = issued.device;
 		device->ops->free(device, device->ops->alloc(device, 64, &err));
 		if (k == 4) /* what varies is not recorded */
-			replayed.adam.lr = issued.adam.lr = 1e-3;
+			replayed.rate = issued.rate = 1e-3;
 		assert_true(step(&replayed) == step(&issued));
 	}
 	float *a = save(&replayed), *b = save(&issued);

@@ -297,17 +297,86 @@ double reference_norm(const struct reference *r)
 	return sqrt(squares);
 }
 
-void reference_adam(struct reference *r, double lr, double clip, unsigned step)
+static void adam(struct reference *r, const struct adam_options *o, size_t first, size_t n,
+	double scale, double rate, double decay, unsigned step)
 {
-	const double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-	double scale = clip > 0 ? fmin(1, clip / (reference_norm(r) + 1e-6)) : 1;
-
-	for (size_t i = 0; i < r->parameters; i++) {
+	for (size_t i = first; i < first + n; i++) {
 		double g = r->dw[i] * scale;
-		r->m[i] = beta1 * r->m[i] + (1 - beta1) * g;
-		r->v[i] = beta2 * r->v[i] + (1 - beta2) * g * g;
-		double m = r->m[i] / (1 - pow(beta1, step)), v = r->v[i] / (1 - pow(beta2, step));
-		r->w[i] -= lr * m / (sqrt(v) + epsilon);
+		r->m[i] = o->beta1 * r->m[i] + (1 - o->beta1) * g;
+		r->v[i] = o->beta2 * r->v[i] + (1 - o->beta2) * g * g;
+		double m = r->m[i] / (1 - pow(o->beta1, step));
+		double v = r->v[i] / (1 - pow(o->beta2, step));
+		r->w[i] -= rate * decay * r->w[i];
+		r->w[i] -= rate * m / (sqrt(v) + o->epsilon);
+	}
+}
+
+/* to (n,n) = x y, or x times y transposed. */
+static void multiply(size_t n, const double *x, const double *y, bool transposed, double *to)
+{
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < n; j++) {
+			double sum = 0;
+			for (size_t k = 0; k < n; k++)
+				sum += x[i * n + k] * (transposed ? y[j * n + k] : y[k * n + j]);
+			to[i * n + j] = sum;
+		}
+}
+
+void reference_orthogonalise(size_t n, double *x)
+{
+	const size_t size = n * n;
+	double *a = zeros(size, sizeof *a), *b = zeros(size, sizeof *b), squares = 0;
+	for (size_t i = 0; i < size; i++)
+		squares += x[i] * x[i];
+	for (size_t i = 0; i < size; i++)
+		x[i] /= sqrt(squares) + 1e-12;
+	for (int step = 0; step < 5; step++) {
+		multiply(n, x, x, true, a);
+		multiply(n, a, a, false, b);
+		for (size_t i = 0; i < size; i++)
+			b[i] = -4.7750 * a[i] + 2.0315 * b[i];
+		multiply(n, b, x, false, a);
+		for (size_t i = 0; i < size; i++)
+			x[i] = 3.4445 * x[i] + a[i];
+	}
+	free(a);
+	free(b);
+}
+
+/* One gate's matrix. */
+static void muon(struct reference *r, const struct adam_options *o, size_t first, double scale,
+	double rate, unsigned step)
+{
+	const size_t H = r->H;
+	const bool due = step <= 20 || step % o->muon_every == 0;
+	for (size_t i = first; i < first + H * H; i++) {
+		double g = r->dw[i] * scale;
+		r->m[i] = 0.95 * r->m[i] + 0.05 * g;
+		if (due)
+			r->v[i] = 0.95 * r->m[i] + 0.05 * g;
+	}
+	if (due)
+		reference_orthogonalise(H, r->v + first);
+	for (size_t i = first; i < first + H * H; i++) {
+		r->w[i] -= rate * o->decay * r->w[i];
+		r->w[i] -= rate * 0.2 * sqrt((double)H) * r->v[i];
+	}
+}
+
+void reference_update(struct reference *r, const struct adam_options *o, double rate, unsigned step)
+{
+	const double scale = o->clip > 0 ? fmin(1, o->clip / (reference_norm(r) + 1e-6)) : 1;
+	const size_t tensors = 4 * r->L + 2;
+	for (size_t i = 0; i < tensors; i++) {
+		const size_t first = reference_offset(r, i), n = reference_size(r, i);
+		const bool matrix = i == tensors - 2 || (i < tensors - 2 && i % 4 < 2);
+		if (o->muon && matrix && i > 0 && i < tensors - 2)
+			for (size_t gate = 0; gate < 4; gate++)
+				muon(r, o, first + gate * r->H * r->H, scale, rate, step);
+		else
+			adam(r, o, first, n, scale, i == 0 ? rate * o->input_rate : rate,
+				matrix ? o->decay : 0, step);
 	}
 }
 

@@ -7,6 +7,7 @@
 #ifndef TESTS_REFERENCE_H
 #define TESTS_REFERENCE_H
 
+#include "nn/adam.h"
 #include "nn/ops.h"
 
 #include <stdbool.h>
@@ -49,9 +50,13 @@ void reference_backward(struct reference *r);
 /* The global norm of dw. */
 double reference_norm(const struct reference *r);
 
-/* Update number `step` (from 1) of Adam with betas 0.9 and 0.999, epsilon 1e-8, after scaling dw by
- * min(1, clip / (norm + 1e-6)); clip 0 doesn't scale. */
-void reference_adam(struct reference *r, double lr, double clip, unsigned step);
+/* Update number `step` (from 1) at that rate, as the options say, after scaling dw by min(1, clip /
+ * (norm + 1e-6)); clip 0 doesn't scale. v of what Muon moves is its direction. No average. */
+void reference_update(
+	struct reference *r, const struct adam_options *options, double rate, unsigned step);
+
+/* Of ops.h, of one matrix (n,n). */
+void reference_orthogonalise(size_t n, double *x);
 
 /* Whether a mask, as nn/ops.h defines it, keeps unit u of row n at time t. */
 bool reference_keeps(const struct dropout *dropout, uint32_t t, uint32_t n, uint32_t u);

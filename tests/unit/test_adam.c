@@ -45,8 +45,36 @@ struct run {
 
 enum { LAYERS = 2 };
 
+/* The rates that steps have. */
+static double rate_of(uint32_t step)
+{
+	return 1e-3 * (1 + step % 5);
+}
+
+static struct adam_options clipped(double clip)
+{
+	struct adam_options options = adam_defaults;
+	options.clip = clip;
+	return options;
+}
+
+/* Everything on. */
+static struct adam_options all_options(void)
+{
+	return (struct adam_options){.beta1 = 0.8,
+		.beta2 = 0.99,
+		.epsilon = 1e-6,
+		.clip = 0.1,
+		.decay = 0.5,
+		.input_rate = 3,
+		.muon = true,
+		.muon_every = 3,
+		.average = 0.75,
+		.average_from = 2};
+}
+
 static void init_run(struct run *run, unsigned threads, size_t V, size_t H, size_t N, size_t T,
-	double lr, double clip)
+	const struct adam_options *options)
 {
 	struct error err;
 	*run = (struct run){.V = V, .N = N, .T = T};
@@ -55,7 +83,7 @@ static void init_run(struct run *run, unsigned threads, size_t V, size_t H, size
 	assert_ok(model_init(&run->model, run->device, V, H, LAYERS, MODEL_TRAINING, N, T, &err),
 		&err);
 	assert_ok(model_state_init(&run->state, &run->model, N, &err), &err);
-	assert_ok(adam_init(&run->adam, &run->model, lr, clip, &err), &err);
+	assert_ok(adam_init(&run->adam, &run->model, options, &err), &err);
 	float *arena = zeros(run->model.params.total, sizeof *arena);
 	params_initialise(&run->model.params, 11, arena);
 	assert_ok(model_set_weights(&run->model, arena, &err), &err);
@@ -82,24 +110,25 @@ static double train(struct run *run, uint32_t step, double *norm)
 	double nats, any;
 	uint32_t *batch = zeros(run->N * (run->T + 1), sizeof *batch);
 	batch_of(run, step, batch);
-	assert_ok(
-		adam_train(&run->adam, &run->state, batch, run->T, &nats, norm ? norm : &any, &err),
+	assert_ok(adam_train(&run->adam, &run->state, batch, run->T, rate_of(step), &nats,
+			  norm ? norm : &any, &err),
 		&err);
 	free(batch);
 	return nats;
 }
 
-enum arena { WEIGHTS, FIRST_MOMENT, SECOND_MOMENT, GRADIENT, ARENAS };
+enum arena { WEIGHTS, FIRST_MOMENT, SECOND_MOMENT, AVERAGE, GRADIENT, ARENAS };
 
 static float *get_arena(struct run *run, enum arena which)
 {
 	struct error err;
 	const float *from[ARENAS] = {run->model.weights, run->adam.arenas[ADAM_M],
-		run->adam.arenas[ADAM_V], run->model.gradients};
+		run->adam.arenas[ADAM_V], run->adam.arenas[ADAM_AVERAGE], run->model.gradients};
 	float *arena = zeros(run->model.params.total, sizeof *arena);
-	assert_ok(run->device->ops->get(run->device, arena, from[which],
-			  run->model.params.total * sizeof *arena, &err),
-		&err);
+	if (from[which]) /* else there is no average */
+		assert_ok(run->device->ops->get(run->device, arena, from[which],
+				  run->model.params.total * sizeof *arena, &err),
+			&err);
 	return arena;
 }
 
@@ -127,7 +156,7 @@ static void to_reference(const struct params *params, const float *arena, double
 static void assert_arena(
 	struct run *run, enum arena which, const double *expected, double tolerance)
 {
-	static const char *const names[ARENAS] = {"weights", "m", "v", "gradient"};
+	static const char *const names[ARENAS] = {"weights", "m", "v", "average", "gradient"};
 	const struct params *params = &run->model.params;
 	float *arena = get_arena(run, which);
 	for (size_t i = 0; i < params->count; i++) {
@@ -146,28 +175,39 @@ static void assert_arena(
 
 /* --- the reference ---------------------------------------------------------------------------- */
 
-static void check_training(size_t V, size_t H, size_t N, size_t T, double lr, double clip)
+static void check_training(size_t V, size_t H, size_t N, size_t T, uint32_t steps,
+	const struct adam_options *options, double tolerance)
 {
 	struct run run;
 	struct reference r;
-	init_run(&run, 2, V, H, N, T, lr, clip);
+	init_run(&run, 2, V, H, N, T, options);
 	reference_init(&r, V, H, LAYERS, N, T);
 	float *arena = get_arena(&run, WEIGHTS);
+	double *average = zeros(r.parameters, sizeof *average);
 	to_reference(&run.model.params, arena, r.w);
 	free(arena);
 	uint32_t *batch = zeros(N * (T + 1), sizeof *batch);
-	for (uint32_t step = 0; step < 6; step++) {
+	for (uint32_t step = 0; step < steps; step++) {
 		double norm, nats = train(&run, step, &norm);
 		batch_of(&run, step, batch);
-		assert_close("loss", nats, reference_forward(&r, batch) / (double)(N * T), 1e-5);
+		assert_close("loss", nats, reference_forward(&r, batch) / (double)(N * T),
+			tolerance / 10);
 		reference_backward(&r);
-		assert_close("norm", norm, reference_norm(&r), 1e-4);
-		reference_adam(&r, lr, clip, step + 1);
-		assert_arena(&run, GRADIENT, r.dw, 1e-4);
-		assert_arena(&run, FIRST_MOMENT, r.m, 1e-4);
-		assert_arena(&run, SECOND_MOMENT, r.v, 2e-4);
-		assert_arena(&run, WEIGHTS, r.w, 1e-4);
+		assert_close("norm", norm, reference_norm(&r), tolerance);
+		reference_update(&r, options, rate_of(step), step + 1);
+		assert_arena(&run, GRADIENT, r.dw, tolerance);
+		assert_arena(&run, FIRST_MOMENT, r.m, tolerance);
+		assert_arena(&run, SECOND_MOMENT, r.v, 2 * tolerance);
+		assert_arena(&run, WEIGHTS, r.w, tolerance);
+		/* After three updates a plain mean of what came behind the second, until a quarter
+		 * of it is the newest. */
+		const double mix = step < 3 ? 1 : fmax(0.25, 1. / (step - 1));
+		for (size_t i = 0; i < r.parameters; i++)
+			average[i] += mix * (r.w[i] - average[i]);
+		if (options->average > 0)
+			assert_arena(&run, AVERAGE, average, tolerance);
 	}
+	free(average);
 	free(batch);
 	reference_release(&r);
 	release_run(&run);
@@ -176,16 +216,30 @@ static void check_training(size_t V, size_t H, size_t N, size_t T, double lr, do
 static void training_follows_the_reference_without_clipping(void **state)
 {
 	(void)state;
-	check_training(9, 12, 5, 4, 0.001, 0);
-	check_training(5, 8, 1, 7, 0.02, 0);
+	const struct adam_options options = clipped(0);
+	check_training(9, 12, 5, 4, 6, &options, 1e-4);
+	check_training(5, 8, 1, 7, 6, &options, 1e-4);
 }
 
 static void training_follows_the_reference_when_clipping_acts_and_when_not(void **state)
 {
 	(void)state;
-	check_training(9, 12, 5, 4, 0.001, 0.05);
-	check_training(9, 12, 5, 4, 0.001, 5);
-	check_training(13, 17, 70, 3, 0.005, 0.1);
+	const double clips[] = {0.05, 5, 0.1};
+	for (size_t i = 0; i < 3; i++) {
+		const struct adam_options options = clipped(clips[i]);
+		check_training(9, 12, 5, 4, 6, &options, 1e-4);
+		check_training(13, 17, 70, 3, 6, &options, 1e-4);
+	}
+}
+
+/* Long enough that some updates keep Muon's direction. */
+static void training_follows_the_reference_with_everything_on(void **state)
+{
+	(void)state;
+	struct adam_options options = all_options();
+	check_training(13, 17, 40, 3, 26, &options, 1e-3);
+	options.muon = false;
+	check_training(9, 12, 5, 4, 8, &options, 1e-4);
 }
 
 static void the_first_moment_shows_the_clipped_norm(void **state)
@@ -195,7 +249,8 @@ static void the_first_moment_shows_the_clipped_norm(void **state)
 	for (size_t i = 0; i < sizeof clips / sizeof *clips; i++) {
 		struct run run;
 		double norm, squares = 0;
-		init_run(&run, 1, 9, 12, 5, 4, 0.001, clips[i]);
+		const struct adam_options options = clipped(clips[i]);
+		init_run(&run, 1, 9, 12, 5, 4, &options);
 		train(&run, 0, &norm);
 		float *m = get_arena(&run, FIRST_MOMENT);
 		for (size_t j = 0; j < run.model.params.total; j++)
@@ -213,59 +268,61 @@ static void the_first_moment_shows_the_clipped_norm(void **state)
 static void training_is_the_same_bits_for_any_number_of_threads(void **state)
 {
 	(void)state;
-	struct run first;
-	init_run(&first, 1, 19, 24, 65, 3, 0.001, 0.1);
-	first.model.dropout = 0.5;
-	for (uint32_t step = 0; step < 4; step++)
-		train(&first, step, NULL);
-	for (unsigned threads = 2; threads <= 4; threads++) {
-		struct run other;
-		init_run(&other, threads, 19, 24, 65, 3, 0.001, 0.1);
-		other.model.dropout = 0.5;
+	const struct adam_options options[] = {clipped(0.1), all_options()};
+	for (size_t i = 0; i < 2; i++) {
+		struct run first;
+		init_run(&first, 1, 19, 24, 65, 3, &options[i]);
+		first.model.dropout = 0.5;
 		for (uint32_t step = 0; step < 4; step++)
-			train(&other, step, NULL);
-		for (enum arena which = WEIGHTS; which < ARENAS; which++)
-			assert_same_arena(&first, &other, which);
-		release_run(&other);
+			train(&first, step, NULL);
+		for (unsigned threads = 2; threads <= 4; threads++) {
+			struct run other;
+			init_run(&other, threads, 19, 24, 65, 3, &options[i]);
+			other.model.dropout = 0.5;
+			for (uint32_t step = 0; step < 4; step++)
+				train(&other, step, NULL);
+			for (enum arena which = WEIGHTS; which < ARENAS; which++)
+				assert_same_arena(&first, &other, which);
+			release_run(&other);
+		}
+		release_run(&first);
 	}
-	release_run(&first);
 }
 
-static void training_goes_on_from_saved_moments_as_if_never_stopped(void **state)
+/* With everything on, and the second half where Muon keeps its direction from the first. */
+static void training_goes_on_from_saved_arenas_as_if_never_stopped(void **state)
 {
 	(void)state;
+	enum { HALF = 22, ALL = 26 };
+	const struct adam_options options = all_options();
 	struct error err;
 	struct run whole, first, second;
-	init_run(&whole, 1, 9, 12, 5, 4, 0.001, 0.1);
-	init_run(&first, 1, 9, 12, 5, 4, 0.001, 0.1);
-	init_run(&second, 2, 9, 12, 5, 4, 0.001, 0.1);
+	init_run(&whole, 1, 9, 12, 5, 4, &options);
+	init_run(&first, 1, 9, 12, 5, 4, &options);
+	init_run(&second, 2, 9, 12, 5, 4, &options);
 	whole.model.dropout = first.model.dropout = second.model.dropout = 0.5;
-	for (uint32_t step = 0; step < 6; step++)
+	for (uint32_t step = 0; step < ALL; step++)
 		train(&whole, step, NULL);
-	for (uint32_t step = 0; step < 3; step++)
+	for (uint32_t step = 0; step < HALF; step++)
 		train(&first, step, NULL);
 
-	size_t total = first.model.params.total, states = first.state.size;
-	float *w = zeros(total, sizeof *w), *m = zeros(total, sizeof *m),
-	      *v = zeros(total, sizeof *v);
-	float *carried = zeros(states, sizeof *carried);
-	assert_ok(model_get_weights(&first.model, w, &err), &err);
-	assert_ok(adam_get(&first.adam, ADAM_M, m, &err), &err);
-	assert_ok(adam_get(&first.adam, ADAM_V, v, &err), &err);
+	float *arena = zeros(first.model.params.total, sizeof *arena);
+	float *carried = zeros(first.state.size, sizeof *carried);
+	assert_ok(model_get_weights(&first.model, arena, &err), &err);
+	assert_ok(model_set_weights(&second.model, arena, &err), &err);
+	for (enum adam_arena i = 0; i < ADAM_ARENAS; i++) {
+		assert_ok(adam_get(&first.adam, i, arena, &err), &err);
+		assert_ok(adam_set(&second.adam, i, arena, &err), &err);
+	}
 	assert_ok(model_state_get(&first.state, carried, &err), &err);
-	assert_ok(model_set_weights(&second.model, w, &err), &err);
-	assert_ok(adam_set(&second.adam, ADAM_M, m, &err), &err);
-	assert_ok(adam_set(&second.adam, ADAM_V, v, &err), &err);
-	second.adam.step = first.adam.step;
 	assert_ok(model_state_set(&second.state, carried, &err), &err);
-	for (uint32_t step = 3; step < 6; step++)
+	second.adam.step = first.adam.step;
+	for (uint32_t step = HALF; step < ALL; step++)
 		train(&second, step, NULL);
 	for (enum arena which = WEIGHTS; which < ARENAS; which++)
 		assert_same_arena(&whole, &second, which);
 	assert_int_equal(whole.adam.step, second.adam.step);
-	free(w);
-	free(m);
-	free(v);
+	free(arena);
 	free(carried);
 	release_run(&whole);
 	release_run(&first);
@@ -276,37 +333,74 @@ static void a_norm_that_is_no_number_changes_nothing(void **state)
 {
 	(void)state;
 	const float bad[] = {NAN, INFINITY};
-	for (size_t i = 0; i < 2; i++) {
-		struct error err;
+	const struct adam_options options[] = {clipped(0), clipped(5), all_options()};
+	for (size_t i = 0; i < 6; i++) {
 		struct run run;
-		init_run(&run, 2, 9, 12, 5, 4, 0.001, i ? 5 : 0);
+		struct error err;
+		init_run(&run, 2, 9, 12, 5, 4, &options[i / 2]);
 		train(&run, 0, NULL);
-		float *w = get_arena(&run, WEIGHTS), *m = get_arena(&run, FIRST_MOMENT);
-		float *v = get_arena(&run, SECOND_MOMENT);
-		w[params_fc_weight(&run.model.params)->offset + 7] = bad[i];
+		float *w = get_arena(&run, WEIGHTS);
+		w[params_fc_weight(&run.model.params)->offset + 7] = bad[i % 2];
 		assert_ok(model_set_weights(&run.model, w, &err), &err);
-		double nats, norm;
-		uint32_t *batch = zeros(run.N * (run.T + 1), sizeof *batch);
-		batch_of(&run, 1, batch);
-		assert_ok(
-			adam_train(&run.adam, &run.state, batch, run.T, &nats, &norm, &err), &err);
-		assert_true(!isfinite(nats) && !isfinite(norm));
-		assert_int_equal(run.adam.step, 1);
-		train(&run, 1, NULL);
-		free(batch);
-
-		size_t bytes = run.model.params.total * sizeof(float);
-		const float *before[] = {w, m, v};
-		for (enum arena which = WEIGHTS; which <= SECOND_MOMENT; which++) {
+		free(w);
+		float *before[GRADIENT];
+		for (enum arena which = WEIGHTS; which < GRADIENT; which++)
+			before[which] = get_arena(&run, which);
+		for (uint32_t step = 1; step < 3; step++) {
+			double norm, nats = train(&run, step, &norm);
+			assert_false(isfinite(nats) && isfinite(norm));
+			assert_int_equal(run.adam.step, 1);
+		}
+		for (enum arena which = WEIGHTS; which < GRADIENT; which++) {
 			float *after = get_arena(&run, which);
-			assert_memory_equal(before[which], after, bytes);
+			assert_memory_equal(
+				before[which], after, run.model.params.total * sizeof *after);
+			free(before[which]);
 			free(after);
 		}
-		free(w);
-		free(m);
-		free(v);
 		release_run(&run);
 	}
+}
+
+static double score(struct run *run, const uint32_t *batch)
+{
+	struct error err;
+	double nats;
+	model_state_zero(&run->state);
+	assert_ok(model_score(&run->model, &run->state, batch, run->T, &nats, NULL, &err), &err);
+	return nats;
+}
+
+static void the_average_takes_the_place_of_the_weights_and_gives_it_back(void **state)
+{
+	(void)state;
+	const struct adam_options options = all_options(), plain = clipped(5);
+	struct error err;
+	struct run run, other;
+	init_run(&run, 1, 9, 12, 5, 4, &options);
+	init_run(&other, 1, 9, 12, 5, 4, &plain);
+	for (uint32_t step = 0; step < 6; step++)
+		train(&run, step, NULL);
+	uint32_t *batch = zeros(run.N * (run.T + 1), sizeof *batch);
+	batch_of(&run, 9, batch);
+	const double last = score(&run, batch);
+	float *average = get_arena(&run, AVERAGE),
+	      *got = zeros(run.model.params.total, sizeof *got);
+	adam_exchange(&run.adam);
+	assert_ok(model_get_weights(&run.model, got, &err), &err);
+	assert_memory_equal(got, average, run.model.params.total * sizeof *got);
+	assert_ok(model_set_weights(&other.model, average, &err), &err);
+	assert_true(score(&run, batch) == score(&other, batch));
+	assert_true(score(&run, batch) != last);
+	adam_exchange(&run.adam);
+	assert_true(score(&run, batch) == last);
+	adam_exchange(&other.adam); /* without an average */
+	assert_true(score(&other, batch) != last);
+	free(batch);
+	free(average);
+	free(got);
+	release_run(&run);
+	release_run(&other);
 }
 
 /* --- PyTorch ---------------------------------------------------------------------------------- */
@@ -318,9 +412,10 @@ static void check_golden(const char *name)
 	struct run run;
 	const size_t N = golden_size(&golden, 3), T = golden_size(&golden, 4);
 	const size_t steps = golden_size(&golden, 5), ids_n = N * (T + 1);
+	const double rate = (double)golden_part(&golden, "lr", "", 1)[0];
 	const double clip = (double)golden_part(&golden, "clip", "", 1)[0];
-	init_run(&run, 1, golden_size(&golden, 0), golden_size(&golden, 1), N, T,
-		(double)golden_part(&golden, "lr", "", 1)[0], clip);
+	const struct adam_options options = clipped(clip);
+	init_run(&run, 1, golden_size(&golden, 0), golden_size(&golden, 1), N, T, &options);
 	assert_int_equal(golden_size(&golden, 2), LAYERS);
 
 	const struct params *params = &run.model.params;
@@ -339,7 +434,8 @@ static void check_golden(const char *name)
 		double nats, norm;
 		for (size_t i = 0; i < ids_n; i++)
 			batch[i] = (uint32_t)batches[step * ids_n + i];
-		assert_ok(adam_train(&run.adam, &run.state, batch, T, &nats, &norm, &err), &err);
+		assert_ok(adam_train(&run.adam, &run.state, batch, T, rate, &nats, &norm, &err),
+			&err);
 		assert_close("loss", nats, (double)losses[step], 1e-4);
 		assert_close("norm", norm, (double)norms[step], 1e-4);
 		if (step == 0)
@@ -404,10 +500,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(training_follows_the_reference_without_clipping),
 		cmocka_unit_test(training_follows_the_reference_when_clipping_acts_and_when_not),
+		cmocka_unit_test(training_follows_the_reference_with_everything_on),
 		cmocka_unit_test(the_first_moment_shows_the_clipped_norm),
 		cmocka_unit_test(training_is_the_same_bits_for_any_number_of_threads),
-		cmocka_unit_test(training_goes_on_from_saved_moments_as_if_never_stopped),
+		cmocka_unit_test(training_goes_on_from_saved_arenas_as_if_never_stopped),
 		cmocka_unit_test(a_norm_that_is_no_number_changes_nothing),
+		cmocka_unit_test(the_average_takes_the_place_of_the_weights_and_gives_it_back),
 		cmocka_unit_test(ten_steps_are_pytorchs),
 	};
 	return cmocka_run_group_tests_name("adam", tests, NULL, NULL);

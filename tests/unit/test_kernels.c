@@ -448,15 +448,15 @@ static void bfloat16_is_the_nearest_one_and_keeps_nan(void **state)
 }
 
 /* Inputs and results of one time step of one layer. */
-struct cell {
+struct unit {
 	size_t rows, H;
 	float *gates, *c_old, *c, *h, *dh, *dc;
 };
 
-static struct cell random_cell(size_t rows, size_t H)
+static struct unit random_cell(size_t rows, size_t H)
 {
 	size_t n = rows * H;
-	return (struct cell){.rows = rows,
+	return (struct unit){.rows = rows,
 		.H = H,
 		.gates = random_numbers(1, 4 * n, 4),
 		.c_old = random_numbers(2, n, 2),
@@ -466,7 +466,7 @@ static struct cell random_cell(size_t rows, size_t H)
 		.dc = random_numbers(6, n, 1)};
 }
 
-static void release_cell(struct cell *cell)
+static void release_cell(struct unit *cell)
 {
 	float *owned[] = {cell->gates, cell->c_old, cell->c, cell->h, cell->dh, cell->dc};
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
@@ -476,7 +476,7 @@ static void release_cell(struct cell *cell)
 static void check_cell(const struct kernels *k, size_t rows, size_t H)
 {
 	size_t n = rows * H;
-	struct cell a = random_cell(rows, H), b = random_cell(rows, H);
+	struct unit a = random_cell(rows, H), b = random_cell(rows, H);
 	double *gates = zeros(4 * n, sizeof *gates), *c = zeros(n, sizeof *c);
 	double *h = zeros(n, sizeof *h), *dc = zeros(n, sizeof *dc);
 	for (size_t i = 0; i < 4 * n; i++)

@@ -148,7 +148,7 @@ static void init_twins(struct twins *t, unsigned threads, enum model_use use, co
 	assert_ok(model_state_init(&t->state, &t->model, s->N, &err), &err);
 	t->adam = (struct adam){0};
 	if (use >= MODEL_TRAINING)
-		assert_ok(adam_init(&t->adam, &t->model, 0, 0, &err), &err);
+		assert_ok(adam_init(&t->adam, &t->model, &adam_defaults, &err), &err);
 	reference_init(&t->reference, s->V, s->H, s->L, s->N, s->T);
 
 	const struct params *params = &t->model.params;
@@ -183,7 +183,7 @@ static void train(
 {
 	struct error err;
 	t->adam.step = step;
-	assert_ok(adam_train(&t->adam, &t->state, batch, T, nats, norm, &err), &err);
+	assert_ok(adam_train(&t->adam, &t->state, batch, T, 0, nats, norm, &err), &err);
 }
 
 /* Not every device does. */

@@ -1356,46 +1356,22 @@ static size_t orthogonalise_size(const size_t *d)
 static void orthogonalise_run(struct work *w, const size_t *d, float *out)
 {
 	struct error err;
-	assert_int_equal(w->device->ops->prepare_gradients(w->device, &err), 0);
 	const size_t count = d[0], n = d[1], size = count * n * n;
 	float *x = upload_numbers(w, 1, size, 1e-3f);
 	float *scratch = upload(w, NULL, 3 * size * sizeof *scratch);
+	assert_int_equal(w->device->ops->prepare_gradients(w->device, &err), 0);
 	w->device->ops->orthogonalise(w->device, count, n, x, scratch);
 	download(w, out, x, size * sizeof *out);
-}
-
-/* to (n,n) = x y, or x times y transposed. */
-static void multiply_naively(
-	size_t n, const double *x, const double *y, bool transposed, double *to)
-{
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = 0; j < n; j++) {
-			double sum = 0;
-			for (size_t k = 0; k < n; k++)
-				sum += x[i * n + k] * (transposed ? y[j * n + k] : y[k * n + j]);
-			to[i * n + j] = sum;
-		}
 }
 
 static void orthogonalise_twin(struct work *w, const size_t *d, double *out)
 {
 	const size_t n = d[1], size = n * n;
 	const float *from = random_numbers(w, 1, d[0] * size, 1e-3f);
-	double *a = host_memory(w, size * sizeof *a), *b = host_memory(w, size * sizeof *b);
-	for (size_t i = 0; i < d[0]; i++, out += size, from += size) {
-		const double norm = sqrt(sum_of_squares(from, size));
-		for (size_t j = 0; j < size; j++)
-			out[j] = (double)from[j] / norm;
-		for (int step = 0; step < 5; step++) {
-			multiply_naively(n, out, out, true, a);
-			multiply_naively(n, a, a, false, b);
-			for (size_t j = 0; j < size; j++)
-				b[j] = -4.7750 * a[j] + 2.0315 * b[j];
-			multiply_naively(n, b, out, false, a);
-			for (size_t j = 0; j < size; j++)
-				out[j] = 3.4445 * out[j] + a[j];
-		}
-	}
+	for (size_t i = 0; i < d[0] * size; i++)
+		out[i] = (double)from[i];
+	for (size_t i = 0; i < d[0]; i++)
+		reference_orthogonalise(n, out + i * size);
 }
 
 static void matrices_are_brought_near_orthogonal_ones(void **state)
@@ -1414,8 +1390,8 @@ static void a_matrix_of_zeros_stays_so(void **state)
 	enum { N = 9, SIZE = N * N };
 	struct work w = {.device = devices[0]};
 	struct error err;
-	assert_int_equal(w.device->ops->prepare_gradients(w.device, &err), 0);
 	float *x = upload(&w, NULL, SIZE * sizeof *x), got[SIZE];
+	assert_int_equal(w.device->ops->prepare_gradients(w.device, &err), 0);
 	w.device->ops->orthogonalise(w.device, 1, N, x, upload(&w, NULL, 3 * SIZE * sizeof *x));
 	download(&w, got, x, sizeof got);
 	for (size_t i = 0; i < SIZE; i++)

@@ -179,7 +179,8 @@ static json_t *save_counters(const struct run *run, const struct log *log)
 }
 
 /* What the optimizer's arenas are called in files. */
-static const char *const arena_names[ADAM_ARENAS] = {[ADAM_M] = "m.", [ADAM_V] = "v."};
+static const char *const arena_names[ADAM_ARENAS] = {
+	[ADAM_M] = "m.", [ADAM_V] = "v.", [ADAM_AVERAGE] = "average."};
 
 /* Makes room for a tensor under "train.". */
 static int add_tensor(struct model_file *file, struct device *device, const char *prefix,
@@ -230,7 +231,7 @@ static int make_room(struct model_file *file, const struct run *run, bool best, 
 	if (!file->weights)
 		return -1;
 	for (size_t i = 0; i < ADAM_ARENAS; i++)
-		if (add_arena(file, run, arena_names[i], err) < 0)
+		if (run->adam.arenas[i] && add_arena(file, run, arena_names[i], err) < 0)
 			return -1;
 	if (best && add_arena(file, run, "best.", err) < 0)
 		return -1;
@@ -266,6 +267,8 @@ static int gather(struct model_file *file, struct run *run, struct error *err)
 		return -1;
 	struct model_tensor *tensor = file->tensors;
 	for (enum adam_arena i = 0; i < ADAM_ARENAS; i++) {
+		if (!run->adam.arenas[i])
+			continue;
 		if (adam_get(&run->adam, i, file->weights, err) < 0)
 			return -1;
 		copy_arena(&tensor, params, file->weights);
@@ -391,6 +394,8 @@ static int restore_arenas(const struct model_file *file, struct run *run, struct
 	if (!arena)
 		return error_memory(err, params->total * sizeof *arena, "the optimizer's moments");
 	for (enum adam_arena i = 0; i < ADAM_ARENAS && rc == 0; i++) {
+		if (!run->adam.arenas[i])
+			continue;
 		rc = find_arena(file, arena_names[i], params, arena, err);
 		if (rc == 0 && i == ADAM_V)
 			rc = check_second_moments(arena, params->total, err);

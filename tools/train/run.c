@@ -61,12 +61,14 @@ int run_make(struct run *run, const struct run_options *options, const struct sh
 	const struct ops *ops = device->ops;
 	size_t rows = data->rows[SHARDS_TRAIN], window = data->window;
 	size_t validation = validation_rows(data), most = larger(rows, validation);
+	struct adam_options adam = adam_defaults;
+	adam.clip = options->clip;
 	if (model_init(&run->model, device, vocab, options->hidden, options->layers, MODEL_TRAINING,
 		    most, window, err) < 0)
 		return -1;
 	run->model.dropout = options->dropout;
 	run->model.seed = (uint32_t)options->seed;
-	if (adam_init(&run->adam, &run->model, options->lr, options->clip, err) < 0)
+	if (adam_init(&run->adam, &run->model, &adam, err) < 0)
 		return -1;
 	if (model_state_init(&run->state, &run->model, rows, err) < 0)
 		return -1;
@@ -156,8 +158,8 @@ int run_step(struct run *run, double *nats, double *norm, struct error *err)
 		model_state_zero(&run->state);
 	if (read_batch(run, SHARDS_TRAIN, k, err) < 0)
 		return -1;
-	if (adam_train(&run->adam, &run->state, run->batch, run->shards->header.window, nats, norm,
-		    err) < 0)
+	if (adam_train(&run->adam, &run->state, run->batch, run->shards->header.window,
+		    run->options->lr, nats, norm, err) < 0)
 		return -1;
 	if (isfinite(*nats) && isfinite(*norm))
 		return 0;
