@@ -14,6 +14,7 @@ enum philox_purpose {
 	PHILOX_INIT = 1,    /* initial weights */
 	PHILOX_DROPOUT = 2, /* dropout masks */
 	PHILOX_SAMPLE = 3,  /* draws of the sampler */
+	PHILOX_INPUT = 4,   /* symbols that are hidden from a network in training */
 };
 
 struct philox_key {

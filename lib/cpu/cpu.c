@@ -368,7 +368,10 @@ static void gather_task(void *arg, size_t i)
 	const size_t n = job->n, last = smaller((i + 1) * job->tile, job->rows);
 	for (size_t r = i * job->tile; r < last; r++) {
 		float *y = job->y + r * n;
-		memcpy(y, job->table + job->ids[r] * n, n * sizeof *y);
+		if (job->ids[r] == TARGET_NONE)
+			memset(y, 0, n * sizeof *y);
+		else
+			memcpy(y, job->table + job->ids[r] * n, n * sizeof *y);
 		job->kernels->add(n, job->bias1, y);
 		job->kernels->add(n, job->bias2, y);
 	}
@@ -396,6 +399,8 @@ static void scatter_task(void *arg, size_t i)
 	const size_t n = job->n, first = i * TILE_COLUMNS, width = smaller(TILE_COLUMNS, n - first);
 	for (size_t r = 0; r < job->rows; r++) {
 		size_t row = job->ids ? job->ids[r] : 0;
+		if (row == TARGET_NONE)
+			continue;
 		job->kernels->add(width, job->x + r * n + first, job->y + row * n + first);
 	}
 }

@@ -82,7 +82,8 @@ static __global__ void gather(size_t n, const float *table, const uint32_t *ids,
 	const float *bias2, float *y)
 {
 	const size_t row = blockIdx.x;
-	const float *const from = table ? table + ids[row] * n : nullptr;
+	const bool none = !table || ids[row] == UINT32_MAX;
+	const float *const from = none ? nullptr : table + ids[row] * n;
 	for (size_t j = threadIdx.x; j < n; j += blockDim.x) {
 		const float sum = from ? from[j] + bias1[j] : bias1[j];
 		y[row * n + j] = bias2 ? sum + bias2[j] : sum;

@@ -60,7 +60,8 @@ static int prepare(struct charpipe_trainer *trainer, struct error *err)
 	if (model_init(&trainer->net, trainer->model->device, params->vocab, params->hidden,
 		    params->layers, MODEL_TRAINING, rows, window, err) < 0)
 		return -1;
-	trainer->net.dropout = file->dropout;
+	trainer->net.dropout =
+		(struct model_dropout){.between = file->dropout, .output = file->dropout};
 	trainer->net.seed = options->seed;
 	if (model_set_weights(&trainer->net, file->weights, err) < 0 ||
 		adam_init(&trainer->adam, &trainer->net, &adam, err) < 0 ||
@@ -131,8 +132,8 @@ int door_trainer_collect(
 {
 	const struct shards_header *header = trainer->data->header;
 	json_t *training = json_pack("{s:I, s:s, s:f, s:f, s:I, s:I, s:I}", "steps",
-		(json_int_t)trainer->adam.step, "optimizer", "adam", "lr", trainer->options.lr, "clip",
-		trainer->options.clip, "seed", (json_int_t)trainer->options.seed, "rows",
+		(json_int_t)trainer->adam.step, "optimizer", "adam", "lr", trainer->options.lr,
+		"clip", trainer->options.clip, "seed", (json_int_t)trainer->options.seed, "rows",
 		(json_int_t)header->rows[SHARDS_TRAIN], "window", (json_int_t)header->window);
 	if (!training)
 		return error_memory(err, 4096, "a model's metadata");

@@ -158,7 +158,7 @@ int adam_train(struct adam *adam, struct model_state *state, const uint32_t *bat
 		.step = adam->step + 1};
 	sequence.key.optimizer = adam->arenas[ADAM_M];
 	sequence.key.variant = options->muon && is_due(options, adam->step + 1);
-	if (model_load(model, state, batch, T, err) < 0)
+	if (model_load(model, state, batch, T, step, err) < 0)
 		return -1;
 	if (ops->begin(model->device, &sequence)) {
 		model_queue_gradient(model, state, T, step);

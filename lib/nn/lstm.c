@@ -132,10 +132,11 @@ void lstm_backward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, c
 	float *const dz = lstm->gates;
 	ops->scan_backward(device, T, N, H, &lstm->hh_backward, dz, lstm->state[1], dh, dc);
 	ops->product_tn(device, rows, dz, lstm->state[0], &lstm->hh, lstm->dw_hh);
+	if (!lstm->one_hot || lstm->gaps)
+		ops->column_sums(device, rows, 4 * H, dz, lstm->db_ih);
 	if (lstm->one_hot) {
 		ops->scatter_add(device, rows, 4 * H, lstm->inputs, dz, ids, lstm->dw_ih);
 	} else {
-		ops->column_sums(device, rows, 4 * H, dz, lstm->db_ih);
 		ops->product_tn(device, rows, dz, x, &lstm->ih, lstm->dw_ih);
 		ops->product(device, rows, dz, &lstm->ih_backward, dh);
 	}
@@ -145,7 +146,7 @@ void lstm_finish_gradients(struct lstm *lstm)
 {
 	struct device *device = lstm->device;
 	const struct ops *ops = device->ops;
-	if (lstm->one_hot)
+	if (lstm->one_hot && !lstm->gaps)
 		ops->column_sums(device, lstm->inputs, 4 * lstm->H, lstm->dw_ih, lstm->db_ih);
 	ops->copy(device, lstm->db_hh, lstm->db_ih, 4 * lstm->H);
 }

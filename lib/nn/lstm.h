@@ -13,6 +13,7 @@ struct lstm {
 	struct device *device; /* not owned */
 	size_t inputs, H;      /* V for the first layer, else H */
 	bool one_hot;          /* the first layer: inputs are ids */
+	bool gaps;             /* some of them may be TARGET_NONE */
 	bool training;
 	float *dw_ih, *dw_hh, *db_ih, *db_hh; /* device; not owned; NULL for inference */
 	/* W_ih^T (H,4H) with both biases, of which the first layer uses w, a table (V,4H), and the
@@ -57,7 +58,7 @@ void lstm_backward(struct lstm *lstm, size_t T, size_t N, const uint32_t *ids, c
 	float *dh, float *dc);
 
 /* After the backward passes over all rows: the gradients of the biases that follow from others.
- * Each time step shows one symbol, so that a sum over the symbols is the sum over the steps. */
+ * Where each time step shows one symbol, a sum over the symbols is the sum over the steps. */
 void lstm_finish_gradients(struct lstm *lstm);
 
 #endif

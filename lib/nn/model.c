@@ -291,7 +291,9 @@ static uint32_t *ids_of(struct batch *batch, const struct block *b)
 
 static struct dropout mask_of(const struct model *model, const struct block *b, uint32_t layer)
 {
-	return (struct dropout){.p = b->training ? model->dropout : 0,
+	const bool top = layer + 1 == model->params.layers;
+	const double p = top ? model->dropout.output : model->dropout.between;
+	return (struct dropout){.p = b->training ? p : 0,
 		.key = philox_key(model->seed, PHILOX_DROPOUT, layer),
 		.step = b->step};
 }
@@ -389,27 +391,47 @@ static void transpose(
 		}
 }
 
-/* Sends the inputs (N,T) of `rows` rows, and their targets if there are any, in one piece. */
+/* Takes a share of the inputs away: at time t that of row r where word t % 4 of Philox with counter
+ * {t / 4, r, 0, step} is less than that share of 2^32. */
+static void hide_inputs(const struct model *model, const struct block *b, uint32_t *ids)
+{
+	const struct philox_key key = philox_key(model->seed, PHILOX_INPUT, 0);
+	for (size_t r = 0; r < b->N; r++)
+		for (size_t t = 0; t < b->T; t++) {
+			uint32_t word[4] = {
+				(uint32_t)(t / 4), (uint32_t)(b->first + r), 0, b->step};
+			philox(word, key);
+			if (word[t % 4] < model->dropout.input * 0x1p32)
+				ids[t * b->N + r] = TARGET_NONE;
+		}
+}
+
+/* Sends the inputs (N,T) of `rows` rows, and their targets if there are any, in one piece. `step`:
+ * whose mask hides some inputs; NULL: none is hidden. */
 static int load(struct model *model, size_t rows, size_t T, const uint32_t *inputs,
-	const uint32_t *targets, size_t stride, struct error *err)
+	const uint32_t *targets, size_t stride, const uint32_t *step, struct error *err)
 {
 	struct block b;
 	model->sent->nats = model->sent->squares = 0;
 	for (size_t first = 0; first < rows; first += b.N) {
 		b = block_at(model, first, rows, T);
-		transpose(&b, inputs, stride, 0, ids_of(model->sent, &b));
+		uint32_t *ids = ids_of(model->sent, &b);
+		transpose(&b, inputs, stride, 0, ids);
+		if (step && model->dropout.input > 0) {
+			b.step = *step;
+			hide_inputs(model, &b, ids);
+		}
 		if (targets)
-			transpose(&b, targets, stride, TARGET_NONE,
-				ids_of(model->sent, &b) + T * b.N);
+			transpose(&b, targets, stride, TARGET_NONE, ids + T * b.N);
 	}
 	return model->device->ops->put(model->device, model->batch, model->sent,
 		sizeof *model->sent + 2 * rows * T * sizeof *model->sent->ids, err);
 }
 
 int model_load(struct model *model, const struct model_state *state, const uint32_t *batch,
-	size_t T, struct error *err)
+	size_t T, uint32_t step, struct error *err)
 {
-	return load(model, state->rows, T, batch, batch + 1, T + 1, err);
+	return load(model, state->rows, T, batch, batch + 1, T + 1, &step, err);
 }
 
 struct sequence model_sequence(const struct model *model, enum model_sequence kind,
@@ -421,7 +443,8 @@ struct sequence model_sequence(const struct model *model, enum model_sequence ki
 					 .rows = state->rows,
 					 .window = T,
 					 .seed = model->seed,
-					 .dropout = model->dropout}};
+					 .dropout = {model->dropout.input, model->dropout.between,
+						 model->dropout.output}}};
 }
 
 void model_queue_gradient(struct model *model, struct model_state *state, size_t T, uint32_t step)
@@ -433,6 +456,7 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 	const float scale = (float)(1 / ((double)N * (double)T));
 	struct block b;
 	ops->zero(device, model->gradients, p->total);
+	model->layers[0].gaps = model->dropout.input > 0;
 	for (size_t first = 0; first < N; first += b.N) {
 		b = block_at(model, first, N, T);
 		b.training = true;
@@ -501,7 +525,7 @@ int model_score(struct model *model, struct model_state *state, const uint32_t *
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
 	const struct sequence sequence = model_sequence(model, MODEL_SCORE, state, T);
-	if (model_load(model, state, batch, T, err) < 0)
+	if (load(model, state->rows, T, batch, batch + 1, T + 1, NULL, err) < 0)
 		return -1;
 	if (ops->begin(device, &sequence)) {
 		queue_score(model, state, T);
@@ -532,7 +556,7 @@ int model_feed(struct model *model, struct model_state *state, const uint32_t *i
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
 	const struct sequence sequence = model_sequence(model, MODEL_FEED, state, T);
-	if (load(model, state->rows, T, ids, NULL, T, err) < 0)
+	if (load(model, state->rows, T, ids, NULL, T, NULL, err) < 0)
 		return -1;
 	if (ops->begin(device, &sequence)) {
 		queue_feed(model, state, T);

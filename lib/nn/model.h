@@ -23,16 +23,23 @@ struct batch {
 	uint32_t ids[];       /* of each block of rows: inputs (T,n), then targets (T,n) */
 };
 
+/* Probabilities with which a model in training doesn't get to see: a symbol of its input (M. Iyyer
+ * et al.: Deep Unordered Composition Rivals Syntactic Methods, 2015: word dropout, not scaled), a
+ * unit of a layer's output where the next layer sees it, and one where the output layer does. */
+struct model_dropout {
+	double input, between, output;
+};
+
 struct model {
-	struct device *device; /* not owned */
-	struct params params;  /* owned */
-	double dropout;        /* probability; in training only */
-	uint32_t seed;         /* of the dropout masks */
-	size_t rows, window;   /* the largest N and T it was made for */
-	size_t block;          /* rows in flight in one pass */
-	float *weights;        /* device, arena; for inference NULL until they are set */
-	float *gradients;      /* device, arena; NULL in a model for inference */
-	struct lstm *layers;   /* (L); owned */
+	struct device *device;        /* not owned */
+	struct params params;         /* owned */
+	struct model_dropout dropout; /* in training only */
+	uint32_t seed;                /* of the dropout masks */
+	size_t rows, window;          /* the largest N and T it was made for */
+	size_t block;                 /* rows in flight in one pass */
+	float *weights;               /* device, arena; for inference NULL until they are set */
+	float *gradients;             /* device, arena; NULL in a model for inference */
+	struct lstm *layers;          /* (L); owned */
 	struct operand fc, fc_backward;
 	struct batch *batch; /* device */
 	float *nats;         /* device; of each block of rows: (T,n) */
@@ -104,7 +111,7 @@ int model_feed(struct model *model, struct model_state *state, const uint32_t *i
 	float *logits, struct error *err);
 
 /* The parts of a training step (adam_train()) that are the model's: a batch (N,T+1) of exactly
- * state->rows rows goes to the device; the sequence to begin; the operations that leave the
+ * state->rows rows goes to the device, its inputs with the mask of step `step`; the sequence to begin; the operations that leave the
  * gradients of the mean loss, dropout on with the masks of optimizer step `step`, state carried on;
  * what they come to, for `characters` scored ones: the mean loss and the gradient's global norm. */
 enum model_sequence {
@@ -113,7 +120,7 @@ enum model_sequence {
 	MODEL_FEED,
 };
 int model_load(struct model *model, const struct model_state *state, const uint32_t *batch,
-	size_t T, struct error *err);
+	size_t T, uint32_t step, struct error *err);
 struct sequence model_sequence(const struct model *model, enum model_sequence kind,
 	const struct model_state *state, size_t T);
 void model_queue_gradient(struct model *model, struct model_state *state, size_t T, uint32_t step);

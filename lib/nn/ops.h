@@ -80,7 +80,7 @@ struct adam_update {
 #define ORTHOGONALISE_C 2.0315f
 enum { ORTHOGONALISE_STEPS = 5 };
 
-/* A target that is not scored: its loss and its gradient are 0. */
+/* No symbol. As a target it is not scored: its loss and its gradient are 0. */
 #define TARGET_NONE UINT32_MAX
 
 /* Whatever the calls of a sequence depend on. It is compared as a whole, so there is no padding. */
@@ -88,10 +88,10 @@ struct sequence_key {
 	uint64_t kind, variant; /* the caller's numbers for them */
 	const void *weights, *state, *optimizer;
 	uint64_t rows, window, seed;
-	double dropout;
+	double dropout[3];
 };
-_Static_assert(
-	sizeof(struct sequence_key) == 5 * sizeof(uint64_t) + 3 * sizeof(void *) + sizeof(double),
+_Static_assert(sizeof(struct sequence_key) ==
+		       5 * sizeof(uint64_t) + 3 * sizeof(void *) + 3 * sizeof(double),
 	"padding in a key");
 
 /* Operations that come again and again in the same order: the same calls with the same arguments
@@ -167,11 +167,12 @@ struct ops {
 		struct device *device, size_t rows, size_t n, const float *x, float *sum);
 
 	/* The one-hot product: y (rows,n) row r = table (V,n) row ids[r], plus bias1 (n) and bias2
-	 * (n). */
+	 * (n); TARGET_NONE: the biases alone. */
 	void (*gather)(struct device *device, size_t rows, size_t n, const float *table,
 		const uint32_t *ids /* device, (rows) */, const float *bias1, const float *bias2,
 		float *y);
-	/* Its gradient: table (V,n) row ids[r] += x (rows,n) row r, in the order of r. */
+	/* Its gradient: table (V,n) row ids[r] += x (rows,n) row r, in the order of r;
+	 * TARGET_NONE: none. */
 	void (*scatter_add)(struct device *device, size_t rows, size_t n, size_t vocab,
 		const float *x, const uint32_t *ids /* device, (rows) */, float *table);
 

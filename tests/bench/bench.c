@@ -109,7 +109,7 @@ static void work_init(struct work *w, struct shape shape, enum model_use use, un
 	check(model_init(
 		      &w->model, w->device, shape.V, shape.H, shape.L, use, shape.N, shape.T, &err),
 		&err);
-	w->model.dropout = 0.5;
+	w->model.dropout = (struct model_dropout){.between = 0.5, .output = 0.5};
 	float *arena = need(calloc(w->model.params.total, sizeof *arena));
 	params_initialise(&w->model.params, 1, arena);
 	check(model_set_weights(&w->model, arena, &err), &err);

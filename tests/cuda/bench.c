@@ -166,7 +166,7 @@ static void bench_training(struct device *device, const char *precision)
 	uint32_t *batch = need(calloc(N * (T + 1), sizeof *batch));
 	numbers_ids(batch, N * (T + 1), 1, V);
 	check(model_init(&model, device, V, H, L, MODEL_TRAINING, N, T, &err), &err);
-	model.dropout = 0.5;
+	model.dropout = (struct model_dropout){.between = 0.5, .output = 0.5};
 	float *arena = initial_weights(&model.params);
 	check(model_set_weights(&model, arena, &err), &err);
 	check(model_state_init(&state, &model, N, &err), &err);

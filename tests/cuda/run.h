@@ -51,7 +51,7 @@ static inline int run_init(struct run *run, struct device *device, struct error 
 		return -1;
 	if (run_make(run, device, err) < 0)
 		goto out;
-	run->model.dropout = 0.5;
+	run->model.dropout = (struct model_dropout){.between = 0.5, .output = 0.5};
 	run->model.seed = 11;
 	arena = calloc(run->model.params.total, sizeof *arena);
 	if (!arena) {

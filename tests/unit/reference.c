@@ -117,11 +117,12 @@ static void cell_forward(struct reference *r, size_t l, size_t t, size_t n)
 	const double *h0 = state_at(r, r->hs, l, t, n), *c0 = state_at(r, r->cs, l, t, n);
 	double *h1 = state_at(r, r->hs, l, t + 1, n), *c1 = state_at(r, r->cs, l, t + 1, n);
 	double *gates = gates_at(r, l, t, n), *out = out_at(r, l, t, n);
+	const bool hidden = r->hidden && r->hidden[t * r->N + n];
 
 	for (size_t j = 0; j < 4 * H; j++) {
 		double z = b_ih[j] + b_hh[j];
 		if (l == 0)
-			z += w_ih[j * X + r->inputs[t * r->N + n]]; /* the one-hot product */
+			z += hidden ? 0 : w_ih[j * X + r->inputs[t * r->N + n]]; /* one-hot */
 		else
 			for (size_t k = 0; k < H; k++)
 				z += w_ih[j * X + k] * out_at(r, l - 1, t, n)[k];
@@ -255,7 +256,8 @@ static void cell_backward(struct reference *r, size_t l, size_t t, size_t n, con
 			dh[k] += dz[j] * w_hh[j * H + k];
 		}
 		if (l == 0) {
-			dw_ih[j * X + r->inputs[t * r->N + n]] += dz[j];
+			if (!r->hidden || !r->hidden[t * r->N + n])
+				dw_ih[j * X + r->inputs[t * r->N + n]] += dz[j];
 			continue;
 		}
 		for (size_t k = 0; k < H; k++) {
@@ -387,17 +389,32 @@ bool reference_keeps(const struct dropout *dropout, uint32_t t, uint32_t n, uint
 	return x[u % 64 / 16] >= dropout->p * 0x1p32;
 }
 
-double *reference_masks(const struct reference *r, double p, uint32_t seed, uint32_t step)
+double *reference_masks(const struct reference *r, const struct model_dropout *dropout,
+	uint32_t seed, uint32_t step)
 {
 	double *mask = zeros(r->L * r->T * r->N * r->H, sizeof *mask), *next = mask;
 	for (uint32_t l = 0; l < r->L; l++) {
-		const struct dropout dropout = {
+		const double p = l + 1 == r->L ? dropout->output : dropout->between;
+		const struct dropout drops = {
 			.p = p, .key = philox_key(seed, PHILOX_DROPOUT, l), .step = step};
 		for (uint32_t t = 0; t < r->T; t++)
 			for (uint32_t n = 0; n < r->N; n++)
 				for (uint32_t u = 0; u < r->H; u++)
-					*next++ = reference_keeps(&dropout, t, n, u) ? 1 / (1 - p)
-										     : 0;
+					*next++ =
+						reference_keeps(&drops, t, n, u) ? 1 / (1 - p) : 0;
 	}
 	return mask;
+}
+
+bool *reference_hidden(const struct reference *r, const struct model_dropout *dropout,
+	uint32_t seed, uint32_t step)
+{
+	bool *hidden = zeros(r->T * r->N, sizeof *hidden);
+	for (uint32_t t = 0; t < r->T; t++)
+		for (uint32_t n = 0; n < r->N; n++) {
+			uint32_t x[4] = {t / 4, n, 0, step};
+			philox(x, philox_key(seed, PHILOX_INPUT, 0));
+			hidden[t * r->N + n] = x[t % 4] < dropout->input * 0x1p32;
+		}
+	return hidden;
 }

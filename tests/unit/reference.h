@@ -21,6 +21,7 @@ struct reference {
 	double *m, *v;      /* (parameters): Adam's moments */
 	double *h, *c;      /* (L,N,H): the state carried from window to window */
 	const double *mask; /* (L,T,N,H): factors on each layer's outputs; NULL: none. Not owned */
+	const bool *hidden; /* (T,N): inputs that aren't seen; NULL: none. Not owned */
 	/* The last forward pass, for the backward pass: */
 	uint32_t *inputs, *targets; /* (T,N) */
 	double *gates;              /* (L,T,N,4H): i, f, g, o */
@@ -61,7 +62,11 @@ void reference_orthogonalise(size_t n, double *x);
 /* Whether a mask, as nn/ops.h defines it, keeps unit u of row n at time t. */
 bool reference_keeps(const struct dropout *dropout, uint32_t t, uint32_t n, uint32_t u);
 
-/* The factors, (L,T,N,H), that dropout with probability p puts on outputs. To be freed. */
-double *reference_masks(const struct reference *r, double p, uint32_t seed, uint32_t step);
+/* The factors, (L,T,N,H), that dropout puts on outputs, and what it hides of inputs, (T,N). To be
+ * freed. */
+double *reference_masks(const struct reference *r, const struct model_dropout *dropout,
+	uint32_t seed, uint32_t step);
+bool *reference_hidden(const struct reference *r, const struct model_dropout *dropout,
+	uint32_t seed, uint32_t step);
 
 #endif

@@ -272,13 +272,13 @@ static void training_is_the_same_bits_for_any_number_of_threads(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		struct run first;
 		init_run(&first, 1, 19, 24, 65, 3, &options[i]);
-		first.model.dropout = 0.5;
+		first.model.dropout = (struct model_dropout){.between = 0.5, .output = 0.5};
 		for (uint32_t step = 0; step < 4; step++)
 			train(&first, step, NULL);
 		for (unsigned threads = 2; threads <= 4; threads++) {
 			struct run other;
 			init_run(&other, threads, 19, 24, 65, 3, &options[i]);
-			other.model.dropout = 0.5;
+			other.model.dropout = (struct model_dropout){.between = 0.5, .output = 0.5};
 			for (uint32_t step = 0; step < 4; step++)
 				train(&other, step, NULL);
 			for (enum arena which = WEIGHTS; which < ARENAS; which++)
@@ -300,7 +300,8 @@ static void training_goes_on_from_saved_arenas_as_if_never_stopped(void **state)
 	init_run(&whole, 1, 9, 12, 5, 4, &options);
 	init_run(&first, 1, 9, 12, 5, 4, &options);
 	init_run(&second, 2, 9, 12, 5, 4, &options);
-	whole.model.dropout = first.model.dropout = second.model.dropout = 0.5;
+	whole.model.dropout = first.model.dropout = second.model.dropout =
+		(struct model_dropout){.between = 0.5, .output = 0.5};
 	for (uint32_t step = 0; step < ALL; step++)
 		train(&whole, step, NULL);
 	for (uint32_t step = 0; step < HALF; step++)

@@ -67,7 +67,10 @@ static void check_differences(const struct shape *s, double dropout)
 	reference_init(&r, s->V, s->H, s->L, s->N, s->T);
 	size_t states = s->L * s->N * s->H;
 	double *h = zeros(states, sizeof *h), *c = zeros(states, sizeof *c);
-	double *mask = reference_masks(&r, dropout, 3, 4);
+	const struct model_dropout drops = {
+		.input = dropout / 2, .between = dropout, .output = dropout / 3};
+	double *mask = reference_masks(&r, &drops, 3, 4);
+	bool *hidden = reference_hidden(&r, &drops, 3, 4);
 	uint32_t *batch = random_batch(s, 1);
 	float *random = zeros(r.parameters, sizeof *random);
 	numbers_fill(random, r.parameters, 2, 0.8f);
@@ -76,6 +79,7 @@ static void check_differences(const struct shape *s, double dropout)
 	for (size_t i = 0; i < states; i++)
 		h[i] = sin((double)i), c[i] = 2 * cos((double)i);
 	r.mask = mask;
+	r.hidden = hidden;
 	batch[s->T] = UINT32_MAX; /* the first row's last target is not scored */
 
 	loss_at(&r, batch, h, c);
@@ -102,6 +106,7 @@ static void check_differences(const struct shape *s, double dropout)
 	free(h);
 	free(c);
 	free(mask);
+	free(hidden);
 	free(batch);
 	free(random);
 }
@@ -255,16 +260,19 @@ enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 /* --- training --------------------------------------------------------------------------------- */
 
-static void check_gradient(const struct shape *s, unsigned threads, double dropout)
+static void check_gradient(
+	const struct shape *s, unsigned threads, const struct model_dropout *dropout)
 {
 	struct twins t;
 	init_twins(&t, threads, MODEL_TRAINING, s);
-	t.model.dropout = dropout;
+	t.model.dropout = *dropout;
 	t.model.seed = 42;
 	for (uint32_t step = 0; step < 3; step++) {
 		uint32_t *batch = random_batch(s, step);
 		double *mask = reference_masks(&t.reference, dropout, 42, step), nats, norm;
+		bool *hidden = reference_hidden(&t.reference, dropout, 42, step);
 		t.reference.mask = mask;
+		t.reference.hidden = hidden;
 		train(&t, batch, s->T, step, &nats, &norm);
 		double expected = reference_forward(&t.reference, batch) / (double)(s->N * s->T);
 		reference_backward(&t.reference);
@@ -274,6 +282,7 @@ static void check_gradient(const struct shape *s, unsigned threads, double dropo
 		assert_same_state(&t);
 		free(batch);
 		free(mask);
+		free(hidden);
 	}
 	release_twins(&t);
 }
@@ -282,14 +291,23 @@ static void loss_and_gradients_are_the_references(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < SHAPES; i++)
-		check_gradient(&shapes[i], 1 + i % 3, 0);
+		check_gradient(&shapes[i], 1 + i % 3, &(struct model_dropout){0});
 }
 
 static void loss_and_gradients_with_dropout_are_the_references(void **state)
 {
 	(void)state;
+	static const struct model_dropout dropouts[] = {
+		{.between = 0.5, .output = 0.5},
+		{.input = 0.3},
+		{.between = 0.2},
+		{.output = 0.4},
+		{.input = 0.1, .between = 0.3, .output = 0.6},
+	};
+	enum { DROPOUTS = sizeof dropouts / sizeof *dropouts };
 	for (unsigned i = 0; i < SHAPES; i++)
-		check_gradient(&shapes[i], 1 + i % 3, i % 2 ? 0.5 : 0.2);
+		for (unsigned k = i % 2; k < DROPOUTS; k += 2)
+			check_gradient(&shapes[i], 1 + i % 3, &dropouts[k]);
 }
 
 /* bfloat16 has 8 bits, and errors of rounding go either way. */
@@ -324,7 +342,7 @@ static void check_threads(const struct shape *s, enum model_use use)
 		struct twins t;
 		double nats, norm;
 		init_twins(&t, threads, use, s);
-		t.model.dropout = 0.5;
+		t.model.dropout = (struct model_dropout){.between = 0.5, .output = 0.5};
 		for (uint32_t step = 0; step < 2; step++)
 			train(&t, batch, s->T, step, &nats, &norm);
 		float *arena = get_gradients(&t);
@@ -383,7 +401,7 @@ static void scores_are_the_references_and_know_no_dropout(void **state)
 		struct twins t;
 		struct error err;
 		init_twins(&t, 1 + i % 3, i % 2 ? MODEL_TRAINING : MODEL_INFERENCE, s);
-		t.model.dropout = 0.5;
+		t.model.dropout = (struct model_dropout){.between = 0.5, .output = 0.5};
 		float *each = zeros(s->N * s->T, sizeof *each);
 		double *expected = zeros(s->N * s->T, sizeof *expected);
 		for (uint32_t window = 0; window < 3; window++) {

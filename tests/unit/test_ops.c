@@ -484,12 +484,21 @@ static void column_sums_adds_every_row(void **state)
 	CHECK(state, &op, shapes);
 }
 
-/* --- the one-hot product: d = rows, n, V, biases ---------------------------------------------- */
+/* --- the one-hot product: d = rows, n, V ------------------------------------------------------ */
+
+/* Some of them none. */
+static uint32_t *ids_with_gaps(struct work *w, size_t rows, size_t V)
+{
+	uint32_t *ids = random_ids(w, 4, rows, V);
+	for (size_t r = 2; r < rows; r += 5)
+		ids[r] = TARGET_NONE;
+	return ids;
+}
 
 static void gather_run(struct work *w, const size_t *d, float *out)
 {
 	size_t rows = d[0], n = d[1], V = d[2];
-	uint32_t *ids = upload(w, random_ids(w, 4, rows, V), rows * sizeof *ids);
+	uint32_t *ids = upload(w, ids_with_gaps(w, rows, V), rows * sizeof *ids);
 	float *table = upload_numbers(w, 1, V * n, 1), *y = upload_numbers(w, 5, rows * n, 1);
 	float *bias1 = upload_numbers(w, 2, n, 1), *bias2 = upload_numbers(w, 3, n, 1);
 	w->device->ops->gather(w->device, rows, n, table, ids, bias1, bias2, y);
@@ -499,13 +508,14 @@ static void gather_run(struct work *w, const size_t *d, float *out)
 static void gather_twin(struct work *w, const size_t *d, double *out)
 {
 	size_t rows = d[0], n = d[1], V = d[2];
-	const uint32_t *ids = random_ids(w, 4, rows, V);
+	const uint32_t *ids = ids_with_gaps(w, rows, V);
 	const float *table = random_numbers(w, 1, V * n, 1);
 	const float *bias1 = random_numbers(w, 2, n, 1), *bias2 = random_numbers(w, 3, n, 1);
 	for (size_t r = 0; r < rows; r++)
 		for (size_t j = 0; j < n; j++)
 			out[r * n + j] =
-				(double)table[ids[r] * n + j] + (double)bias1[j] + (double)bias2[j];
+				(ids[r] == TARGET_NONE ? 0 : (double)table[ids[r] * n + j]) +
+				(double)bias1[j] + (double)bias2[j];
 }
 
 static void gather_takes_rows_and_adds_both_biases(void **state)
@@ -525,7 +535,7 @@ static size_t scatter_add_size(const size_t *d)
 static void scatter_add_run(struct work *w, const size_t *d, float *out)
 {
 	size_t rows = d[0], n = d[1], V = d[2];
-	uint32_t *ids = upload(w, random_ids(w, 4, rows, V), rows * sizeof *ids);
+	uint32_t *ids = upload(w, ids_with_gaps(w, rows, V), rows * sizeof *ids);
 	float *x = upload_numbers(w, 1, rows * n, 1), *table = upload_numbers(w, 2, V * n, 1);
 	w->device->ops->scatter_add(w->device, rows, n, V, x, ids, table);
 	download(w, out, table, V * n * sizeof *table);
@@ -535,11 +545,11 @@ static void scatter_add_run(struct work *w, const size_t *d, float *out)
 static void scatter_add_twin(struct work *w, const size_t *d, double *out)
 {
 	size_t rows = d[0], n = d[1], V = d[2];
-	const uint32_t *ids = random_ids(w, 4, rows, V);
+	const uint32_t *ids = ids_with_gaps(w, rows, V);
 	const float *x = random_numbers(w, 1, rows * n, 1);
 	float *table = random_numbers(w, 2, V * n, 1);
 	for (size_t r = 0; r < rows; r++)
-		for (size_t j = 0; j < n; j++)
+		for (size_t j = 0; j < n && ids[r] != TARGET_NONE; j++)
 			table[ids[r] * n + j] += x[r * n + j];
 	for (size_t i = 0; i < V * n; i++)
 		out[i] = (double)table[i];

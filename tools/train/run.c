@@ -66,7 +66,8 @@ int run_make(struct run *run, const struct run_options *options, const struct sh
 	if (model_init(&run->model, device, vocab, options->hidden, options->layers, MODEL_TRAINING,
 		    most, window, err) < 0)
 		return -1;
-	run->model.dropout = options->dropout;
+	run->model.dropout =
+		(struct model_dropout){.between = options->dropout, .output = options->dropout};
 	run->model.seed = (uint32_t)options->seed;
 	if (adam_init(&run->adam, &run->model, &adam, err) < 0)
 		return -1;
