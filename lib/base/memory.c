@@ -66,9 +66,32 @@ static uint64_t number_in(const char *path, const char *key, uint64_t unit)
 	return found;
 }
 
+/* What a file of the folder says of `key`, or `otherwise`. */
+static uint64_t group_number(
+	const char *folder, const char *file, const char *key, uint64_t otherwise)
+{
+	char path[4096];
+	snprintf(path, sizeof path, "%s/%s", folder, file);
+	uint64_t number = number_in(path, key, 1);
+	return number == UINT64_MAX ? otherwise : number;
+}
+
+uint64_t memory_left_to_group(const char *folder)
+{
+	const uint64_t limit = group_number(folder, "memory.max", "", UINT64_MAX);
+	const uint64_t used = group_number(folder, "memory.current", "", 0);
+	/* Pages of files, which the group gives back before anything of it is refused. */
+	const uint64_t cache = group_number(folder, "memory.stat", "active_file ", 0) +
+			       group_number(folder, "memory.stat", "inactive_file ", 0);
+	const uint64_t held = used > cache ? used - cache : 0;
+	if (limit == UINT64_MAX)
+		return UINT64_MAX;
+	return limit > held ? limit - held : 0;
+}
+
 uint64_t memory_available(void)
 {
 	uint64_t machine = number_in("/proc/meminfo", "MemAvailable:", 1024);
-	uint64_t group = number_in("/sys/fs/cgroup/memory.max", "", 1);
+	uint64_t group = memory_left_to_group("/sys/fs/cgroup");
 	return machine < group ? machine : group;
 }

@@ -16,8 +16,12 @@ void memory_free(void *p);
  * them gives anything, writing them is fine. */
 void memory_discard(void *p, size_t bytes);
 
-/* Bytes that the machine could give to programs without swapping, or that the cgroup allows where
- * that is less; UINT64_MAX where nobody says. */
+/* Bytes that the machine could give to programs without swapping, or that its cgroup still lets this
+ * one have where that is less; UINT64_MAX where nobody says. */
 uint64_t memory_available(void);
+
+/* The latter, of the cgroup (version 2) in that folder: its limit less what it holds, pages of files
+ * not counted, which it would give back. UINT64_MAX: no limit. */
+uint64_t memory_left_to_group(const char *folder);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -75,12 +76,48 @@ static void what_is_discarded_goes_back_and_what_lies_beside_it_stays(void **sta
 	memory_free(p);
 }
 
+static void put(const char *folder, const char *name, const char *text)
+{
+	char path[256];
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void a_group_has_left_what_it_does_not_hold(void **state)
+{
+	(void)state;
+	char folder[] = "/tmp/charpipe-memory-XXXXXX", path[256];
+	static const char *const files[] = {"memory.max", "memory.current", "memory.stat"};
+	assert_non_null(mkdtemp(folder));
+	assert_true(memory_left_to_group(folder) == UINT64_MAX);
+	put(folder, "memory.max", "max\n");
+	put(folder, "memory.current", "700\n");
+	assert_true(memory_left_to_group(folder) == UINT64_MAX);
+	put(folder, "memory.max", "1000\n");
+	assert_true(memory_left_to_group(folder) == 300);
+	put(folder, "memory.stat", "anon 400\nfile 350\ninactive_file 200\nactive_file 50\n");
+	assert_true(memory_left_to_group(folder) == 550);
+	put(folder, "memory.current", "2000\n");
+	assert_true(memory_left_to_group(folder) == 0);
+	put(folder, "memory.current", "100\n");
+	assert_true(memory_left_to_group(folder) == 1000);
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		snprintf(path, sizeof path, "%s/%s", folder, files[i]);
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_zero_and_aligned_whatever_its_size),
 		cmocka_unit_test(more_than_there_is_is_refused),
 		cmocka_unit_test(what_is_discarded_goes_back_and_what_lies_beside_it_stays),
+		cmocka_unit_test(a_group_has_left_what_it_does_not_hold),
 	};
 	return cmocka_run_group_tests_name("memory", tests, NULL, NULL);
 }
