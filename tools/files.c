@@ -53,7 +53,8 @@ static int add(struct files *files, const struct option *option, const char *pat
 static int add_option(
 	struct files *files, const struct option *option, const char *path, struct error *err)
 {
-	if (add(files, option, path, "", option->file != OPTION_FILE_READ, err) < 0)
+	bool written = option->file != OPTION_FILE_READ && option->file != OPTION_FILE_LOADED;
+	if (add(files, option, path, "", written, err) < 0)
 		return -1;
 	if (option->file != OPTION_FILE_SAVED)
 		return 0;
@@ -74,14 +75,19 @@ static const char *describe(const struct file *file, char *buf, size_t n)
 	return buf;
 }
 
+static bool is_of(const struct file *file, enum option_file kind)
+{
+	return file->option && file->option->file == kind;
+}
+
 /* Whether an output is what another file is. A run has one checkpoint, which both its options may
- * name; that two outputs go to standard output is told by the tool that allows it for one. */
+ * name; what has been loaded may be stored again; that two outputs go to standard output is told by the tool that allows it for one. */
 static bool clash(const struct file *output, const struct file *other)
 {
 	bool streams = is_stream(output) && is_stream(other) && other->written;
-	bool saved = other->option && output->option->file == OPTION_FILE_SAVED &&
-		     other->option->file == OPTION_FILE_SAVED;
-	return !streams && !saved && place_same(&output->place, &other->place);
+	bool saved = is_of(output, OPTION_FILE_SAVED) && is_of(other, OPTION_FILE_SAVED);
+	bool stored = is_of(output, OPTION_FILE_STORED) && is_of(other, OPTION_FILE_LOADED);
+	return !streams && !saved && !stored && place_same(&output->place, &other->place);
 }
 
 static int compare(const struct files *files, struct error *err)

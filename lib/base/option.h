@@ -25,6 +25,8 @@ enum option_file {
 	OPTION_FILE_READ,
 	OPTION_FILE_WRITTEN,
 	OPTION_FILE_RESULT, /* written; standard output if it isn't given */
+	OPTION_FILE_LOADED, /* read before one of the next kind is written, */
+	OPTION_FILE_STORED, /* which so may take its place */
 	OPTION_FILE_SAVED,  /* read and written, and FILE~ and FILE.lock beside it written */
 };
 

@@ -299,6 +299,16 @@ sample -s 3 -n 9 -N 70 -P long --save-state state3 --no-prime model >a
 same state state3 "the same prime leaves the same state, whatever is drawn then"
 sample -s 3 -n 9 -N 70 --state state model >b
 same a b "many texts go on from one state"
+cp state piecewise
+sample -n 0 -p '7' --no-prime --state piecewise --save-state ./piecewise model
+same piecewise state2 "a state may be read and saved in one file"
+status 65 "a prime that can't be read leaves it alone" \
+    sample -n 0 -p '#' --state piecewise --save-state piecewise model
+same piecewise state2 "... as it was"
+fails 64 "--save-state long and --prime-file long are one file" "no other input is one" \
+    sample -n 0 -P long --save-state long model
+fails 64 "--output piecewise and --state piecewise are one file" "nor may the text take its place" \
+    sample -n 0 --state piecewise -o piecewise model
 gzip -c state | sample -s 3 -n 9 -N 70 --state - model >b
 same a b "which may come compressed, from a pipe"
 sample -n 0 --save-state begun model

@@ -70,10 +70,10 @@ static const struct option table[] = {
 	 .help = "what a character of the prime is that the model doesn't know: an error, or one "
 		"that it does not read"},
 	{.name = "save-state", .argument = "FILE", .type = OPTION_TEXT, .effect = EFFECT_NONE,
-	 .file = OPTION_FILE_WRITTEN, .offset = AT(save_state),
+	 .file = OPTION_FILE_STORED, .offset = AT(save_state),
 	 .help = "write what the model holds after the prime, for --state"},
 	{.name = "state", .argument = "FILE", .type = OPTION_TEXT, .effect = EFFECT_SHAPES,
-	 .file = OPTION_FILE_READ, .offset = AT(state),
+	 .file = OPTION_FILE_LOADED, .offset = AT(state),
 	 .help = "go on from there, as if that prime had been read again, before this one"},
 	{.letter = 'i', .name = "interactive", .type = OPTION_FLAG, .effect = EFFECT_SHAPES,
 	 .offset = AT(interactive),
