@@ -27,13 +27,14 @@ MADE_WITH = r"avx512(bf16)? kernels, OpenBLAS kernel Cooperlake"
 # What builds, tests and installs; .ci/run, install.t and examples.t do that.
 ELSEWHERE = r"\./bootstrap|make (demo|check|install|check-torch)\b"
 
-TOOL = "(tokenize|batchify|train|sample|evalloss|inspect)"
-
 MAN_ESCAPES = (("\\-", "-"), ("\\(aq", "'"), ("\\(rs", "\\"), ("\\[:i]", "ï"), ("\\&", ""),
                ("\\e", "\\"))
 
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+with open(os.path.join(ROOT, "Makefile"), encoding="utf-8") as makefile:
+    TOOL = "(%s)" % "|".join(re.search(r"^TOOLS *= *(.*)$", makefile.read(), re.M)[1].split())
 
 
 def from_man(line):

@@ -6,7 +6,6 @@
 # shellcheck source=tests/tools/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-tools='tokenize batchify train sample evalloss inspect'
 man=${B:-$ROOT/build}/man
 
 # The smallest pipeline: what each tool reads.

@@ -5,7 +5,7 @@
 cd "$TMP" || exit 1
 touch file
 
-for tool in tokenize batchify train sample evalloss inspect; do
+for tool in $tools; do
     "$tool" --options-as tsv >$tool.tsv
     for shell in bash zsh; do
         awk -v name=$tool -v shell=$shell -f "$ROOT/mk/completion.awk" $tool.tsv >$tool.$shell
@@ -49,7 +49,7 @@ offered() {
 }
 
 if command -v bash >/dev/null; then
-    for tool in tokenize batchify train sample evalloss inspect; do
+    for tool in $tools; do
         is "$(offered $tool --)" \
             "$(tail -n +2 $tool.tsv | cut -f 2 | sed 's/^/--/' | sort | paste -s -d ' ' -)" \
             "bash offers each long option of $tool, and no other"
@@ -65,7 +65,7 @@ if command -v bash >/dev/null; then
     is "$(offered tokenize --unknown '')" "error skip" "of choices and a placeholder, the choices"
     is "$(offered train --lr '')" "" "of numbers, nothing"
     is "$(offered sample mod)" "" "operands are left to bash, which completes files"
-    for tool in tokenize batchify train sample evalloss inspect; do
+    for tool in $tools; do
         ok "what $tool has for bash is loaded without a message" bash -n $tool.bash
     done
     is "$(bash --norc -c '. ./train.bash; complete -p train')" \
@@ -82,7 +82,7 @@ fi
 
 if command -v zsh >/dev/null; then
     # _arguments is shown what it would complete from.
-    for tool in tokenize batchify train sample evalloss inspect; do
+    for tool in $tools; do
         zsh -f -c "_arguments() { print -rl -- \"\$@\" }; . ./$tool.zsh" >specs 2>err
         is "$(cat err)" "" "zsh reads what $tool has for it"
         sed -n 's/^[^[]*\(--[a-z0-9-]*\)[=[].*/\1/p' specs | sort >names

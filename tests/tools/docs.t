@@ -42,7 +42,7 @@ documents() {
 }
 
 # One after another: later pages use what train(1) makes.
-for tool in tokenize batchify train evalloss sample inspect; do
+for tool in $tools; do
     documents . "$ROOT/tools/$tool/$tool.1"
 done
 documents . "$ROOT/tools/charpipe.7"

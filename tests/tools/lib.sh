@@ -5,6 +5,7 @@
 #     $TMP      a fresh folder, removed at the end
 #     $ANNA     the text of Anna Karenina, or empty: then `needs_anna DESCRIPTION` skips
 #     $PYTHON   a Python that has numpy
+#     $tools    the programs' names
 #
 # shellcheck shell=sh
 set -u
@@ -17,6 +18,8 @@ PYTHON=${PYTHON:-/usr/bin/python3}
 SANITIZE=${SANITIZE:-}
 ANNA=${CHARPIPE_ANNA:-$ROOT/../shared/data/anna.txt}
 [ -r "$ANNA" ] || ANNA=
+# shellcheck disable=SC2034 # for the tests
+tools=$(sed -n 's/^TOOLS *= *//p' "$ROOT/Makefile")
 TMP=$(mktemp -d "${TMPDIR:-/tmp}/charpipe-test.XXXXXX") || exit 1
 trap 'rm -rf "$TMP"' EXIT
 trap 'exit 1' HUP INT TERM

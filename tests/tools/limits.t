@@ -21,7 +21,7 @@ within() {
     )
 }
 
-for tool in tokenize batchify train sample evalloss inspect; do
+for tool in $tools; do
     for option in --help --version; do
         ok "$tool $option needs few addresses" within 32000 "$tool" $option
         ok "and no OpenBLAS" sh -c "! LD_DEBUG=files $tool $option 2>&1 | grep -q openblas"
