@@ -10,7 +10,6 @@ build=${B:-$ROOT/build}
 make_in() {
     make --no-print-directory -C "$ROOT" B="$build" bin="$BIN" SANITIZE="$SANITIZE" "$@"
 }
-tools='tokenize batchify train sample evalloss inspect'
 cat "$ROOT"/lib/nn/*.h >"$TMP/text"
 
 # --- where everything goes -----------------------------------------------------------------------
@@ -223,6 +222,14 @@ else
 $(dpkg-deb --ctrl-tarfile "$package" | tar -xO ./md5sums)
 END
     result "$?" "of the files that it lists"
+    same unpacked/usr/share/doc/charpipe/README.md "$ROOT/README.md" "with the README"
+    (cd "$ROOT" && git ls-files examples) >tracked 2>/dev/null &&
+        is "$(cd unpacked/usr/share/doc/charpipe && find examples -type f | sort)" "$(sort tracked)" \
+            "and all of the examples"
+    cp -r unpacked/usr/share/doc/charpipe/examples copied
+    ok "which work where they are copied to" env PATH="$PWD/unpacked/usr/bin:/usr/bin:/bin" \
+        make -C copied/anna TEXT="$TMP/text" BATCHIFY_FLAGS='-n 2 -m 8' \
+        TRAIN_FLAGS='-H 4 -L 1 --steps 1' SAMPLE_FLAGS='-n 10 -p a'
     like "$(dpkg-deb -f "$package" Depends)" "libopenblas0.*libyaml" "that needs the libraries"
     like "$(dpkg-deb --ctrl-tarfile "$package" | tar -xO ./shlibs)" "^libcharpipe 0 charpipe" \
         "and is one for others"
