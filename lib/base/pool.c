@@ -1,11 +1,14 @@
 /* pool.c: a fixed set of threads that work through numbered tasks; see pool.h.
  *
- * One run is one generation: the caller publishes the task, everybody takes numbers from one
- * counter until they are used up, and the caller waits for every worker to have said that it is
- * done. Waiting spins for some tens of microseconds, the length of the gaps inside a training step,
- * and then sleeps, so that an idle pool costs nothing. */
+ * Everybody, the caller too, takes tickets from one counter until they are used up, and the caller
+ * then waits for the tasks that others have taken; not for the others, who may be asleep, or have no
+ * core at the moment: on a busy machine that would take milliseconds a run. So a worker may come when
+ * the run is over, or the next one begins: the counter holds the run's number too, by which a worker
+ * sees whose ticket it takes. Waiting spins for some tens of microseconds, the length of the gaps
+ * inside a training step, and then sleeps, so that an idle pool costs nothing. */
 #include "base/pool.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
@@ -21,22 +24,26 @@
 struct pool {
 	unsigned workers; /* threads beside the caller's */
 	pthread_t *threads;
-	/* The run in progress; written by the caller before it raises the generation. */
-	void (*task)(void *arg, size_t i);
-	void *arg;
-	size_t count;
-	_Atomic size_t next;         /* the first number not yet taken */
-	_Atomic unsigned generation; /* of the run */
-	_Atomic unsigned busy;       /* workers that have not finished it */
+	/* The run's number, and behind it the next ticket: step * count + i. CLOSED while the caller
+	 * writes the next run. */
+	_Atomic uint64_t ticket;
+	/* The run. A worker may read these for the next one, but then its ticket is void. */
+	void (*_Atomic task)(void *arg, size_t step, size_t i);
+	void *_Atomic arg;
+	_Atomic size_t count, tickets; /* of one step; of all */
+	_Atomic size_t finished;       /* tasks */
 	_Atomic bool quit;
-	pthread_mutex_t lock; /* for sleeping only */
-	pthread_cond_t wake;  /* a generation began, or quit */
-	pthread_cond_t done;  /* busy became 0 */
+	_Atomic unsigned sleepers; /* workers that wait for `wake` */
+	_Atomic bool waiting;      /* the caller for `done` */
+	pthread_mutex_t lock;      /* for sleeping only */
+	pthread_cond_t wake;       /* a run began, or quit */
+	pthread_cond_t done;       /* all tasks are finished */
 };
 
 enum {
 	SPINS = 2000, /* some 20 to 80 microseconds */
 };
+#define CLOSED UINT32_MAX
 
 static inline void relax(void)
 {
@@ -76,42 +83,80 @@ static void restore_denormals(uint64_t old)
 #endif
 }
 
-static void work(struct pool *pool)
+static uint32_t run_of(uint64_t ticket)
 {
-	size_t i;
-	while ((i = atomic_fetch_add(&pool->next, 1)) < pool->count)
-		pool->task(pool->arg, i);
+	return (uint32_t)(ticket >> 32);
+}
+
+/* All steps before this one are done. Whoever has taken their tickets is at work, or waits for a
+ * core. */
+static void await_step(struct pool *pool, size_t tasks_before)
+{
+	for (int i = 0; atomic_load(&pool->finished) < tasks_before; i++)
+		if (i < SPINS)
+			relax();
+		else
+			sched_yield();
+}
+
+static void work(struct pool *pool, uint32_t run)
+{
+	uint64_t ticket = atomic_load(&pool->ticket);
+	while (run_of(ticket) == run) {
+		const size_t n = (uint32_t)ticket, count = atomic_load(&pool->count);
+		const size_t tickets = atomic_load(&pool->tickets);
+		void (*task)(void *, size_t, size_t) = atomic_load(&pool->task);
+		void *arg = atomic_load(&pool->arg);
+		if (n >= tickets)
+			return;
+		if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket + 1))
+			continue;
+		const size_t step = n / count;
+		await_step(pool, step * count);
+		task(arg, step, n % count);
+		if (atomic_fetch_add(&pool->finished, 1) + 1 == tickets &&
+			atomic_load(&pool->waiting)) {
+			pthread_mutex_lock(&pool->lock);
+			pthread_cond_signal(&pool->done);
+			pthread_mutex_unlock(&pool->lock);
+		}
+		ticket = atomic_load(&pool->ticket);
+	}
 }
 
 static void *worker(void *arg)
 {
 	struct pool *pool = arg;
+	uint32_t seen = 0;
 	flush_denormals();
-	for (unsigned seen = 0;; seen++) {
-		for (int i = 0; i < SPINS && atomic_load(&pool->generation) == seen; i++)
+	for (;;) {
+		for (int i = 0; i < SPINS && run_of(atomic_load(&pool->ticket)) == seen; i++)
 			relax();
-		if (atomic_load(&pool->generation) == seen) {
+		if (run_of(atomic_load(&pool->ticket)) == seen) {
 			pthread_mutex_lock(&pool->lock);
-			while (atomic_load(&pool->generation) == seen)
+			atomic_fetch_add(&pool->sleepers, 1);
+			while (run_of(atomic_load(&pool->ticket)) == seen)
 				pthread_cond_wait(&pool->wake, &pool->lock);
+			atomic_fetch_sub(&pool->sleepers, 1);
 			pthread_mutex_unlock(&pool->lock);
 		}
 		if (atomic_load(&pool->quit))
 			return NULL;
-		work(pool);
-		if (atomic_fetch_sub(&pool->busy, 1) == 1) {
-			/* The caller may be between looking at `busy` and going to sleep. */
-			pthread_mutex_lock(&pool->lock);
-			pthread_cond_signal(&pool->done);
-			pthread_mutex_unlock(&pool->lock);
-		}
+		seen = run_of(atomic_load(&pool->ticket));
+		/* It is closed for no longer than a few stores take. */
+		while (atomic_load(&pool->ticket) == ((uint64_t)seen << 32 | CLOSED))
+			relax();
+		work(pool, seen);
 	}
 }
 
-static void begin(struct pool *pool)
+/* Opens the next run, whose numbers are written, and wakes who sleeps. */
+static void begin(struct pool *pool, uint32_t run)
 {
+	atomic_store(&pool->ticket, (uint64_t)run << 32);
+	if (atomic_load(&pool->sleepers) == 0)
+		return;
 	pthread_mutex_lock(&pool->lock);
-	atomic_fetch_add(&pool->generation, 1);
 	pthread_cond_broadcast(&pool->wake);
 	pthread_mutex_unlock(&pool->lock);
 }
@@ -144,7 +189,7 @@ void pool_free(struct pool *pool)
 	if (!pool)
 		return;
 	atomic_store(&pool->quit, true);
-	begin(pool);
+	begin(pool, run_of(atomic_load(&pool->ticket)) + 1);
 	for (unsigned i = 0; i < pool->workers; i++)
 		pthread_join(pool->threads[i], NULL);
 	pthread_cond_destroy(&pool->done);
@@ -159,31 +204,60 @@ unsigned pool_threads(const struct pool *pool)
 	return pool->workers + 1;
 }
 
+static void run(struct pool *pool, size_t steps, size_t count,
+	void (*task)(void *arg, size_t step, size_t i), void *arg)
+{
+	const uint32_t number = run_of(atomic_load(&pool->ticket)) + 1;
+	atomic_store(&pool->ticket, (uint64_t)number << 32 | CLOSED);
+	atomic_store(&pool->task, task);
+	atomic_store(&pool->arg, arg);
+	atomic_store(&pool->count, count);
+	atomic_store(&pool->tickets, steps * count);
+	atomic_store(&pool->finished, 0);
+	begin(pool, number);
+	work(pool, number);
+	for (int i = 0; i < SPINS && atomic_load(&pool->finished) < steps * count; i++)
+		relax();
+	if (atomic_load(&pool->finished) == steps * count)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	atomic_store(&pool->waiting, true);
+	while (atomic_load(&pool->finished) < steps * count)
+		pthread_cond_wait(&pool->done, &pool->lock);
+	atomic_store(&pool->waiting, false);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_run_steps(struct pool *pool, size_t steps, size_t count,
+	void (*task)(void *arg, size_t step, size_t i), void *arg)
+{
+	assert(count < CLOSED && steps < CLOSED && steps * count < CLOSED);
+	const uint64_t old = flush_denormals();
+	if (pool->workers > 0 && count > 1)
+		run(pool, steps, count, task, arg);
+	else
+		for (size_t step = 0; step < steps; step++)
+			for (size_t i = 0; i < count; i++)
+				task(arg, step, i);
+	restore_denormals(old);
+}
+
+struct plain {
+	void (*task)(void *arg, size_t i);
+	void *arg;
+};
+
+static void plain_task(void *arg, size_t step, size_t i)
+{
+	const struct plain *plain = arg;
+	(void)step;
+	plain->task(plain->arg, i);
+}
+
 void pool_run(struct pool *pool, size_t count, void (*task)(void *arg, size_t i), void *arg)
 {
-	uint64_t old = flush_denormals();
-	if (count <= 1 || pool->workers == 0) {
-		for (size_t i = 0; i < count; i++)
-			task(arg, i);
-		restore_denormals(old);
-		return;
-	}
-	pool->task = task;
-	pool->arg = arg;
-	pool->count = count;
-	atomic_store(&pool->next, 0);
-	atomic_store(&pool->busy, pool->workers);
-	begin(pool);
-	work(pool);
-	for (int i = 0; i < SPINS && atomic_load(&pool->busy) > 0; i++)
-		relax();
-	if (atomic_load(&pool->busy) > 0) {
-		pthread_mutex_lock(&pool->lock);
-		while (atomic_load(&pool->busy) > 0)
-			pthread_cond_wait(&pool->done, &pool->lock);
-		pthread_mutex_unlock(&pool->lock);
-	}
-	restore_denormals(old);
+	struct plain plain = {task, arg};
+	pool_run_steps(pool, 1, count, plain_task, &plain);
 }
 
 /* What the cgroup (version 2, seen from inside) lets this process have, rounded up; 0: no limit. */

@@ -22,6 +22,11 @@ unsigned pool_threads(const struct pool *pool);
 /* Calls task(arg, i) for i = 0 .. count-1 and returns when all have returned. Not reentrant. */
 void pool_run(struct pool *pool, size_t count, void (*task)(void *arg, size_t i), void *arg);
 
+/* The same for each step of 0 .. steps-1, one after the other: when a task of a step is called, all
+ * of the step before have returned. Cheaper than as many runs. steps * count is below 2^32 - 1. */
+void pool_run_steps(struct pool *pool, size_t steps, size_t count,
+	void (*task)(void *arg, size_t step, size_t i), void *arg);
+
 /* The cores that this process may use: its affinity, the cgroup's quota rounded up; at least 1. */
 unsigned pool_cores(void);
 

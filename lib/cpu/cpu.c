@@ -429,8 +429,8 @@ static void cpu_scatter_add(struct device *device, size_t rows, size_t n, size_t
 /* --- the scan --------------------------------------------------------------------------------- */
 
 /* With enough rows for all threads a task takes a group of rows through all time steps, and nobody
- * waits for anybody. With fewer, every time step is a run of its own, cut by units too: forward one
- * run (a unit's four gates make its h), backward two (the product needs the gates of all units). */
+ * waits for anybody. With fewer, time steps are steps of the pool, cut by units too: forward one (a
+ * unit's four gates make its h), backward two (the product needs the gates of all units). */
 struct scan_job {
 	const struct kernels *kernels;
 	size_t T, N, H;
@@ -439,9 +439,8 @@ struct scan_job {
 	float *gates, *h, *c;
 	const float *cells; /* backward: c, which is then only read */
 	float *dh, *dc;
-	size_t t;           /* of a run that is one time step */
-	struct tiles tiles; /* of that run; columns in panels of H */
-	size_t tile_rows;   /* of a task that takes all time steps */
+	struct tiles tiles; /* of one time step; columns in panels of H */
+	size_t tile_rows;   /* of a task that takes all time steps, or of gates backward */
 };
 
 /* z += h[t] W_hh^T for a tile of units, all four gates, and what follows from it. Panels must not
@@ -484,11 +483,11 @@ static void scan_forward_rows_task(void *arg, size_t i)
 		scan_forward_tile(job, t, &tile);
 }
 
-static void scan_forward_step_task(void *arg, size_t i)
+static void scan_forward_step_task(void *arg, size_t t, size_t i)
 {
 	const struct scan_job *job = arg;
 	const struct tile tile = tile_of(&job->tiles, i);
-	scan_forward_tile(job, job->t, &tile);
+	scan_forward_tile(job, t, &tile);
 }
 
 /* Cuts the rows evenly over the threads, in whole groups if that loses no thread. */
@@ -518,12 +517,10 @@ static void cpu_scan_forward(struct device *device, size_t T, size_t N, size_t H
 		.h = h,
 		.c = c};
 	cut_scan(cpu, &job);
-	if (N >= cpu->kernels->rows * pool_threads(cpu->pool) || job.tiles.count == 1) {
+	if (N >= cpu->kernels->rows * pool_threads(cpu->pool) || job.tiles.count == 1)
 		pool_run(cpu->pool, quotient_up(N, job.tile_rows), scan_forward_rows_task, &job);
-	} else {
-		for (job.t = 0; job.t < T; job.t++)
-			pool_run(cpu->pool, job.tiles.count, scan_forward_step_task, &job);
-	}
+	else
+		pool_run_steps(cpu->pool, T, job.tiles.count, scan_forward_step_task, &job);
 }
 
 /* Step t backward, the gates of a tile's rows (all units). */
@@ -554,18 +551,18 @@ static void scan_backward_rows_task(void *arg, size_t i)
 	}
 }
 
-static void scan_backward_gates_task(void *arg, size_t i)
+/* Gates of time step T - 1, its product, gates of T - 2 ... Of each there may be fewer tasks. */
+static void scan_backward_step_task(void *arg, size_t step, size_t i)
 {
 	const struct scan_job *job = arg;
-	const size_t rows = quotient_up(TILE_FLOATS, 4 * job->H);
-	scan_backward_gates(job, job->t, i * rows, smaller((i + 1) * rows, job->N));
-}
-
-static void scan_backward_product_task(void *arg, size_t i)
-{
-	const struct scan_job *job = arg;
-	const struct tile tile = tile_of(&job->tiles, i);
-	scan_backward_product(job, job->t, &tile);
+	const size_t t = job->T - 1 - step / 2, first = i * job->tile_rows;
+	if (step % 2 == 0) {
+		if (first < job->N)
+			scan_backward_gates(job, t, first, smaller(first + job->tile_rows, job->N));
+	} else if (i < job->tiles.count) {
+		const struct tile tile = tile_of(&job->tiles, i);
+		scan_backward_product(job, t, &tile);
+	}
 }
 
 static void cpu_scan_backward(struct device *device, size_t T, size_t N, size_t H,
@@ -589,12 +586,10 @@ static void cpu_scan_backward(struct device *device, size_t T, size_t N, size_t 
 		pool_run(cpu->pool, quotient_up(N, job.tile_rows), scan_backward_rows_task, &job);
 		return;
 	}
-	for (job.t = T; job.t-- > 0;) {
-		pool_run(cpu->pool, quotient_up(N, quotient_up(TILE_FLOATS, 4 * H)),
-			scan_backward_gates_task, &job);
-		if (job.t > 0)
-			pool_run(cpu->pool, job.tiles.count, scan_backward_product_task, &job);
-	}
+	job.tile_rows = quotient_up(TILE_FLOATS, 4 * H);
+	const size_t blocks = quotient_up(N, job.tile_rows);
+	pool_run_steps(cpu->pool, 2 * T - 1, blocks > job.tiles.count ? blocks : job.tiles.count,
+		scan_backward_step_task, &job);
 }
 
 /* --- elementwise ------------------------------------------------------------------------------ */

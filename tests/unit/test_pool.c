@@ -117,6 +117,71 @@ static void a_run_sees_everything_that_the_run_before_it_wrote(void **state)
 	pool_free(pool);
 }
 
+enum { STEPS = 300, WIDTH = 7 };
+
+struct steps {
+	unsigned cells[STEPS + 1][WIDTH];
+	atomic_uint calls;
+};
+
+/* A cell is the sum of all cells of the step before. */
+static void sum_task(void *arg, size_t step, size_t i)
+{
+	struct steps *steps = arg;
+	unsigned sum = 0;
+	for (size_t j = 0; j < WIDTH; j++)
+		sum += steps->cells[step][j];
+	steps->cells[step + 1][i] = sum;
+	atomic_fetch_add(&steps->calls, 1);
+}
+
+static void a_step_sees_everything_that_the_step_before_it_wrote(void **state)
+{
+	(void)state;
+	static struct steps steps;
+	for (unsigned threads = 1; threads <= 5; threads++) {
+		struct pool *pool = pool_of(threads);
+		for (size_t count = 1; count <= STEPS; count = 3 * count + 1) {
+			unsigned expected = 1;
+			steps = (struct steps){.cells = {{1, 1, 1, 1, 1, 1, 1}}};
+			pool_run_steps(pool, count, WIDTH, sum_task, &steps);
+			for (size_t step = 0; step < count; step++) {
+				expected *= WIDTH;
+				for (size_t i = 0; i < WIDTH; i++)
+					assert_int_equal(steps.cells[step + 1][i], expected);
+			}
+			assert_int_equal(atomic_load(&steps.calls), count * WIDTH);
+		}
+		pool_free(pool);
+	}
+}
+
+static void stay_task(void *arg, size_t i)
+{
+	(void)arg;
+	if (i == 0)
+		usleep(1);
+}
+
+/* Runs that are over before all workers have come, one upon the other. */
+static void a_worker_that_comes_late_takes_no_task_of_another_run(void **state)
+{
+	(void)state;
+	static atomic_uint counts[TASKS];
+	struct pool *pool = pool_of(5);
+	for (size_t i = 0; i < TASKS; i++)
+		atomic_store(&counts[i], 0);
+	for (unsigned round = 1; round <= 20000; round++) {
+		const size_t count = 2 + round % 5;
+		if (round % 100 == 0)
+			pool_run(pool, 2, stay_task, NULL);
+		pool_run(pool, count, count_task, counts + 10 * (round % 50));
+	}
+	for (size_t i = 0; i < 500; i++)
+		assert_int_equal(atomic_load(&counts[i]), i % 10 < 2 + i / 10 % 5 ? 400 : 0);
+	pool_free(pool);
+}
+
 static void halve_task(void *arg, size_t i)
 {
 	volatile float *x = arg;
@@ -156,6 +221,8 @@ int main(void)
 		cmocka_unit_test(threads_that_have_gone_to_sleep_wake_up_for_the_next_run),
 		cmocka_unit_test(a_pool_with_nothing_to_do_leaves_the_cores_to_others),
 		cmocka_unit_test(a_run_sees_everything_that_the_run_before_it_wrote),
+		cmocka_unit_test(a_step_sees_everything_that_the_step_before_it_wrote),
+		cmocka_unit_test(a_worker_that_comes_late_takes_no_task_of_another_run),
 		cmocka_unit_test(denormals_are_zero_in_tasks_and_as_before_outside),
 		cmocka_unit_test(there_is_at_least_one_core),
 	};
