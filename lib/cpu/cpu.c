@@ -943,11 +943,11 @@ static void cpu_describe(struct device *device, char *buf, size_t n)
 {
 	const struct cpu *cpu = cpu_of(device);
 	const unsigned threads = pool_threads(cpu->pool);
-	int used = snprintf(buf, n, "cpu, %u thread%s, %s kernels", threads,
-		threads == 1 ? "" : "s", cpu->kernels->name);
-	if (cpu->blas.kernel)
-		snprintf(buf + used, n - (size_t)used, ", OpenBLAS kernel %s%s", cpu->blas.kernel,
-			getenv("OPENBLAS_CORETYPE") ? " (of $OPENBLAS_CORETYPE)" : "");
+	const char *kernel = cpu->blas.kernel;
+	snprintf(buf, n, "cpu, %u thread%s, %s kernels%s%s%s%s", threads, threads == 1 ? "" : "s",
+		cpu->kernels->name, kernel ? ", OpenBLAS kernel " : "", kernel ? kernel : "",
+		kernel && getenv("OPENBLAS_CORETYPE") ? " (of $OPENBLAS_CORETYPE)" : "",
+		cpu->kernels->bf16 ? "" : "; bfloat16 in fp32, no faster");
 }
 
 static void cpu_release(struct device *device)

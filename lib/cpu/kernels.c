@@ -682,6 +682,9 @@ MAP(tanh)
 extern const struct kernels EXPORT(KERNELS);
 const struct kernels EXPORT(KERNELS) = {
 	.name = NAME(KERNELS),
+#if defined __AVX512BF16__
+	.bf16 = true,
+#endif
 	.panel = PANEL,
 	.rows = ROWS,
 	.of = {[OPERAND_F32] = {bytes_f32, pack_f32, product_f32},

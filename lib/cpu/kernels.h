@@ -31,6 +31,7 @@ struct products {
 
 struct kernels {
 	const char *name;
+	bool bf16;    /* has instructions for OPERAND_BF16; others multiply floats */
 	size_t panel; /* columns of a panel of a packed operand */
 	size_t rows;  /* rows that one pass over a panel serves best */
 	struct products of[OPERAND_TYPES];

@@ -288,7 +288,7 @@ static int cuda_operand_bytes(
 	if (b->type == OPERAND_F32)
 		return 0;
 	return error_set(err, STATUS_NO_DEVICE,
-		"the GPU multiplies by weights of 32 bits only; smaller ones need -D cpu");
+		"the GPU multiplies numbers of 32 bits only; smaller ones need -D cpu");
 }
 
 static void cuda_operand_update(struct device *device, struct operand *b)

@@ -76,6 +76,10 @@ fails 69 'smaller ones need -D cpu' "the GPU has no smaller weights" \
     sample -n 1 -D cuda --weights f16 "$TMP/cuda"
 fails 69 'smaller ones need -D cpu' "nor for evalloss" \
     evalloss -D cuda --weights i8 "$TMP/cuda" "$TMP/shards"
+fails 69 'smaller ones need -D cpu' "nor for train" \
+    train -D cuda --precision bf16 -o /dev/null "$TMP/shards"
+is "$(train -v -H 8 --steps 1 --precision bf16 -o /dev/null "$TMP/shards" 2>&1 | grep -c 'cpu, ')" 1 \
+    "unless -D says so, a run in bfloat16 is the CPU's"
 
 # What is missing.
 export EMULATION_GPU

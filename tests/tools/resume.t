@@ -187,6 +187,13 @@ train -q --resume a --change --eval-every 0 -r 0.5 -d 0 --steps 30 --keep best -
 like "$(training best)" '"lr": 0.01, .*"steps": ([7-9]|1[0-9]|20),' \
     "the best model tells what shaped it, not what came after it"
 is "$("$PYTHON" "$ROOT/tests/tools/models.py" dropout best)" 0.25 "its dropout too"
+cp kept run
+train -q --resume run --change --precision bf16 --steps 15 -o part shards
+train -q --resume run --steps 20 -o resumed shards
+cp kept run
+train -q --resume run --change --precision bf16 --steps 20 -o straight.bf16 shards
+same resumed straight.bf16 "the precision may change too, and a run in bfloat16 resumes to the bit"
+fails 64 "precision" "which has to be asked for" train --resume run --precision f32 --steps 25 -o m shards
 is "$(train --resume kept --change -r 0.01 --steps 12 -o m shards 2>&1 >/dev/null | grep changed)" \
     "train: changed from step 11 on: --lr 0.01 (before: 0.02)" "it is told"
 

@@ -62,6 +62,18 @@ like "$(tr '\r' '\n' <terminal)" \
 small -q --steps 40 -j 1 -o one shards
 small -q --steps 40 -j 2 -o two shards
 same one two "-j 1 and -j 2 write the same bytes"
+small -q --steps 40 --precision bf16 -j 1 -l narrow.log -o narrow shards
+small -q --steps 40 --precision bf16 -j 3 -o three shards
+same narrow three "so do -j 1 and -j 3 with --precision bf16"
+status 1 "which rounds" cmp narrow one
+small -q --steps 40 --precision f32 -l wide.log -o wide shards
+same wide one "f32 is the default"
+ok "and its losses are those of f32 to a thousandth" sh -c '
+    paste wide.log narrow.log | awk "NR > 1 {
+        lines++
+        worst = (\$4 - \$13) ^ 2 > worst ? (\$4 - \$13) ^ 2 : worst}
+        END {exit !(lines == 40 && worst < 4e-6)}"'
+is "$(training narrow precision) $(training one precision)" "bf16 f32" "a model tells its precision"
 small -q --steps 40 -o - - <shards >two
 same one two "so does standard input to standard output"
 gzip -c shards | small -q --steps 40 -z -o two.gz

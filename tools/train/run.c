@@ -61,10 +61,12 @@ int run_make(struct run *run, const struct run_options *options, const struct sh
 	const struct ops *ops = device->ops;
 	size_t rows = data->rows[SHARDS_TRAIN], window = data->window;
 	size_t validation = validation_rows(data), most = larger(rows, validation);
+	const enum model_use use =
+		options->precision == RUN_PRECISION_BF16 ? MODEL_TRAINING_BF16 : MODEL_TRAINING;
 	struct adam_options adam = adam_defaults;
 	adam.clip = options->clip;
-	if (model_init(&run->model, device, vocab, options->hidden, options->layers, MODEL_TRAINING,
-		    most, window, err) < 0)
+	if (model_init(&run->model, device, vocab, options->hidden, options->layers, use, most,
+		    window, err) < 0)
 		return -1;
 	run->model.dropout =
 		(struct model_dropout){.between = options->dropout, .output = options->dropout};

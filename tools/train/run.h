@@ -29,6 +29,11 @@ enum run_keep {
 	RUN_KEEP_LAST,
 };
 
+enum run_precision {
+	RUN_PRECISION_F32,
+	RUN_PRECISION_BF16, /* MODEL_TRAINING_BF16 */
+};
+
 /* The options that shape a run's numbers. */
 struct run_options {
 	uint64_t hidden, layers;
@@ -36,6 +41,7 @@ struct run_options {
 	double lr, clip;
 	uint64_t seed;
 	uint64_t eval_every;   /* steps; 0: at the end of each epoch */
+	unsigned precision;    /* enum run_precision */
 	unsigned keep;         /* enum run_keep */
 	unsigned on_nonfinite; /* enum run_nonfinite */
 	uint64_t patience; /* evaluations without a better one before the run ends; 0: any number */

@@ -33,6 +33,7 @@ struct values {
 
 static const char *const keep_choices[] = {"best", "last", NULL};
 static const char *const nonfinite_choices[] = {"stop", "skip", NULL};
+static const char *const precision_choices[] = {"f32", "bf16", NULL};
 
 #define AT(member) offsetof(struct values, member)
 /* clang-format off */
@@ -68,6 +69,11 @@ static const struct option table[] = {
 	 .effect = EFFECT_SHAPES, .offset = AT(run.seed), .initial = "1", .low = 0,
 	 .high = UINT32_MAX, .also = "random-seed",
 	 .help = "what initial weights and dropout masks follow from"},
+	{.name = "precision", .argument = "f32|bf16", .type = OPTION_CHOICE,
+	 .effect = EFFECT_TUNES, .offset = AT(run.precision), .initial = "f32",
+	 .choices = precision_choices, .also = "dtype amp mixed-precision",
+	 .help = "round the factors of all products to bfloat16 (8 bits): twice as fast where the "
+		"processor multiplies such numbers, less exact"},
 	DEVICE_OPTIONS(struct values),
 	{.letter = 'l', .name = "log", .argument = "FILE", .type = OPTION_TEXT,
 	 .effect = EFFECT_NONE, .file = OPTION_FILE_WRITTEN, .offset = AT(log),
@@ -360,6 +366,16 @@ static int announce_demand(const struct train *t, struct error *err)
 	return 0;
 }
 
+/* Only the CPU rounds factors to bfloat16. */
+static struct device *open_device(
+	const struct tool *tool, const struct values *values, struct error *err)
+{
+	struct device_options chosen = values->device;
+	if (chosen.device == DEVICE_AUTO && values->run.precision == RUN_PRECISION_BF16)
+		chosen.device = DEVICE_CPU;
+	return device_open(tool, &chosen, err);
+}
+
 /* For --print-config: the memory that the run would take, which the header of named shards decides.
  */
 static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
@@ -381,7 +397,7 @@ static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
 		rc = 0;
 		goto out;
 	}
-	device = device_open(tool, &values->device, err);
+	device = open_device(tool, values, err);
 	if (!device)
 		goto out;
 	if (input_open(&in, argv[0], INPUT_GUNZIP, err) < 0 || shards_open(&shards, &in, err) < 0 ||
@@ -423,7 +439,7 @@ static int open_all(struct train *t, const char *path, struct error *err)
 		return -1;
 	if (read_beginning(t->tool, &t->settings, &from, err) < 0)
 		goto out;
-	t->device = device_open(t->tool, &values->device, err);
+	t->device = open_device(t->tool, values, err);
 	if (!t->device)
 		goto out;
 	if (input_open(&t->in, path, INPUT_GUNZIP, err) < 0 ||
