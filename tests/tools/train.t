@@ -213,9 +213,9 @@ for outputs in "-o f -l f" "-o f --checkpoint f" "--checkpoint f -l f"; do
 done
 ok "a device may take two" train -q -H 4 --steps 1 -o /dev/null -l /dev/null shards
 mkfifo endless
-sleep 60 >endless &
+exec 3<>endless
 status 73 "which fails before anything is read" timeout 20 train -o nowhere/model endless
-kill $!
+exec 3>&-
 ok "no model is left behind" test ! -e model
 printf 'train:\n  hiden: 8\n' >bad.yaml
 fails 78 "line 2.*hidden" "an unknown key names its line and the nearest" train -c bad.yaml -o m shards
