@@ -155,16 +155,16 @@ static int check_dimension(
 	return 0;
 }
 
-static int read_dropout(const struct safetensors *st, double *dropout, struct error *err)
+static int read_dropout(struct model_file *model, const struct safetensors *st, struct error *err)
 {
 	const char *text = safetensors_metadata(st, "drop_prob");
-	*dropout = 0;
+	model->has_dropout = text;
 	if (!text)
 		return 0;
 	char *end;
-	*dropout = strtod(text, &end);
+	model->dropout = strtod(text, &end);
 	if (text[strspn(text, "0123456789.eE+-")] || end == text || *end ||
-		!(*dropout >= 0 && *dropout < 1))
+		!(model->dropout >= 0 && model->dropout < 1))
 		return error_set(err, STATUS_DATA,
 			"metadata drop_prob: %s; expected a number from 0 to below 1", text);
 	return 0;
@@ -322,7 +322,7 @@ static int read_metadata(struct model_file *model, const struct safetensors *st,
 {
 	if (check_dimension(st, "n_hidden", model->params.hidden, err) < 0 ||
 		check_dimension(st, "n_layers", model->params.layers, err) < 0 ||
-		read_dropout(st, &model->dropout, err) < 0 ||
+		read_dropout(model, st, err) < 0 ||
 		read_object(st, "training", &model->training, err) < 0 ||
 		read_object(st, "checkpoint", &model->checkpoint, err) < 0 ||
 		check_options(model, err) < 0)

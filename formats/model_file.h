@@ -26,6 +26,7 @@ struct model_file {
 	float *weights;     /* (params.total), padding zero; owned: memory_free() */
 	bool has_vocab;     /* a bare state_dict has none */
 	struct vocab vocab; /* owned */
+	bool has_dropout;   /* nor perhaps that */
 	double dropout;     /* drop_prob; 0 where the file doesn't say */
 	json_t *training;   /* object: what shaped the weights; NULL where there is none; owned */
 	json_t *checkpoint; /* object: a run's counters and positions; NULL in a model; owned */

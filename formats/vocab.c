@@ -117,6 +117,23 @@ const char *vocab_name(const struct vocab *vocab, uint32_t symbol, char buf[32])
 	return buf;
 }
 
+const char *vocab_names(const struct vocab *vocab, uint32_t first, char *buf, size_t n)
+{
+	enum { MORE = 24 }; /* " and 65535 more" */
+	char name[32];
+	size_t used = 0;
+	buf[0] = '\0';
+	for (uint32_t id = first; id < vocab->size; id++) {
+		vocab_name(vocab, vocab->symbols[id], name);
+		if (used + strlen(name) + MORE > n) {
+			snprintf(buf + used, n - used, " and %" PRIu32 " more", vocab->size - id);
+			break;
+		}
+		used += (size_t)snprintf(buf + used, n - used, "%s%s", used ? ", " : "", name);
+	}
+	return buf;
+}
+
 /* Index in `dtypes`. */
 static unsigned dtype_of(const struct vocab *vocab)
 {
@@ -225,13 +242,46 @@ bool vocab_equal(const struct vocab *a, const struct vocab *b)
 	       memcmp(a->symbols, b->symbols, a->size * sizeof *a->symbols) == 0;
 }
 
+static int check_units(const struct vocab *from, const struct vocab *to, struct error *err)
+{
+	if (from->unit == to->unit)
+		return 0;
+	return error_set(err, STATUS_DATA,
+		"the symbols are %ss, those of the other vocabulary are %ss",
+		vocab_unit_words[from->unit], vocab_unit_words[to->unit]);
+}
+
+int vocab_extend(struct vocab *vocab, const struct vocab *more, struct error *err)
+{
+	size_t size = vocab->size;
+	struct vocab extended;
+	if (check_units(more, vocab, err) < 0)
+		return -1;
+	uint32_t *symbols = malloc((size + more->size) * sizeof *symbols);
+	if (!symbols)
+		return error_memory(err, (size + more->size) * sizeof *symbols, "a vocabulary");
+	memcpy(symbols, vocab->symbols, size * sizeof *symbols);
+	for (uint32_t id = 0; id < more->size; id++)
+		if (vocab_find(vocab, more->symbols[id]) == VOCAB_NONE)
+			symbols[size++] = more->symbols[id];
+	int rc = (int)(size - vocab->size);
+	if (rc > 0) {
+		if (vocab_init(&extended, vocab->unit, vocab->newlines, symbols, size, err) < 0) {
+			rc = -1;
+		} else {
+			vocab_release(vocab);
+			*vocab = extended;
+		}
+	}
+	free(symbols);
+	return rc;
+}
+
 int vocab_remap(const struct vocab *from, const struct vocab *to, uint32_t *map, struct error *err)
 {
 	char name[32];
-	if (from->unit != to->unit)
-		return error_set(err, STATUS_DATA,
-			"the symbols are %ss, those of the other vocabulary are %ss",
-			vocab_unit_words[from->unit], vocab_unit_words[to->unit]);
+	if (check_units(from, to, err) < 0)
+		return -1;
 	for (uint32_t id = 0; id < from->size; id++) {
 		map[id] = vocab_find(to, from->symbols[id]);
 		if (map[id] == VOCAB_NONE)

@@ -56,6 +56,10 @@ int vocab_text(const struct vocab *vocab, uint32_t id, unsigned char text[4]);
 /* The symbol for messages: 'a', U+00E9 'é', U+000A, or byte 0xE9. Returns buf. */
 const char *vocab_name(const struct vocab *vocab, uint32_t symbol, char buf[32]);
 
+/* The symbols from id `first` on, likewise, as many as n bytes hold: "'a', U+00E9 'é' and 3 more".
+ * Returns buf. */
+const char *vocab_names(const struct vocab *vocab, uint32_t first, char *buf, size_t n);
+
 /* The words that files use for an enum vocab_unit and an enum vocab_newlines; they end with NULL. */
 extern const char *const vocab_unit_words[], *const vocab_newlines_words[];
 
@@ -76,6 +80,10 @@ bool vocab_equal(const struct vocab *a, const struct vocab *b); /* order, unit, 
  * symbol in `to`. Fails (65) when units differ or `to` lacks a symbol, and names it. The newlines
  * may differ. */
 int vocab_remap(const struct vocab *from, const struct vocab *to, uint32_t *map, struct error *err);
+
+/* Gives `vocab` the symbols of `more` that it lacks, behind its own, in the order of `more`. Their
+ * number, or -1: units differ, or they become too many (65). */
+int vocab_extend(struct vocab *vocab, const struct vocab *more, struct error *err);
 
 /* The keys that every stream's header has, as stream.md describes them, for yaml_keys(). */
 #define VOCAB_KEYS "kind", "unit", "newlines", "dtype", "vocab", "?notes"

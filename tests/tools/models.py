@@ -11,6 +11,7 @@ has it, and computes their losses straight from the LSTM's equations, in double 
     models.py state STATE MODEL PRIME state.md          checks a state, read as that page reads it
     models.py greedy MODEL PRIME N                      the N likeliest characters after PRIME
     models.py fill FILE TENSOR X > forged          the file with every element of a tensor X, its CRC right
+    models.py grown OLD NEW FRESH                       NEW is OLD, with FRESH's numbers for symbols behind
     models.py training MODEL                            what the file says about its training
     models.py dropout MODEL                             and about its dropout
 """
@@ -156,6 +157,17 @@ def main(command, *args):
         for _ in range(int(args[2])):
             text += model.symbols[int(np.argmax(model.feed(model.ids[text[-1]])))]
         sys.stdout.write(text)
+    elif command == "grown":
+        (old_meta, old), (meta, new), (_, fresh) = (read(path) for path in args)
+        V, symbols = len(json.loads(old_meta["tokens"])), json.loads(meta["tokens"])
+        assert symbols[:V] == json.loads(old_meta["tokens"])
+        per_symbol = {"lstm.weight_ih_l0": 1, "fc.weight": 0, "fc.bias": 0}  # the axis
+        for name in new:
+            before, after = np.split(new[name], [V], per_symbol[name]) if name in per_symbol else (new[name], None)
+            assert np.array_equal(before, old[name]), name
+            if after is not None:
+                assert np.array_equal(after, np.split(fresh[name], [V], per_symbol[name])[1]), name
+        print("".join(symbols[V:]))
     elif command == "training":
         print(json.dumps(json.loads(read(args[0])[0]["training"]), sort_keys=True))
     elif command == "dropout":

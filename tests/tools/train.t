@@ -169,6 +169,42 @@ models bare seven >bare
 train -q --steps 15 -d 0 --init bare -o init shards
 train -q --steps 15 -d 0 --init seven -o straight shards
 same straight init "a bare state_dict takes the data's symbols"
+train --init seven --print-config shards >config
+like "$(cat config)" "^  dropout: 0.25 # model" "dropout follows the model"
+like "$(train --init seven -d 0.1 --print-config shards)" "^  dropout: 0.1 # command line" "unless given"
+like "$(train --init bare --print-config shards)" "^  dropout: 0.5 # default" "or unknown"
+
+# --- symbols that the model lacks ----------------------------------------------------------------
+
+# Of the 21 symbols that are known, the text has 16, and two that are not.
+seq 1 300 | sed 's/.*/caf\xc3\xa9 & \xe2\x80\x8e is/' >accents
+tokenize -q -u accents | batchify -q -n 4 -m 10 >accents.shards
+fails 65 "^train: seven: the model lacks 4 of the shards' symbols, 'c', 'f', U\+00E9 'é', U\+200E: --new-symbols .*, tokenize --vocab" \
+    "symbols that the model lacks are named" train -q --init seven -o grown accents.shards
+tokenize -q --vocab seven --unknown skip accents | batchify -q -n 4 -m 10 >skipped.shards
+ok "without them the text fits" train -q --init seven --steps 1 -o init skipped.shards
+for c in 1 2 3 4; do printf '%s\n' "$c" ABCDEFGHIJKLMNOPQRST; done | tokenize | batchify -q -n 2 -m 4 >fresh.shards
+small -q --steps 0 -s 9 -o fresh fresh.shards
+train --init seven --new-symbols -s 9 --steps 0 -o grown accents.shards 2>err
+is "$(models grown seven grown fresh)" "$(printf 'cf\303\251\342\200\216')" \
+    "--new-symbols adds them behind the model's own, whose weights stay; theirs are a new model's"
+like "$(cat err)" "^train: new symbols: 4, which the model didn't know: 'c', 'f', U\+00E9 'é', U\+200E$" "and tells them"
+like "$(inspect grown)" "newlines: universal" "newlines are the text's"
+grow() { train -q --init seven --new-symbols --eval-every 7 -r 0.02 -o "$@" accents.shards; }
+grow whole --steps 30 -l log
+ok "and the training goes on" awk -F '\t' 'NR == 2 {first = $4} {last = $4} END {exit !(last < first - 0.3)}' log
+is "$(training whole steps)" "$(awk -F '\t' 'NR > 1 && $5 != "-" && (b == "" || $5 < b) {b = $5; s = $2}
+    END {print s}' log)" "the best model is kept"
+grow part --steps 12 --checkpoint run
+train -q --resume run --steps 30 -o resumed accents.shards
+same resumed whole "such a run is resumed like any other"
+fails 65 "other data" "but not on other data" train --resume run --steps 30 -o resumed fresh.shards
+ok "a text of the old symbols is scored" evalloss whole text
+fails 64 "--new-symbols: only .*--init" "--new-symbols without a model" train --new-symbols -o m shards
+tokenize -q -b accents | batchify -q -n 4 -m 10 >bytes.shards
+fails 65 "seven: .*symbols are bytes" "or of another kind" train --init seven --new-symbols -o m bytes.shards
+train -q --init seven --new-symbols --steps 15 -d 0 -o none shards
+same none straight "where none is new it does nothing"
 
 # --- what it refuses -----------------------------------------------------------------------------
 

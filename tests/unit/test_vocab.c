@@ -197,6 +197,29 @@ static void ids_are_remapped_by_their_symbols(void **state)
 	vocab_release(&byte);
 }
 
+static void a_vocabulary_gets_what_it_lacks(void **state)
+{
+	const uint32_t more[] = {'y', 0x3B1, 0x200E}, bytes[] = {'z'};
+	struct vocab vocab = make(VOCAB_CODEPOINT, greek, 4), other = make(VOCAB_CODEPOINT, more, 3);
+	struct vocab byte = make(VOCAB_BYTE, bytes, 1);
+	struct error err;
+	char names[80];
+	(void)state;
+	assert_int_equal(vocab_extend(&vocab, &byte, &err), -1);
+	assert_int_equal(err.status, STATUS_DATA);
+	assert_int_equal(vocab_extend(&vocab, &other, &err), 2);
+	assert_int_equal(vocab.size, 6);
+	assert_memory_equal(vocab.symbols, greek, sizeof *greek * 4);
+	assert_int_equal(vocab_find(&vocab, 'y'), 4);
+	assert_int_equal(vocab_find(&vocab, 0x200E), 5);
+	assert_int_equal(vocab_extend(&vocab, &other, &err), 0);
+	assert_string_equal(vocab_names(&vocab, 4, names, sizeof names), "'y', U+200E");
+	assert_string_equal(vocab_names(&vocab, 4, names, 32), "'y' and 1 more");
+	vocab_release(&vocab);
+	vocab_release(&other);
+	vocab_release(&byte);
+}
+
 static void a_header_s_keys_bring_the_vocabulary_back(void **state)
 {
 	uint32_t symbols[600];
@@ -351,6 +374,7 @@ int main(void)
 		cmocka_unit_test(packed_ids_are_little_endian_and_checked),
 		cmocka_unit_test(equal_means_the_same_symbols_order_unit_and_newlines),
 		cmocka_unit_test(ids_are_remapped_by_their_symbols),
+		cmocka_unit_test(a_vocabulary_gets_what_it_lacks),
 		cmocka_unit_test(a_header_s_keys_bring_the_vocabulary_back),
 		cmocka_unit_test(a_header_can_hold_the_longest_vocabulary),
 		cmocka_unit_test(keys_that_make_no_vocabulary_are_refused),

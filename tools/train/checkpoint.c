@@ -449,8 +449,10 @@ static int restore_crc(const char *text, uint32_t *crc)
 }
 
 /* The data are those that the run began with if they would be described in the same words. */
-static int check_data(const struct shards *shards, const json_t *expected, struct error *err)
+int checkpoint_check_data(
+	const struct model_file *file, const struct shards *shards, struct error *err)
 {
+	const json_t *expected = json_object_get(file->checkpoint, "data");
 	json_t *found = save_data(shards);
 	bool same = json_equal(found, expected);
 	json_decref(found);
@@ -469,7 +471,7 @@ int checkpoint_restore(struct checkpoint *checkpoint, const struct model_file *f
 	struct run *run, uint64_t *log_bytes, uint32_t *log_crc, struct error *err)
 {
 	json_int_t step, skipped, stale, bytes;
-	json_t *options, *changes = NULL, *data, *best;
+	json_t *options, *changes = NULL, *data, *best; /* options and data are checked before */
 	const char *crc;
 	if (json_unpack(file->checkpoint, "{s:o, s?o, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:s !} !}",
 		    "options", &options, "changes", &changes, "step", &step, "skipped", &skipped,
@@ -478,8 +480,6 @@ int checkpoint_restore(struct checkpoint *checkpoint, const struct model_file *f
 		step < 0 || step > UINT32_MAX || skipped < 0 || skipped > step || stale < 0 ||
 		bytes < 0 || restore_crc(crc, log_crc) < 0)
 		return error_set(err, STATUS_DATA, "the checkpoint's counters are not as expected");
-	if (check_data(run->shards, data, err) < 0)
-		return -1;
 	*log_bytes = (uint64_t)bytes;
 	run->stale = (uint64_t)stale;
 	run->skipped = (uint64_t)skipped;

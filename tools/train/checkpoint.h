@@ -35,8 +35,11 @@ int checkpoint_save(
  * where run_make() made the run, it says how much that is. */
 int checkpoint_room(const struct run *run, struct error *err);
 
-/* Resuming: after settings_restore() and run_init() the state of optimizer, network, data and best
- * model. 65 if the data are not those that the run began with. Sets the log's length and CRC to go
+/* Resuming. First, 65 if the shards are not those that the run began with. */
+int checkpoint_check_data(
+	const struct model_file *file, const struct shards *shards, struct error *err);
+
+/* Then, after settings_restore() and run_init(), the state of optimizer, network and best model. Sets the log's length and CRC to go
  * on from, and checkpoint->step. */
 int checkpoint_restore(struct checkpoint *checkpoint, const struct model_file *file,
 	struct run *run, uint64_t *log_bytes, uint32_t *log_crc, struct error *err);

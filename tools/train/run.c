@@ -14,32 +14,54 @@
 static int init_vocab(struct run *run, const struct model_file *from, struct error *err)
 {
 	const struct vocab *data = &run->shards->header.vocab;
+	char names[128];
 	if (!from || !from->has_vocab)
 		return vocab_copy(&run->vocab, data, err);
 	if (vocab_copy(&run->vocab, &from->vocab, err) < 0)
 		return -1;
 	run->vocab.newlines = data->newlines;
+	int added = vocab_extend(&run->vocab, data, err);
+	if (added < 0)
+		return error_prefix(err, "the shards don't fit the model to start from: ");
+	run->added = (uint32_t)added;
+	if (added > 0 && !run->options->new_symbols)
+		return error_set(err, STATUS_DATA,
+			"the model lacks %d of the shards' symbols, %s: --new-symbols gives it "
+			"these, tokenize --vocab MODEL --unknown skip leaves them out",
+			added, vocab_names(&run->vocab, from->params.vocab, names, sizeof names));
 	run->map = calloc(data->size, sizeof *run->map);
 	if (!run->map)
 		return error_memory(err, data->size * sizeof *run->map, "the map of symbols");
-	if (vocab_remap(data, &run->vocab, run->map, err) < 0)
-		return error_prefix(err, "the shards don't fit the model to start from: ");
-	return 0;
+	return vocab_remap(data, &run->vocab, run->map, err);
+}
+
+/* The weights of a model that has fewer symbols, if not fewer of anything else. In memory the rows of
+ * the new ones lie behind its own in each tensor. */
+static void take_over(const struct params *params, float *arena, const struct model_file *from)
+{
+	for (size_t i = 0; i < params->count; i++) {
+		const struct param *p = &from->params.v[i];
+		memcpy(arena + params->v[i].offset, from->weights + p->offset,
+			p->size * sizeof *arena);
+	}
 }
 
 static int init_weights(struct run *run, const struct model_file *from, struct error *err)
 {
 	const struct params *params = &run->model.params;
-	if (from && from->params.total != params->total)
+	if (from &&
+		(from->params.hidden != params->hidden || from->params.layers != params->layers))
 		return error_set(err, STATUS_DATA,
 			"the model to start from is not %" PRIu32 " x %" PRIu32, params->layers,
 			params->hidden);
-	if (from)
+	if (from && !run->added)
 		return model_set_weights(&run->model, from->weights, err);
 	float *arena = calloc(params->total, sizeof *arena);
 	if (!arena)
 		return error_memory(err, params->total * sizeof *arena, "the initial weights");
 	params_initialise(params, (uint32_t)run->options->seed, arena);
+	if (from)
+		take_over(params, arena, from);
 	int rc = model_set_weights(&run->model, arena, err);
 	free(arena);
 	return rc;
@@ -95,7 +117,7 @@ int run_init(struct run *run, const struct run_options *options, const struct se
 		.options = options, .settings = settings, .shards = shards, .best.loss = INFINITY};
 	if (init_vocab(run, from, err) < 0)
 		return -1;
-	if (from && from->params.vocab != run->vocab.size)
+	if (from && from->params.vocab + run->added != run->vocab.size)
 		return error_set(err, STATUS_DATA,
 			"the model has %" PRIu32 " symbols, the shards have %" PRIu32,
 			from->params.vocab, run->vocab.size);

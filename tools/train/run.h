@@ -44,6 +44,7 @@ struct run_options {
 	unsigned precision;    /* enum run_precision */
 	unsigned keep;         /* enum run_keep */
 	unsigned on_nonfinite; /* enum run_nonfinite */
+	bool new_symbols;      /* the model to start from gets those that it lacks */
 	uint64_t patience; /* evaluations without a better one before the run ends; 0: any number */
 };
 
@@ -52,7 +53,8 @@ struct run {
 	const struct settings *settings;   /* the same and more, for files; not owned */
 	struct shards *shards;             /* not owned */
 	struct vocab vocab;                /* the model's */
-	uint32_t *map; /* the shards' ids to the model's, where that had its own; owned */
+	uint32_t added; /* symbols at its end that the model to start from lacked */
+	uint32_t *map;  /* the shards' ids to the model's, where that had its own; owned */
 	struct model model;
 	struct adam adam;              /* adam.step: updates since initialisation */
 	uint64_t skipped;              /* steps since then that made none */
@@ -70,7 +72,8 @@ struct run {
 
 /* Makes a run over the training part of `shards`: weights, vocabulary, hidden and layers from
  * `from`, or initialised from the seed where that is NULL. options->hidden and ->layers must be
- * those of `from`. A vocabulary of the same symbols in another order is remapped. */
+ * those of `from`. Its symbols may be in another order than the data's, and more; fewer with
+ * options->new_symbols alone: what belongs to the new ones is initialised then. */
 int run_init(struct run *run, const struct run_options *options, const struct settings *settings,
 	struct shards *shards, struct device *device, const struct model_file *from,
 	struct error *err);

@@ -3,6 +3,7 @@
  * This file talks to people: options, messages, the order of things. The run itself is run.c, its
  * file checkpoint.c, its table log.c. */
 #include "base/memory.h"
+#include "base/show.h"
 #include "nn/counter.h"
 #include "tools/device.h"
 #include "tools/network.h"
@@ -115,7 +116,10 @@ static const struct option table[] = {
 		"may change"},
 	{.name = "init", .argument = "MODEL", .type = OPTION_TEXT, .effect = EFFECT_STARTS,
 	 .file = OPTION_FILE_READ, .offset = AT(init), .also = "init-from pretrained",
-	 .help = "start from the weights, dimensions and vocabulary of MODEL"},
+	 .help = "start from the weights, dimensions, dropout and vocabulary of MODEL"},
+	{.name = "new-symbols", .type = OPTION_FLAG, .effect = EFFECT_STARTS,
+	 .offset = AT(run.new_symbols),
+	 .help = "give the model of --init the symbols of the shards that it lacks"},
 	TOOL_OPTIONS(struct values),
 	{0},
 };
@@ -174,6 +178,9 @@ static int check_options(struct values *values, int argc, char **argv, struct er
 	if (values->change && !values->resume)
 		return error_set(err, STATUS_USAGE,
 			"--change: only a run that --resume goes on with can be changed");
+	if (values->run.new_symbols && !values->init)
+		return error_set(err, STATUS_USAGE,
+			"--new-symbols: only a model that --init starts from can get some");
 	if (values->init && is_stdin(values->init) && is_stdin(argc ? argv[0] : NULL))
 		return error_set(err, STATUS_USAGE,
 			"standard input can't be both --init's model and the shards");
@@ -185,7 +192,8 @@ static int check_options(struct values *values, int argc, char **argv, struct er
 	return 0;
 }
 
-/* The network's dimensions are the initial model's; an option may say so too, but nothing else. */
+/* The network's dimensions are the initial model's; an option may say so too, but nothing else. Its
+ * dropout is, unless another is given. */
 static int take_dimensions(struct tool *tool, const struct model_file *from, struct error *err)
 {
 	const struct {
@@ -204,7 +212,11 @@ static int take_dimensions(struct tool *tool, const struct model_file *from, str
 		if (options_set(&tool->options, option, size, SOURCE_MODEL, path, err) < 0)
 			return -1;
 	}
-	return 0;
+	if (!from->has_dropout)
+		return 0;
+	char dropout[SHOW_REAL];
+	return options_set(&tool->options, options_find(&tool->options, "dropout"),
+		show_real(from->dropout, dropout), SOURCE_MODEL, path, err);
 }
 
 /* Reads what the run starts from or goes on from, if it does. Afterwards the options are those of
@@ -298,11 +310,16 @@ static void describe(const struct train *t)
 {
 	const struct shards_header *data = &t->shards.header;
 	const struct params *params = &t->run.model.params;
-	char size[32], validation[96] = "no validation batches";
+	char size[32], names[160], validation[96] = "no validation batches";
 	device_tell(t->tool, t->device);
 	tool_note(t->tool,
 		"network: %" PRIu32 " x %" PRIu32 " LSTM, %" PRIu32 " symbols, %s parameters",
 		params->layers, params->hidden, params->vocab, grouped(params->parameters, size));
+	if (t->run.added > 0)
+		tool_note(t->tool, "new symbols: %" PRIu32 ", which the model didn't know: %s",
+			t->run.added,
+			vocab_names(
+				&t->run.vocab, params->vocab - t->run.added, names, sizeof names));
 	if (run_has_validation(&t->run))
 		snprintf(validation, sizeof validation,
 			"%" PRIu64 " validation batches of %" PRIu32 " x %" PRIu32,
@@ -427,7 +444,7 @@ static int open_all(struct train *t, const char *path, struct error *err)
 {
 	struct values *values = t->values;
 	struct model_file from = {0};
-	bool begun = values->resume || values->init;
+	const char *begun = values->resume ? values->resume : values->init;
 	uint64_t log_bytes = 0;
 	uint32_t log_crc = 0;
 	int rc = -1;
@@ -445,12 +462,21 @@ static int open_all(struct train *t, const char *path, struct error *err)
 	if (input_open(&t->in, path, INPUT_GUNZIP, err) < 0 ||
 		shards_open(&t->shards, &t->in, err) < 0)
 		goto out;
-	if (announce_demand(t, err) < 0 || run_init(&t->run, &values->run, &t->settings, &t->shards,
-						   t->device, begun ? &from : NULL, err) < 0)
+	if (values->resume && checkpoint_check_data(&from, &t->shards, err) < 0) {
+		error_prefix(err, "%s: ", begun);
 		goto out;
+	}
+	if (announce_demand(t, err) < 0)
+		goto out;
+	if (run_init(&t->run, &values->run, &t->settings, &t->shards, t->device,
+		    begun ? &from : NULL, err) < 0) {
+		if (begun && err->status == STATUS_DATA)
+			error_prefix(err, "%s: ", begun);
+		goto out;
+	}
 	if (values->resume &&
 		checkpoint_restore(&t->checkpoint, &from, &t->run, &log_bytes, &log_crc, err) < 0) {
-		error_prefix(err, "%s: ", values->resume);
+		error_prefix(err, "%s: ", begun);
 		goto out;
 	}
 	t->first = run_steps(&t->run);
