@@ -97,7 +97,8 @@ kinds = .tokens .shards .model .model.part .checkpoint .checkpoint~ .log .sample
 .PHONY: clean clean-charpipe
 clean: clean-charpipe
 clean-charpipe:
-	rm -rf .charpipe $(filter-out $(KEEP),$(foreach name,$(sort $(made)),$(kinds:%=$(name)%)))
+	rm -rf .charpipe $(foreach name,$(made),$(wildcard $(name).checkpoint.[0-9]*)) \
+		$(filter-out $(KEEP),$(foreach name,$(sort $(made)),$(kinds:%=$(name)%)))
 
 # What was made on the way stays; what a failed command leaves does not.
 .PRECIOUS: %.tokens %.shards %.model %.log

@@ -419,6 +419,14 @@ out:
 	return rc;
 }
 
+bool safetensors_get_crc(const unsigned char *first, char digits[SAFETENSORS_CRC_DIGITS + 1])
+{
+	memcpy(digits, first + SAFETENSORS_CRC_OFFSET, SAFETENSORS_CRC_DIGITS);
+	digits[SAFETENSORS_CRC_DIGITS] = '\0';
+	return memcmp(first + SAFETENSORS_LENGTH_BYTES, CRC_KEY, sizeof CRC_KEY - 1) == 0 &&
+	       strspn(digits, "0123456789abcdef") == SAFETENSORS_CRC_DIGITS;
+}
+
 void safetensors_put_crc(unsigned char *header, uint32_t crc)
 {
 	char digits[SAFETENSORS_CRC_DIGITS + 1];

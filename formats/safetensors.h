@@ -108,6 +108,10 @@ const char *safetensors_describe(const struct safetensors_tensor *tensor, char b
 int safetensors_header(const json_t *metadata, struct safetensors_tensor *tensors, size_t count,
 	unsigned align, unsigned char **header, size_t *bytes, struct error *err);
 
+/* The CRC that a file states which begins with these SAFETENSORS_CRC_OFFSET +
+ * SAFETENSORS_CRC_DIGITS bytes; false: none where safetensors_put_crc() puts it. */
+bool safetensors_get_crc(const unsigned char *first, char digits[SAFETENSORS_CRC_DIGITS + 1]);
+
 /* Puts the file's CRC into a header whose metadata begin with "crc32":"00000000". */
 void safetensors_put_crc(unsigned char *header, uint32_t crc);
 

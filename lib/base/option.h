@@ -57,6 +57,9 @@ struct option {
 	const char *const *choices; /* of OPTION_CHOICE, NULL-terminated */
 	bool command_line_only;     /* not a YAML key: --help, --config, ... */
 	enum option_file file;      /* of OPTION_TEXT */
+	/* Newer than version 1 of the formats: a run's files name it only where it isn't the
+	 * default, and so are the same as ever where it isn't used. */
+	bool newer;
 	/* Of the options of one group a default holds only where none of the others has got a
 	 * value: --epochs beside --steps. */
 	const char *group;

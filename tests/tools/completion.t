@@ -57,7 +57,7 @@ if command -v bash >/dev/null; then
         tail -n +2 $tool.tsv | cut -f 1 | grep . | sed 's/^/-/' | sort >expected
         same letters expected "and each short one"
     done
-    is "$(offered train --check)" "--checkpoint --checkpoint-every" "a beginning narrows them"
+    is "$(offered train --check)" "--checkpoint --checkpoint-every --checkpoint-keep" "a beginning narrows them"
     is "$(offered train -D '')" "auto cpu cuda" "a short option's choices are offered"
     is "$(offered train --device c)" "cpu cuda" "a long one's too"
     is "$(offered train --keep =)" "best last" "after --option= too"

@@ -92,9 +92,15 @@ def state_of(path):
     _, tensors, metadata = read_model(path)
     import json
     counters = json.loads(metadata["checkpoint"])
-    counters.pop("log"), counters.pop("options")
+    # The log tells of times, and the CRC of a checkpoint follows from the log.
+    counters.pop("log"), counters.pop("options"), counters.pop("kept", None)
     return counters["step"], metadata["training"], json.dumps(counters, sort_keys=True), {
         name: t.tobytes() for name, t in tensors.items()}
+
+
+def numbered():
+    """The checkpoints that have got names of their own, by their steps as their names tell them."""
+    return {int(name[4:]): name for name in os.listdir(".") if re.fullmatch(r"run\.\d{6,}", name)}
 
 
 def saved_before(log, every):

@@ -107,6 +107,7 @@ is "$(made CONFIG= BATCHIFY_FLAGS='-n 2 -m 9' TRAIN_FLAGS='-H 8 --steps 3')" \
 is "$(find . -name '*.lock')" "" "no lock is left behind"
 mkdir clean
 cp ./*.* Makefile clean
+touch clean/a.checkpoint.000005
 make -s -C clean KEEP=a.log clean >/dev/null
 is "$(ls clean | tr '\n' ' ')" "Makefile a.log a.txt b.txt recipe.yaml " \
     "make clean removes what was made"

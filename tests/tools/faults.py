@@ -11,13 +11,14 @@ make_shards("shards")
 STEPS, EVERY = 5, 2
 # At this rate the first model is the best, so that it must be kept and found again.
 RUN = ["-H", "3", "-L", "1", "-r", "1", "-j", "1", "--steps", str(STEPS), "--checkpoint-every", str(EVERY), "--eval-every", "2",
-       "-q", "-l", "log", "-o", "model", "--checkpoint", "run", "shards"]
+       "-q", "-l", "log", "-o", "model", "--checkpoint", "run", "--checkpoint-keep", "1", "shards"]
 RESUME = ["-j", "1", "--steps", str(STEPS), "-q", "-l", "log", "-o", "model", "--resume", "run", "shards"]
 CALLS = ["openat", "read", "pread64", "write", "fsync", "fdatasync", "fallocate", "rename", "linkat", "link", "unlink",
          "close"]
 # A signal that interrupts one of these is no failure.
 INTERRUPTED = ["openat", "read", "pread64", "write", "fsync", "fdatasync", "fallocate", "close"]
 ERRORS = ["ENOSPC", "EIO", "EINTR"]
+LAST_KEPT = 4  # before the last one
 KEPT = ["log", "model", "run", "run~", "run.lock"]
 
 
@@ -60,10 +61,10 @@ def check(status, said):
         return "status %d" % status
     if status > 0 and said.count("\n") < 1:
         return "status %d without a word" % status
-    left = [name for name in os.listdir(".") if name not in KEPT + ["shards"]]
+    left = [name for name in os.listdir(".") if name not in [*KEPT, "shards", *numbered().values()]]
     if left and not (status == -9 and all(name.startswith(".charpipe-") for name in left)):
         return "left behind: " + " ".join(left)
-    for name in "run", "run~":
+    for name in "run", "run~", *numbered().values():
         if os.path.exists(name) and not complete(name):
             return name + " is not one of the run's checkpoints"
     step = state_of("run")[0] if os.path.exists("run") else 0
@@ -82,6 +83,8 @@ def check(status, said):
         return "resumed, the model is another"
     if facts("log") != rows:
         return "resumed, the log is another"
+    if status == -9 and list(numbered()) != [LAST_KEPT]:
+        return "resumed, of step %d alone is to be kept: %s" % (LAST_KEPT, numbered())
     return None
 
 

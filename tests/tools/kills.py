@@ -16,7 +16,8 @@ make_shards("shards", lines=300)
 STEPS = 300
 EVERY = 7
 # At this rate the best model comes half-way, so that it must be kept and found again.
-OPTIONS = ["-q", "-H", "24", "-L", "2", "-r", "0.1", "--eval-every", "11", "--checkpoint-every", str(EVERY)]
+OPTIONS = ["-q", "-H", "24", "-L", "2", "-r", "0.1", "--eval-every", "11", "--checkpoint-every", str(EVERY),
+           "--checkpoint-keep", "2"]
 LIMIT = ["--steps", str(STEPS), "-l", "log", "-o", "model"]
 SIGNALS = [signal.SIGKILL] * 7 + [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
@@ -87,6 +88,9 @@ while kills[signal.SIGKILL] < KILLS and not problems:
             problems.append("status %d: %s" % (run.returncode, said.decode()))
         break
     runs += 1
+    kept = {step: state_of(name)[0] for step, name in numbered().items()}
+    if len(kept) != 2 or any(a != b for a, b in kept.items()):
+        problems.append("run %d: of which steps checkpoints are kept: %s" % (runs, kept))
     if not problems and read_bytes("model") != model:
         problems.append("run %d: the model is another" % runs)
     if not problems and facts("log") != rows:

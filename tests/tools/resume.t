@@ -91,6 +91,43 @@ mkdir elsewhere && ln -s elsewhere/real link
 small --steps 5 --checkpoint link -o model shards
 ok "a symbolic link is followed" test -L link -a -s elsewhere/real
 
+# --- those before it -----------------------------------------------------------------------------
+
+# kept FILE: the steps in the names of what is kept beside it.
+kept() {
+    find . -name "$1.[0-9]*" | sed -n "s|^\./$1\.0*\([0-9]*\)\$|\1|p" | sort -n | paste -s -d ' ' -
+}
+rm -f run*
+small --steps 60 -o straight shards
+small --steps 40 --checkpoint run --checkpoint-every 5 --checkpoint-keep 3 -o model shards
+is "$(kept run)" "25 30 35" "--checkpoint-keep keeps those before the last too, under their steps"
+for step in 25 35; do
+    cp run.0000$step back
+    train -q --resume back --steps 60 -o model shards
+    same model straight "from that of step $step the run goes on to the same end"
+done
+train -q --resume run --steps 47 -o model shards
+is "$(kept run)" "35 40 45" "a resumed run goes on keeping them"
+train -q --resume run.000040 --steps 43 -o model shards
+is "$(kept run) $(kept run.000040)" "35 40 45 40" "one of them is a checkpoint of its own, if it is resumed"
+echo precious >run.000050
+cp run.000045 run.000047
+train --resume run --steps 60 -o model shards 2>err
+like "$(cat err)" "run.000050: can't be kept under that name: File exists" "what is no checkpoint is left alone"
+is "$(cat run.000050)" precious "... and stays"
+same model straight "and the run goes on"
+is "$(kept run)" "40 45 47 50 55" "of those that are too many none goes that has become another"
+cp run.000045 run
+train -q --resume run --change -r 0.01 --steps 52 --checkpoint-keep 2 -o model shards 2>err
+cmp -s run.000047 run
+is "$? $(kept run)" "1 40 45 47 50 55" "a run that goes back begins from its own list"
+small --steps 10 --checkpoint run --checkpoint-keep 2 --checkpoint-every 5 -o model shards
+is "$(kept run)" "5 40 45 47 50 55" "another run of that name removes none of them, and keeps its own"
+train -q --resume run --checkpoint-keep 0 --steps 20 -o model shards
+is "$(kept run)" "5 40 45 47 50 55" "0 keeps and removes no more"
+train --checkpoint-keep 2 --steps 1 -o model shards 2>err
+like "$(cat err)" "checkpoint-keep does nothing without --checkpoint" "without a checkpoint it is told"
+
 # --- signals -------------------------------------------------------------------------------------
 
 for signal in INT TERM HUP; do
@@ -237,6 +274,14 @@ fails 65 "bad: the checkpoint's --seed is no text" "or is no text" \
 edited 'checkpoint["changes"] = [{"step": 3}]' >bad
 fails 65 "bad: the checkpoint's changes" "and changes that tell nothing" \
     train --resume bad --steps 20 -o m shards
+
+for list in '{}' '[1]' '[{"step": 3}]' '[{"step": 10, "crc32": "0badcafe"}]' \
+    '[{"step": 3, "crc32": "../x"}]' '[{"step": 3, "crc32": "0badcafe"}, {"step": 3, "crc32": "0badcafe"}]' \
+    '[{"step": -3, "crc32": "0badcafe"}]'; do
+    edited "checkpoint[\"kept\"] = $list" >bad
+    fails 65 "list of those before it|counters" "and a list of what is kept that can't be: $list" \
+        train --resume bad --steps 20 -o m shards
+done
 
 # A change that never was: what it was "from" would become the metadata of a model from before it.
 for change in '"from": 9.5, "to": 0.5' '"from": 0.25, "to": "much"' '"from": [], "to": 0.5'; do

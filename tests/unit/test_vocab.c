@@ -200,7 +200,8 @@ static void ids_are_remapped_by_their_symbols(void **state)
 static void a_vocabulary_gets_what_it_lacks(void **state)
 {
 	const uint32_t more[] = {'y', 0x3B1, 0x200E}, bytes[] = {'z'};
-	struct vocab vocab = make(VOCAB_CODEPOINT, greek, 4), other = make(VOCAB_CODEPOINT, more, 3);
+	struct vocab vocab = make(VOCAB_CODEPOINT, greek, 4),
+		     other = make(VOCAB_CODEPOINT, more, 3);
 	struct vocab byte = make(VOCAB_BYTE, bytes, 1);
 	struct error err;
 	char names[80];

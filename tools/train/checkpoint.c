@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "base/output.h"
 #include "formats/kind.h"
+#include "formats/safetensors.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -134,7 +135,78 @@ void checkpoint_close(struct checkpoint *checkpoint)
 	free(checkpoint->lock_name);
 	free(checkpoint->target);
 	free(checkpoint->previous);
+	json_decref(checkpoint->kept);
 	*checkpoint = (struct checkpoint){.lock = -1};
+}
+
+/* --- those before it ------------------------------------------------------------------------- */
+
+static char *numbered(const struct checkpoint *checkpoint, uint64_t step)
+{
+	char suffix[24];
+	snprintf(suffix, sizeof suffix, ".%06" PRIu64, step);
+	return with_suffix(checkpoint->target, suffix);
+}
+
+static uint64_t kept_step(const struct checkpoint *checkpoint, size_t i)
+{
+	const json_t *entry = json_array_get(checkpoint->kept, i);
+	return (uint64_t)json_integer_value(json_object_get(entry, "step"));
+}
+
+/* The CRC that a checkpoint states, by which it is known again; false: it is none. */
+static bool stated_crc(const char *path, char digits[SAFETENSORS_CRC_DIGITS + 1])
+{
+	unsigned char first[SAFETENSORS_CRC_OFFSET + SAFETENSORS_CRC_DIGITS];
+	int fd = io_open(path, O_RDONLY | O_NONBLOCK);
+	if (fd < 0)
+		return false;
+	bool whole = io_read_at(fd, first, sizeof first, 0) == (ssize_t)sizeof first;
+	io_close(fd);
+	return whole && safetensors_get_crc(first, digits);
+}
+
+/* Gives what is about to be replaced its own name. As it has both names for a while, a run that is
+ * killed meanwhile has lost none. */
+static int keep_old(struct checkpoint *checkpoint, struct error *err)
+{
+	const uint64_t step = checkpoint->step;
+	const size_t count = json_array_size(checkpoint->kept);
+	char crc[SAFETENSORS_CRC_DIGITS + 1], other[sizeof crc];
+	int rc = -1;
+	if (count > 0 && kept_step(checkpoint, count - 1) == step)
+		return 0; /* before a save that failed */
+	char *name = numbered(checkpoint, step);
+	if (!name)
+		return error_memory(err, 4096, "a checkpoint's name");
+	if (!checkpoint->kept)
+		checkpoint->kept = json_array();
+	if (stated_crc(name, other))
+		unlink(name);
+	if (!stated_crc(checkpoint->target, crc) || link(checkpoint->target, name) < 0)
+		error_errno(err, STATUS_CANT_CREATE, "%s: can't be kept under that name", name);
+	else if (json_array_append_new(checkpoint->kept,
+			 json_pack("{s:I, s:s}", "step", (json_int_t)step, "crc32", crc)) < 0)
+		error_memory(err, 4096, "a list of checkpoints");
+	else
+		rc = 0;
+	free(name);
+	return rc;
+}
+
+/* Removes the oldest that are too many. */
+static void drop_oldest(struct checkpoint *checkpoint)
+{
+	while (checkpoint->keep && json_array_size(checkpoint->kept) > checkpoint->keep) {
+		const json_t *oldest = json_array_get(checkpoint->kept, 0);
+		const char *expected = json_string_value(json_object_get(oldest, "crc32"));
+		char crc[SAFETENSORS_CRC_DIGITS + 1];
+		char *name = numbered(checkpoint, kept_step(checkpoint, 0));
+		if (name && stated_crc(name, crc) && strcmp(crc, expected) == 0)
+			unlink(name);
+		free(name);
+		json_array_remove(checkpoint->kept, 0);
+	}
 }
 
 /* --- saving ---------------------------------------------------------------------------------- */
@@ -163,7 +235,8 @@ static json_t *save_data(const struct shards *shards)
 		(json_int_t)data->batches[SHARDS_VALIDATION]);
 }
 
-static json_t *save_counters(const struct run *run, const struct log *log)
+static json_t *save_counters(
+	const struct checkpoint *checkpoint, const struct run *run, const struct log *log)
 {
 	char log_crc[16];
 	json_t *best = isfinite(run->best.loss) ? json_pack("{s:f, s:I}", "loss", run->best.loss,
@@ -171,11 +244,11 @@ static json_t *save_counters(const struct run *run, const struct log *log)
 						: json_null();
 	snprintf(log_crc, sizeof log_crc, "%08" PRIx32, log->crc);
 	/* "o" takes over its argument even when packing fails, and fails for NULL. */
-	return json_pack("{s:o, s:O*, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:s}}", "options",
-		settings_save(run->settings), "changes", run->settings->changes, "step",
-		(json_int_t)run_steps(run), "skipped", (json_int_t)run->skipped, "data",
-		save_data(run->shards), "best", best, "stale", (json_int_t)run->stale, "log",
-		"bytes", (json_int_t)log->bytes, "crc32", log_crc);
+	return json_pack("{s:o, s:O*, s:O*, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:s}}", "options",
+		settings_save(run->settings), "changes", run->settings->changes, "kept",
+		checkpoint->kept, "step", (json_int_t)run_steps(run), "skipped",
+		(json_int_t)run->skipped, "data", save_data(run->shards), "best", best, "stale",
+		(json_int_t)run->stale, "log", "bytes", (json_int_t)log->bytes, "crc32", log_crc);
 }
 
 /* What the optimizer's arenas are called in files. */
@@ -324,8 +397,11 @@ int checkpoint_save(
 		.dropout = run->options->dropout};
 	if (log_sync(log, err) < 0)
 		return -1;
+	checkpoint->unkept.status = STATUS_OK;
+	if (checkpoint->keep && checkpoint->own && run_steps(run) > checkpoint->step)
+		keep_old(checkpoint, &checkpoint->unkept);
 	file.training = run_training(run, run_steps(run), NAN);
-	file.checkpoint = save_counters(run, log);
+	file.checkpoint = save_counters(checkpoint, run, log);
 	if (!file.training || !file.checkpoint) {
 		error_memory(err, 4096, "a checkpoint's metadata");
 		goto out;
@@ -334,8 +410,9 @@ int checkpoint_save(
 		goto out;
 	rc = replace(checkpoint, &file, err);
 	if (rc == 0) {
-		checkpoint->saved = true;
+		checkpoint->saved = checkpoint->own = true;
 		checkpoint->step = run_steps(run);
+		drop_oldest(checkpoint);
 	}
 out:
 	give_room_back(&file, run->model.device);
@@ -448,6 +525,31 @@ static int restore_crc(const char *text, uint32_t *crc)
 	return strlen(text) == 8 && sscanf(text, "%8" SCNx32, crc) == 1 ? 0 : -1;
 }
 
+/* Names are made of it, of files that may be removed. */
+static int restore_kept(struct checkpoint *checkpoint, json_t *kept, struct error *err)
+{
+	int64_t before = -1;
+	uint32_t ignored;
+	size_t i;
+	json_t *entry;
+	bool good = !kept || json_is_array(kept);
+	json_array_foreach(kept, i, entry)
+	{
+		json_int_t step = -1;
+		const char *crc = "";
+		good = good &&
+		       json_unpack(entry, "{s:I, s:s !}", "step", &step, "crc32", &crc) == 0 &&
+		       step > before && (uint64_t)step < checkpoint->step &&
+		       restore_crc(crc, &ignored) == 0;
+		before = step;
+	}
+	if (!good)
+		return error_set(err, STATUS_DATA,
+			"the checkpoint's list of those before it is not as expected");
+	checkpoint->kept = json_incref(kept);
+	return 0;
+}
+
 /* The data are those that the run began with if they would be described in the same words. */
 int checkpoint_check_data(
 	const struct model_file *file, const struct shards *shards, struct error *err)
@@ -471,12 +573,14 @@ int checkpoint_restore(struct checkpoint *checkpoint, const struct model_file *f
 	struct run *run, uint64_t *log_bytes, uint32_t *log_crc, struct error *err)
 {
 	json_int_t step, skipped, stale, bytes;
-	json_t *options, *changes = NULL, *data, *best; /* options and data are checked before */
+	json_t *options, *changes = NULL, *kept = NULL, *data,
+			 *best; /* options and data are checked before */
 	const char *crc;
-	if (json_unpack(file->checkpoint, "{s:o, s?o, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:s !} !}",
-		    "options", &options, "changes", &changes, "step", &step, "skipped", &skipped,
-		    "data", &data, "best", &best, "stale", &stale, "log", "bytes", &bytes, "crc32",
-		    &crc) < 0 ||
+	if (json_unpack(file->checkpoint,
+		    "{s:o, s?o, s?o, s:I, s:I, s:o, s:o, s:I, s:{s:I, s:s !} !}", "options",
+		    &options, "changes", &changes, "kept", &kept, "step", &step, "skipped",
+		    &skipped, "data", &data, "best", &best, "stale", &stale, "log", "bytes", &bytes,
+		    "crc32", &crc) < 0 ||
 		step < 0 || step > UINT32_MAX || skipped < 0 || skipped > step || stale < 0 ||
 		bytes < 0 || restore_crc(crc, log_crc) < 0)
 		return error_set(err, STATUS_DATA, "the checkpoint's counters are not as expected");
@@ -484,6 +588,9 @@ int checkpoint_restore(struct checkpoint *checkpoint, const struct model_file *f
 	run->stale = (uint64_t)stale;
 	run->skipped = (uint64_t)skipped;
 	checkpoint->step = (uint64_t)step;
+	checkpoint->own = true;
+	if (restore_kept(checkpoint, kept, err) < 0)
+		return -1;
 	run->adam.step = (uint64_t)(step - skipped);
 	if (restore_arenas(file, run, err) < 0 || restore_state(file, run, err) < 0)
 		return -1;

@@ -2,7 +2,7 @@
  *
  * A checkpoint is a model file (formats/model.md) of the current weights, with the rest of the run
  * beside them. It is replaced as a whole, the one before stays as FILE~, and FILE.lock keeps a
- * second trainer away while the run lasts. */
+ * second trainer away while the run lasts. Those before it may be kept as FILE.STEP. */
 #ifndef TRAIN_CHECKPOINT_H
 #define TRAIN_CHECKPOINT_H
 
@@ -18,7 +18,12 @@ struct checkpoint {
 	char *lock_name;  /* target.lock; owned */
 	int lock;         /* descriptor whose lock dies with this process; -1: none */
 	bool saved;       /* this process has saved one */
+	bool own;         /* what stands there is of this run: saved, or resumed from */
 	uint64_t step;    /* of the last one saved or resumed from */
+	uint64_t keep;    /* how many before it get a name of their own; the user's to set */
+	json_t *kept;     /* which those are: `kept` of formats/model.md; NULL: none; owned */
+	/* Why the one before the last that was saved did not get its own; STATUS_OK: it did. */
+	struct error unkept;
 };
 
 /* Makes sure that the checkpoint can be written, and locks it. `resume`: the file must exist.
@@ -27,7 +32,9 @@ int checkpoint_open(
 	struct checkpoint *checkpoint, const char *path, bool resume, struct error *err);
 void checkpoint_close(struct checkpoint *checkpoint);
 
-/* Saves the run, durably; the checkpoint saved before is left alone if that fails. */
+/* Saves the run, durably; the checkpoint saved before is left alone if that fails. With `keep`, that
+ * one gets its own name first, and in the end the oldest of these are removed, if they are still the
+ * files that this run has written. */
 int checkpoint_save(
 	struct checkpoint *checkpoint, struct run *run, struct log *log, struct error *err);
 

@@ -38,6 +38,13 @@ static bool format(const struct settings *settings, const struct option *option,
 	return true;
 }
 
+/* The value as a file tells it; false: it doesn't. */
+static bool told(const struct settings *settings, const struct option *option, char *buf)
+{
+	return format(settings, option, buf) &&
+	       !(option->newer && option->initial && strcmp(buf, option->initial) == 0);
+}
+
 /* Numbers as numbers; what is not set as null. */
 static json_t *typed(const struct option *option, const char *text)
 {
@@ -64,7 +71,7 @@ json_t *settings_save(const struct settings *settings)
 	char value[VALUE_BYTES];
 	int rc = 0;
 	for (const struct option *o = settings->options->table; o->name && rc == 0; o++)
-		if (saved(o) && format(settings, o, value))
+		if (saved(o) && told(settings, o, value))
 			rc = json_object_set_new(object, o->name, json_string(value));
 	if (rc == 0)
 		return object;
@@ -207,7 +214,7 @@ json_t *settings_training(const struct settings *settings, uint64_t step)
 	char value[VALUE_BYTES];
 	int rc = 0;
 	for (const struct option *o = settings->options->table; o->name && rc == 0; o++)
-		if (shapes(o) && format(settings, o, value))
+		if (shapes(o) && told(settings, o, value))
 			rc = json_object_set_new(object, o->name, typed(o, value));
 	/* Backwards: what changed only after that step is undone. */
 	for (size_t i = json_array_size(settings->changes); i-- > 0 && rc == 0;) {

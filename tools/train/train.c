@@ -27,7 +27,7 @@ struct values {
 	struct device_options device;
 	uint64_t epochs, steps;
 	uint64_t print_every;
-	uint64_t checkpoint_every;
+	uint64_t checkpoint_every, checkpoint_keep;
 	const char *log, *checkpoint, *resume, *init;
 	bool change;
 };
@@ -107,6 +107,10 @@ static const struct option table[] = {
 	 .effect = EFFECT_REMEMBERED, .offset = AT(checkpoint_every), .initial = "0", .low = 0,
 	 .high = UINT32_MAX, .also = "save-every save-interval",
 	 .help = "save it every N steps too (0: only then)"},
+	{.name = "checkpoint-keep", .argument = "N", .type = OPTION_INTEGER, .newer = true,
+	 .effect = EFFECT_REMEMBERED, .offset = AT(checkpoint_keep), .initial = "0", .low = 0,
+	 .high = 100, .also = "save-total-limit keep-checkpoints",
+	 .help = "keep the N saved before it too, as FILE.STEP (0: only the last one, as FILE~)"},
 	{.name = "resume", .argument = "FILE", .type = OPTION_TEXT, .effect = EFFECT_NONE,
 	 .file = OPTION_FILE_SAVED, .offset = AT(resume), .also = "continue",
 	 .help = "continue the run saved in FILE, and go on saving it there"},
@@ -299,6 +303,7 @@ static void tell_idle(const struct train *t)
 		{"patience", "validation data", validated},
 		{"eval-every", "validation data", validated},
 		{"checkpoint-every", "--checkpoint", t->checkpoint.path},
+		{"checkpoint-keep", "--checkpoint", t->checkpoint.path},
 	};
 	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
 		if (!options[i].works && options_given(&t->tool->options, options[i].name))
@@ -479,6 +484,7 @@ static int open_all(struct train *t, const char *path, struct error *err)
 		error_prefix(err, "%s: ", begun);
 		goto out;
 	}
+	t->checkpoint.keep = values->checkpoint_keep;
 	t->first = run_steps(&t->run);
 	if (set_last_step(t, err) < 0)
 		goto out;
@@ -542,12 +548,20 @@ static int numeric_failure(const struct train *t, struct error *err)
 		cause.text, t->checkpoint.path, t->checkpoint.step);
 }
 
+static int save(struct train *t, struct error *err)
+{
+	int rc = checkpoint_save(&t->checkpoint, &t->run, &t->log, err);
+	if (t->checkpoint.unkept.status != STATUS_OK)
+		tool_warning(t->tool, "%s", t->checkpoint.unkept.text);
+	return rc;
+}
+
 /* A save that fails must not end a run of hours: a later one may find room again. Numbers that are no
  * longer finite won't be again. */
 static int save_on_the_way(struct train *t, struct error *err)
 {
 	t->retry_at = 0;
-	if (checkpoint_save(&t->checkpoint, &t->run, &t->log, err) == 0)
+	if (save(t, err) == 0)
 		return 0;
 	if (err->status == STATUS_NUMERIC)
 		return numeric_failure(t, err);
@@ -656,8 +670,7 @@ static int finish(struct train *t, struct error *err)
 	uint64_t step = run_steps(run);
 	struct error unsaved = {.status = STATUS_OK}, unlogged = {.status = STATUS_OK};
 	if (t->checkpoint.path && !(t->checkpoint.saved && t->checkpoint.step == step) &&
-		checkpoint_save(&t->checkpoint, run, &t->log, &unsaved) < 0 &&
-		unsaved.status == STATUS_NUMERIC) {
+		save(t, &unsaved) < 0 && unsaved.status == STATUS_NUMERIC) {
 		*err = unsaved;
 		return numeric_failure(t, err);
 	}
