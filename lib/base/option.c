@@ -195,6 +195,7 @@ int options_check(const struct options *options, const struct option *option, co
 {
 	static const enum status statuses[] = {
 		[SOURCE_DEFAULT] = STATUS_USAGE,
+		[SOURCE_RUN] = STATUS_USAGE,
 		[SOURCE_MODEL] = STATUS_DATA,
 		[SOURCE_CHECKPOINT] = STATUS_DATA,
 		[SOURCE_CONFIG] = STATUS_CONFIG,
@@ -704,6 +705,7 @@ void options_yaml(const struct options *options, FILE *f)
 {
 	static const char *const sources[] = {
 		[SOURCE_DEFAULT] = "default",
+		[SOURCE_RUN] = "run",
 		[SOURCE_MODEL] = "model",
 		[SOURCE_CHECKPOINT] = "checkpoint",
 		[SOURCE_CONFIG] = "configuration file",

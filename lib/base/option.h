@@ -76,6 +76,7 @@ struct option_elsewhere {
 /* From the weakest to the strongest. */
 enum option_source {
 	SOURCE_DEFAULT,
+	SOURCE_RUN,        /* it follows from others, and from the data */
 	SOURCE_MODEL,      /* that a run starts from */
 	SOURCE_CHECKPOINT, /* that it goes on from */
 	SOURCE_CONFIG,

@@ -130,7 +130,7 @@ static int initialise(struct model_file *file, const struct vocab *vocab,
 	if (!file->weights)
 		return error_memory(
 			err, file->params.total * sizeof *file->weights, "a model's weights");
-	params_initialise(&file->params, network->seed, file->weights);
+	params_initialise(&file->params, network->seed, 0, file->weights);
 	file->dropout = network->dropout;
 	if (vocab_copy(&file->vocab, vocab, err) < 0)
 		return -1;

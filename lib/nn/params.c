@@ -100,13 +100,14 @@ static size_t place(const struct param *p, size_t e)
 
 /* A word's upper 24 bits give u in [0, 1); 2 u - 1 is exact in float, so that the one rounding is
  * that of the product with the bound, and every machine gets the same bits. */
-void params_initialise(const struct params *params, uint32_t seed, float *arena)
+void params_initialise(const struct params *params, uint32_t seed, double input_scale, float *arena)
 {
-	float bound = (float)(1 / sqrt((double)params->hidden));
+	const double scale = 1 / sqrt((double)params->hidden);
 	memset(arena, 0, params->total * sizeof *arena);
 	for (size_t i = 0; i < params->count; i++) {
 		const struct param *p = &params->v[i];
 		struct philox_key key = philox_key(seed, PHILOX_INIT, (uint32_t)i);
+		const float bound = (float)(p->transposed && input_scale > 0 ? input_scale : scale);
 		for (size_t e = 0; e < p->size; e += 4) {
 			uint32_t word[4] = {(uint32_t)(e / 4), (uint32_t)(e / 4 >> 32)};
 			philox(word, key);

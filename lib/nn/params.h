@@ -71,11 +71,13 @@ int params_init(
 	struct params *params, uint64_t vocab, uint64_t hidden, uint64_t layers, struct error *err);
 void params_release(struct params *params);
 
-/* U(-1/sqrt(H), 1/sqrt(H)) for every parameter of `arena` (host memory), as PyTorch's LSTM and
- * Linear have it; padding becomes zero. Element e of tensor i, counted in the file's order, is
- * (2 u - 1) b with b = 1/sqrt(H) rounded to float and u the upper 24 bits of a word over 2^24: word
- * e % 4 of Philox with key (seed, PHILOX_INIT, i) and counter (e / 4 low, e / 4 high, 0, 0). */
-void params_initialise(const struct params *params, uint32_t seed, float *arena);
+/* U(-b, b) with b = 1/sqrt(H) for every parameter of `arena` (host memory), as PyTorch's LSTM and
+ * Linear have it; for the first layer's input weights b is `input_scale`, unless that is 0. Padding
+ * becomes zero. Element e of tensor i, counted in the file's order, is (2 u - 1) b with b rounded to
+ * float and u the upper 24 bits of a word over 2^24: word e % 4 of Philox with key (seed,
+ * PHILOX_INIT, i) and counter (e / 4 low, e / 4 high, 0, 0). */
+void params_initialise(
+	const struct params *params, uint32_t seed, double input_scale, float *arena);
 
 /* Copies tensor i between an arena and the file's layout (rows, cols). */
 void params_to_file(const struct params *params, size_t i, const float *arena, float *file);

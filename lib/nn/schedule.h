@@ -14,7 +14,7 @@ enum schedule_kind {
 extern const char *const schedule_names[]; /* of the kinds, in their order; NULL ends them */
 
 struct schedule {
-	enum schedule_kind kind;
+	unsigned kind;    /* enum schedule_kind */
 	double rate;      /* the highest */
 	double least;     /* what it falls towards; not for SCHEDULE_CONSTANT */
 	uint64_t warmup;  /* W: steps until it is the highest */

@@ -111,7 +111,7 @@ static void work_init(struct work *w, struct shape shape, enum model_use use, un
 		&err);
 	w->model.dropout = (struct model_dropout){.between = 0.5, .output = 0.5};
 	float *arena = need(calloc(w->model.params.total, sizeof *arena));
-	params_initialise(&w->model.params, 1, arena);
+	params_initialise(&w->model.params, 1, 0, arena);
 	check(model_set_weights(&w->model, arena, &err), &err);
 	free(arena);
 	if (use >= MODEL_TRAINING)

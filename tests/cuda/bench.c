@@ -67,7 +67,7 @@ static void print(const char *what, const char *precision, double value, const c
 static float *initial_weights(const struct params *params)
 {
 	float *arena = need(calloc(params->total, sizeof *arena));
-	params_initialise(params, 1, arena);
+	params_initialise(params, 1, 0, arena);
 	return arena;
 }
 

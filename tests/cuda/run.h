@@ -58,7 +58,7 @@ static inline int run_init(struct run *run, struct device *device, struct error 
 		error_memory(err, run->model.params.total * sizeof *arena, "weights");
 		goto out;
 	}
-	params_initialise(&run->model.params, 3, arena);
+	params_initialise(&run->model.params, 3, 0, arena);
 	status = model_set_weights(&run->model, arena, err);
 out:
 	free(arena);

@@ -78,6 +78,46 @@ train -q --resume run -e 2 -o resumed shards
 small -e 2 -o straight shards
 same resumed straight "-e may be raised"
 
+# --- with everything that is off by default -------------------------------------------------------
+
+everything='--schedule cosine --warmup 5 --min-lr 0.001 --weight-decay 0.1 --beta1 0.8 --beta2 0.99
+    --optimizer muon --muon-every 3 --average 0.9 --average-from 4 --dropout-input 0.1
+    --dropout-output 0.4 --input-lr 2 --input-scale 1'
+# shellcheck disable=SC2086
+for kind in cosine linear; do
+    small $everything --schedule $kind --steps 60 -j 1 -l straight.log -o straight shards
+    for n in 0 1 3 30; do
+        rm -f run*
+        small $everything --schedule $kind --steps "$n" --horizon 60 -l run.log --checkpoint run -o part shards
+        train -q --resume run --steps 60 -j 2 -l run.log -o resumed shards
+        same resumed straight "$kind, Muon, average, decay, three dropouts: stopped after step $n, the same model"
+        is "$(cut -f 2,4,6,7 run.log)" "$(cut -f 2,4,6,7 straight.log)" "and the same log"
+    done
+    rm run
+    small $everything --schedule $kind --steps 0 --checkpoint run -o part shards
+    train -q --resume run --steps 60 -o resumed shards
+    same resumed straight "the horizon is not that of a run without a step"
+done
+rm -f run*
+# shellcheck disable=SC2086
+is "$(signalled KILL 25 run.log train -q -H 8 -d 0.25 -r 0.02 --eval-every 7 --steps 4000 $everything \
+    --checkpoint run --checkpoint-every 5 -l run.log -o unborn shards)" -9 "killed"
+steps=$(($(last_step run.log) + 10))
+train -q --resume run --steps "$steps" -l run.log -o resumed shards
+# shellcheck disable=SC2086
+small --steps "$steps" --horizon 4000 $everything --checkpoint-every 5 -o straight shards
+same resumed straight "such a run goes on exactly too, towards the horizon that it was begun with"
+small --schedule linear --steps 10 --checkpoint run -o part shards
+train -q --resume run --steps 20 -l beyond.log -o m shards
+is "$(sed 1d beyond.log | cut -f 6 | sort -u)" 0.002 "steps beyond the horizon have its rate"
+train --resume run --change --schedule constant --steps 22 -l changed.log -o m shards 2>err
+is "$(sed 1d changed.log | cut -f 6 | sort -u)" 0.02 "unless that is changed"
+small --steps 10 --checkpoint run -o part shards
+train --resume run --change --schedule linear --steps 20 -l begun.log -o m shards 2>err
+is "$(sed 1d begun.log | cut -f 6 | tr '\n' ' ')" "0.01 0.009 0.008 0.007 0.006 0.005 0.004 0.003 0.002 0.001 " \
+    "a schedule that a run gets on its way ends where it does"
+like "$(cat err)" "changed from step 11 on: --horizon 20 \(before: null\)" "which is told"
+
 # --- a checkpoint is a model ---------------------------------------------------------------------
 
 small --steps 20 --checkpoint run --keep last -o model shards
@@ -304,12 +344,12 @@ cp run kept
 fails 66 "absent" "a checkpoint that isn't there" train --resume absent -o m shards
 ok "which leaves no lock behind" test ! -e absent.lock
 fails 65 "other data.*CRC" "other data" train --resume run --steps 12 -o m other.shards
-for o in '-H 9' '-L 1' '-s 2' '--keep last'; do
+for o in '-H 9' '-L 1' '-s 2' '--keep last' '--optimizer muon' '--average 0.5' '--input-scale 2'; do
     # shellcheck disable=SC2086
     fails 64 "resumed has --.*can't change" "$o, which the run did not have" \
         train --resume run --change $o -o m shards
 done
-for o in '-d 0.5' '-r 0.1' '--clip 1' '--eval-every 8'; do
+for o in '-d 0.5' '-r 0.1' '--clip 1' '--eval-every 8' '--schedule linear' '--weight-decay 1'; do
     # shellcheck disable=SC2086
     fails 64 "resumed has --.*--change" "$o, unless it is meant" train --resume run $o -o m shards
 done

@@ -73,7 +73,7 @@ ok "and its losses are those of f32 to a thousandth" sh -c '
         lines++
         worst = (\$4 - \$13) ^ 2 > worst ? (\$4 - \$13) ^ 2 : worst}
         END {exit !(lines == 40 && worst < 4e-6)}"'
-is "$(training narrow precision) $(training one precision)" "bf16 f32" "a model tells its precision"
+is "$(training narrow precision)" bf16 "a model tells its precision"
 small -q --steps 40 -o - - <shards >two
 same one two "so does standard input to standard output"
 gzip -c shards | small -q --steps 40 -z -o two.gz
@@ -100,6 +100,87 @@ same off huge "--clip 0 clips as little as a huge norm does"
 ok "a small one clips" sh -c '! cmp -s off tight'
 small -q --steps 0 -o one shards
 is "$(training one steps)" 0 "--steps 0 writes the initial model"
+
+# --- rates, optimizers, averages -------------------------------------------------------------------
+
+# rates OPTION...: the learning rate of each of six steps.
+rates() {
+    small -q --steps 6 -r 0.5 -l rates.log "$@" -o m shards
+    sed 1d rates.log | cut -f 6 | tr '\n' ' '
+}
+is "$(rates)" "0.5 0.5 0.5 0.5 0.5 0.5 " "the rate is constant"
+is "$(rates --warmup 4)" "0.125 0.25 0.375 0.5 0.5 0.5 " "after --warmup steps, if they are asked for"
+is "$(rates --schedule linear --min-lr 0.25 --warmup 2)" "0.25 0.5 0.5 0.4375 0.375 0.3125 " \
+    "--schedule linear falls on a line from --lr to --min-lr"
+is "$(rates --schedule cosine)" "0.5 0.466506 0.375 0.25 0.125 0.0334936 " "cosine along half a wave"
+is "$(rates --schedule linear --horizon 4)" "0.5 0.375 0.25 0.125 0.125 0.125 " "up to --horizon"
+is "$(training m horizon) $(training m schedule)" "4 linear" "the model tells it"
+rates --schedule linear >again
+is "$(training m horizon)" 6 "which is the last step where nothing else is asked for"
+fails 64 "--min-lr 0.1: above --lr 0.001" "a rate doesn't rise to --min-lr" train --min-lr 0.1 -o m shards
+
+# told OPTION...: whether it makes another model, and what the model's metadata say of it.
+told() {
+    small -q --steps 30 --keep last "$@" -o other shards
+    cmp -s other plain && echo same
+    training other "${1#--}"
+}
+small -q --steps 30 --keep last -o plain shards
+for words in 'optimizer muon' 'weight-decay 0.5' 'beta1 0.5' 'beta2 0.5' 'average 0.5' 'dropout-input 0.5' \
+    'dropout-output 0.0' 'input-lr 2.0' 'input-scale 1.0' 'schedule cosine' 'warmup 7'; do
+    # shellcheck disable=SC2086
+    is "$(told --$words)" "${words#* }" "--$words makes another model, which tells it"
+done
+small -q --steps 30 --keep last --dropout-output 0.25 -o other shards
+models bare other >a
+models bare plain >b
+same a b "the output's dropout is --dropout's, if it isn't given"
+small -q --steps 30 --keep last --beta1 0.9 --input-lr 1 --average 0 --muon-every 1 -o other shards
+same other plain "files don't name what is at its default"
+small -q --optimizer muon --steps 40 -o m shards
+small -q --optimizer muon --muon-every 2 --steps 20 -o one shards
+small -q --optimizer muon --steps 20 -o two shards
+models bare one >a
+models bare two >b
+same a b "the first 20 of Muon's directions are all new"
+small -q --optimizer muon --muon-every 2 --steps 40 -o two shards
+models bare m >a
+models bare two >b
+status 1 "--muon-every leaves out some of the later ones" cmp a b
+
+small -q --average 1 --average-from 10 --steps 30 --keep last --checkpoint c -o mean shards
+small -q --steps 11 --keep last -o m shards
+small -q --average 1 --average-from 10 --steps 11 --keep last -o one shards
+models bare m >a
+models bare one >b
+same a b "an average of one step is its weights"
+ok "one of several is their mean" "$PYTHON" - "$ROOT" <<'END'
+import subprocess, sys
+sys.path.insert(0, sys.argv[1] + "/tests/tools")
+import numpy as np
+from models import read
+total = 0
+for step in range(11, 31):
+    subprocess.run(["train", "-q", "-H", "8", "-d", "0.25", "--steps", str(step), "--keep", "last", "-o", "m", "shards"],
+                   check=True)
+    total = total + read("m")[1]["fc.weight"].astype("f8")
+assert np.abs(read("mean")[1]["fc.weight"] - total / 20).max() < 1e-6
+END
+small -q --average 0.9 --eval-every 10 --steps 30 -l log -o m shards
+is "$(evalloss m shards | awk -F '\t' 'NR == 2 {printf "%.4f", $4}')" \
+    "$(awk -F '\t' 'NR > 1 && $5 != "-" && (b == "" || $5 < b) {b = $5} END {printf "%.4f", b}' log)" \
+    "what is validated and written is the average"
+small -q --steps 0 -o one shards
+small -q --steps 0 --average 0.9 -o two shards
+models bare one >a
+models bare two >b
+same a b "before the first step that is the initial weights"
+small --min-lr 0 --horizon 3 --muon-every 2 --average-from 3 --steps 2 -o m shards 2>err
+for o in min-lr horizon muon-every average-from; do
+    like "$(cat err)" "--$o does nothing without --" "a note says that --$o does nothing"
+done
+small --init one --input-scale 1 --steps 2 -o m shards 2>err
+like "$(cat err)" "--input-scale does nothing without" "nor does --input-scale with --init"
 
 # --- which model is written ----------------------------------------------------------------------
 

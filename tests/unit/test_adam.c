@@ -85,7 +85,7 @@ static void init_run(struct run *run, unsigned threads, size_t V, size_t H, size
 	assert_ok(model_state_init(&run->state, &run->model, N, &err), &err);
 	assert_ok(adam_init(&run->adam, &run->model, options, &err), &err);
 	float *arena = zeros(run->model.params.total, sizeof *arena);
-	params_initialise(&run->model.params, 11, arena);
+	params_initialise(&run->model.params, 11, 0, arena);
 	assert_ok(model_set_weights(&run->model, arena, &err), &err);
 	free(arena);
 }

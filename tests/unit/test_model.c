@@ -158,7 +158,7 @@ static void init_twins(struct twins *t, unsigned threads, enum model_use use, co
 
 	const struct params *params = &t->model.params;
 	float *arena = zeros(params->total, sizeof *arena);
-	params_initialise(params, 5, arena);
+	params_initialise(params, 5, 0, arena);
 	for (size_t i = 0; i < params->total; i++)
 		arena[i] *= 2;
 	assert_ok(model_set_weights(&t->model, arena, &err), &err);

@@ -116,12 +116,11 @@ static void impossible_dimensions_are_refused(void **state)
 }
 
 /* From the definition in params.h, one element at a time. */
-static float first_value(uint32_t seed, size_t i, size_t e, uint32_t hidden)
+static float first_value(uint32_t seed, size_t i, size_t e, double scale)
 {
 	uint32_t word[4] = {(uint32_t)(e / 4)};
 	philox(word, philox_key(seed, PHILOX_INIT, (uint32_t)i));
-	float bound = (float)(1 / sqrt((double)hidden));
-	return (2 * philox_uniform(word[e % 4]) - 1) * bound;
+	return (2 * philox_uniform(word[e % 4]) - 1) * (float)scale;
 }
 
 static void first_values_are_those_of_the_definition_in_file_order(void **state)
@@ -133,18 +132,26 @@ static void first_values_are_those_of_the_definition_in_file_order(void **state)
 	float *arena = malloc(params.total * sizeof *arena);
 	float *file = malloc(params.total * sizeof *file);
 	memset(arena, 0xff, params.total * sizeof *arena);
-	params_initialise(&params, 42, arena);
+	params_initialise(&params, 42, 0, arena);
 	size_t sum = 0, not_zero = 0;
 	for (size_t i = 0; i < params.count; i++) {
 		params_to_file(&params, i, arena, file);
 		for (size_t e = 0; e < params.v[i].size; e++)
-			assert_true(file[e] == first_value(42, i, e, 5));
+			assert_true(file[e] == first_value(42, i, e, 1 / sqrt(5)));
 		sum += params.v[i].size;
 	}
 	for (size_t k = 0; k < params.total; k++)
 		not_zero += arena[k] != 0;
 	assert_int_equal(sum, params.parameters);
 	assert_int_equal(not_zero, params.parameters); /* padding is zero, nothing else is */
+
+	params_initialise(&params, 42, 0.7, arena);
+	for (size_t i = 0; i < params.count; i++) {
+		params_to_file(&params, i, arena, file);
+		for (size_t e = 0; e < params.v[i].size; e++)
+			assert_true(file[e] ==
+				    first_value(42, i, e, i == PARAM_W_IH ? 0.7 : 1 / sqrt(5)));
+	}
 	free(arena);
 	free(file);
 	params_release(&params);
@@ -157,7 +164,7 @@ static void first_values_are_uniform_within_the_bound(void **state)
 	struct error err;
 	assert_int_equal(params_init(&params, 83, 100, 2, &err), 0);
 	float *arena = malloc(params.total * sizeof *arena);
-	params_initialise(&params, 1, arena);
+	params_initialise(&params, 1, 0, arena);
 	for (size_t i = 0; i < params.count; i++) {
 		const struct param *p = &params.v[i];
 		double sum = 0, squares = 0, n = (double)p->size;

@@ -394,7 +394,7 @@ int checkpoint_save(
 	struct model_file file = {.params = run->model.params,
 		.has_vocab = true,
 		.vocab = run->vocab,
-		.dropout = run->options->dropout};
+		.dropout = run->options->dropout.between};
 	if (log_sync(log, err) < 0)
 		return -1;
 	checkpoint->unkept.status = STATUS_OK;
@@ -453,13 +453,14 @@ static int find_arena(const struct model_file *file, const char *prefix,
 	return 0;
 }
 
-/* Second moments are means of squares. */
-static int check_second_moments(const float *v, size_t n, struct error *err)
+/* Second moments are means of squares; Muon has directions in their place. */
+static int check_second_moments(const struct adam *adam, const float *v, struct error *err)
 {
-	for (size_t i = 0; i < n; i++)
-		if (v[i] < 0)
-			return error_set(err, STATUS_DATA,
-				"the optimizer's second moments are not all 0 or more");
+	for (const struct adam_range *r = adam->ranges; r < adam->ranges + adam->count; r++)
+		for (size_t i = 0; i < r->n && r->squares == 0; i++)
+			if (v[r->offset + i] < 0)
+				return error_set(err, STATUS_DATA,
+					"the optimizer's second moments are not all 0 or more");
 	return 0;
 }
 
@@ -475,7 +476,7 @@ static int restore_arenas(const struct model_file *file, struct run *run, struct
 			continue;
 		rc = find_arena(file, arena_names[i], params, arena, err);
 		if (rc == 0 && i == ADAM_V)
-			rc = check_second_moments(arena, params->total, err);
+			rc = check_second_moments(&run->adam, arena, err);
 		if (rc == 0)
 			rc = adam_set(&run->adam, i, arena, err);
 	}

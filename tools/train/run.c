@@ -8,6 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const run_optimizers[] = {
+	[RUN_OPTIMIZER_ADAM] = "adam",
+	[RUN_OPTIMIZER_MUON] = "muon",
+	NULL,
+};
+
 /* --- making ---------------------------------------------------------------------------------- */
 
 /* The model keeps its own order of symbols; what was done to newlines is told by the new data. */
@@ -46,6 +52,16 @@ static void take_over(const struct params *params, float *arena, const struct mo
 	}
 }
 
+/* An average begins with them too. */
+static int set_weights(struct run *run, const float *arena, struct error *err)
+{
+	if (model_set_weights(&run->model, arena, err) < 0)
+		return -1;
+	if (!run->adam.arenas[ADAM_AVERAGE])
+		return 0;
+	return adam_set(&run->adam, ADAM_AVERAGE, arena, err);
+}
+
 static int init_weights(struct run *run, const struct model_file *from, struct error *err)
 {
 	const struct params *params = &run->model.params;
@@ -55,14 +71,14 @@ static int init_weights(struct run *run, const struct model_file *from, struct e
 			"the model to start from is not %" PRIu32 " x %" PRIu32, params->layers,
 			params->hidden);
 	if (from && !run->added)
-		return model_set_weights(&run->model, from->weights, err);
+		return set_weights(run, from->weights, err);
 	float *arena = calloc(params->total, sizeof *arena);
 	if (!arena)
 		return error_memory(err, params->total * sizeof *arena, "the initial weights");
-	params_initialise(params, (uint32_t)run->options->seed, arena);
+	params_initialise(params, (uint32_t)run->options->seed, run->options->input_scale, arena);
 	if (from)
 		take_over(params, arena, from);
-	int rc = model_set_weights(&run->model, arena, err);
+	int rc = set_weights(run, arena, err);
 	free(arena);
 	return rc;
 }
@@ -85,15 +101,12 @@ int run_make(struct run *run, const struct run_options *options, const struct sh
 	size_t validation = validation_rows(data), most = larger(rows, validation);
 	const enum model_use use =
 		options->precision == RUN_PRECISION_BF16 ? MODEL_TRAINING_BF16 : MODEL_TRAINING;
-	struct adam_options adam = adam_defaults;
-	adam.clip = options->clip;
 	if (model_init(&run->model, device, vocab, options->hidden, options->layers, use, most,
 		    window, err) < 0)
 		return -1;
-	run->model.dropout =
-		(struct model_dropout){.between = options->dropout, .output = options->dropout};
+	run->model.dropout = options->dropout;
 	run->model.seed = (uint32_t)options->seed;
-	if (adam_init(&run->adam, &run->model, &adam, err) < 0)
+	if (adam_init(&run->adam, &run->model, &options->adam, err) < 0)
 		return -1;
 	if (model_state_init(&run->state, &run->model, rows, err) < 0)
 		return -1;
@@ -176,6 +189,11 @@ static int read_batch(struct run *run, enum shards_split split, uint64_t k, stru
 	return 0;
 }
 
+double run_rate(const struct run *run)
+{
+	return schedule_rate(&run->options->schedule, run_steps(run) + 1);
+}
+
 int run_step(struct run *run, double *nats, double *norm, struct error *err)
 {
 	uint64_t k = run_steps(run) % run_epoch_steps(run);
@@ -184,7 +202,7 @@ int run_step(struct run *run, double *nats, double *norm, struct error *err)
 	if (read_batch(run, SHARDS_TRAIN, k, err) < 0)
 		return -1;
 	if (adam_train(&run->adam, &run->state, run->batch, run->shards->header.window,
-		    run->options->lr, nats, norm, err) < 0)
+		    run_rate(run), nats, norm, err) < 0)
 		return -1;
 	if (isfinite(*nats) && isfinite(*norm))
 		return 0;
@@ -200,7 +218,7 @@ int run_step(struct run *run, double *nats, double *norm, struct error *err)
 	return 0;
 }
 
-int run_validate(struct run *run, double *nats, struct error *err)
+static int score(struct run *run, double *nats, struct error *err)
 {
 	const struct shards_header *data = &run->shards->header;
 	uint64_t batches = data->batches[SHARDS_VALIDATION];
@@ -219,6 +237,23 @@ int run_validate(struct run *run, double *nats, struct error *err)
 	return 0;
 }
 
+int run_validate(struct run *run, double *nats, struct error *err)
+{
+	adam_exchange(&run->adam);
+	int rc = score(run, nats, err);
+	adam_exchange(&run->adam);
+	return rc;
+}
+
+/* What is kept and written of the weights of now. */
+static int get_result(struct run *run, struct error *err)
+{
+	adam_exchange(&run->adam);
+	int rc = model_get_weights(&run->model, run->result, err);
+	adam_exchange(&run->adam);
+	return rc;
+}
+
 bool run_evaluation_due(const struct run *run)
 {
 	uint64_t every = run->options->eval_every ? run->options->eval_every : run_epoch_steps(run);
@@ -234,7 +269,7 @@ int run_evaluated(struct run *run, double nats, struct error *err)
 	run->best.loss = nats;
 	run->best.step = run_steps(run);
 	run->stale = 0;
-	return run->best.weights ? model_get_weights(&run->model, run->best.weights, err) : 0;
+	return run->best.weights ? get_result(run, err) : 0;
 }
 
 bool run_stale(const struct run *run)
@@ -252,9 +287,9 @@ json_t *run_training(const struct run *run, uint64_t step, double validation)
 	json_t *training = settings_training(run->settings, step);
 	json_t *more = json_pack("{s:I, s:f, s:s, s:I, s:I, s:s, s:s, s:o*}", "steps",
 		(json_int_t)step, "epochs", (double)step / (double)run_epoch_steps(run),
-		"optimizer", "adam", "rows", (json_int_t)data->rows[SHARDS_TRAIN], "window",
-		(json_int_t)data->window, "data_crc32", crc, "keep",
-		run->best.weights ? "best" : "last", "validation_loss",
+		"optimizer", run_optimizers[run->options->optimizer], "rows",
+		(json_int_t)data->rows[SHARDS_TRAIN], "window", (json_int_t)data->window,
+		"data_crc32", crc, "keep", run->best.weights ? "best" : "last", "validation_loss",
 		isfinite(validation) ? json_real(validation) : NULL);
 	int rc = json_object_update(training, more);
 	json_decref(more);
@@ -279,7 +314,7 @@ int run_write(
 	file.weights = run->result;
 	if (!file.training)
 		error_memory(err, 4096, "the model's metadata");
-	else if (best || model_get_weights(&run->model, run->result, err) == 0)
+	else if (best || get_result(run, err) == 0)
 		rc = model_file_write(&file, out, err);
 	json_decref(file.training);
 	return rc;

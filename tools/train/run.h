@@ -13,6 +13,7 @@
 #include "formats/shards.h"
 #include "nn/adam.h"
 #include "nn/model.h"
+#include "nn/schedule.h"
 #include "tools/train/settings.h"
 
 #include <jansson.h>
@@ -23,6 +24,12 @@ enum run_nonfinite {
 	RUN_NONFINITE_STOP,
 	RUN_NONFINITE_SKIP, /* the step makes no update, the next one begins with a zero state */
 };
+
+enum run_optimizer {
+	RUN_OPTIMIZER_ADAM,
+	RUN_OPTIMIZER_MUON, /* for the matrices between hidden units, else Adam */
+};
+extern const char *const run_optimizers[]; /* their names, in their order; NULL ends them */
 
 enum run_keep {
 	RUN_KEEP_BEST, /* the weights with the smallest validation loss */
@@ -37,9 +44,12 @@ enum run_precision {
 /* The options that shape a run's numbers. */
 struct run_options {
 	uint64_t hidden, layers;
-	double dropout;
-	double lr, clip;
+	struct model_dropout dropout;
+	struct schedule schedule;
+	struct adam_options adam;
+	unsigned optimizer; /* enum run_optimizer */
 	uint64_t seed;
+	double input_scale;    /* of the initial input weights; 0: that of the others */
 	uint64_t eval_every;   /* steps; 0: at the end of each epoch */
 	unsigned precision;    /* enum run_precision */
 	unsigned keep;         /* enum run_keep */
@@ -94,13 +104,16 @@ uint64_t run_epoch_steps(const struct run *run);
 uint64_t run_batch_characters(const struct run *run);
 bool run_has_validation(const struct run *run);
 
+/* The learning rate of the next step. */
+double run_rate(const struct run *run);
+
 /* One optimizer step. *nats: the batch's mean loss (dropout on); *norm: the gradient's norm before
  * the clip. Where one of them is not finite nothing is updated: status 70, or, if the options say
  * so, run->skipped counts the step. */
 int run_step(struct run *run, double *nats, double *norm, struct error *err);
 
-/* The mean nats of a character of the validation part, dropout off. The training goes on
- * undisturbed. */
+/* The mean nats of a character of the validation part, dropout off, with the average of the weights
+ * where there is one, as in all that is kept. The training goes on undisturbed. */
 int run_validate(struct run *run, double *nats, struct error *err);
 
 /* Whether the schedule has an evaluation after the step done last. */

@@ -4,6 +4,7 @@
 #include "base/show.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,8 +80,6 @@ json_t *settings_save(const struct settings *settings)
 	return NULL;
 }
 
-/* --- restoring ------------------------------------------------------------------------------- */
-
 static int take_down(struct settings *settings, const struct option *option, const char *from,
 	const char *to, uint64_t step, struct error *err)
 {
@@ -92,6 +91,19 @@ static int take_down(struct settings *settings, const struct option *option, con
 		return error_memory(err, 4096, "a change of the run");
 	return 0;
 }
+
+int settings_derive(struct settings *settings, const char *name, uint64_t value, uint64_t step,
+	struct error *err)
+{
+	const struct option *option = options_find(settings->options, name);
+	char text[VALUE_BYTES];
+	snprintf(text, sizeof text, "%" PRIu64, value);
+	if (options_set(settings->options, option, text, SOURCE_RUN, option->name, err) < 0)
+		return -1;
+	return step > 0 && shapes(option) ? take_down(settings, option, NULL, text, step, err) : 0;
+}
+
+/* --- restoring ------------------------------------------------------------------------------- */
 
 /* A value that was given beside one of the run's, which is NULL where it is not set. */
 static int compare(struct settings *settings, const struct option *option, const char *value,

@@ -47,9 +47,16 @@ static const struct option table[] = {
 	 .effect = EFFECT_SHAPES, .offset = AT(run.layers), .initial = "2", .low = 1,
 	 .high = PARAMS_LAYERS_MAX, .also = "num-layers n-layers", .help = "LSTM layers"},
 	{.letter = 'd', .name = "dropout", .argument = "P", .type = OPTION_REAL,
-	 .effect = EFFECT_TUNES, .offset = AT(run.dropout), .initial = "0.5", .low = 0,
+	 .effect = EFFECT_TUNES, .offset = AT(run.dropout.between), .initial = "0.5", .low = 0,
 	 .high = 0.999, .also = "drop-prob",
 	 .help = "probability with which a layer's output is dropped while training"},
+	{.name = "dropout-output", .argument = "P", .type = OPTION_REAL, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.dropout.output), .low = 0, .high = 0.999,
+	 .help = "that of the last layer, before the output layer, if it isn't --dropout's"},
+	{.name = "dropout-input", .argument = "P", .type = OPTION_REAL, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.dropout.input), .initial = "0", .low = 0,
+	 .high = 0.999,
+	 .help = "probability with which a character of the input is hidden while training"},
 	{.letter = 'e', .name = "epochs", .argument = "N", .type = OPTION_INTEGER,
 	 .effect = EFFECT_LIMITS, .offset = AT(epochs), .initial = "20", .low = 1,
 	 .high = UINT32_MAX, .group = "end", .also = "num-epochs n-epochs max-epochs",
@@ -60,17 +67,73 @@ static const struct option table[] = {
 	 .help = "optimizer steps in all since initialisation; given alone it lifts the default of "
 		"--epochs; 0 writes the initial model"},
 	{.letter = 'r', .name = "lr", .argument = "RATE", .type = OPTION_REAL,
-	 .effect = EFFECT_TUNES, .offset = AT(run.lr), .initial = "0.001", .low = 0,
-	 .open_low = true, .high = 1e3, .also = "learning-rate", .help = "Adam's learning rate"},
+	 .effect = EFFECT_TUNES, .offset = AT(run.schedule.rate), .initial = "0.001", .low = 0,
+	 .open_low = true, .high = 1e3, .also = "learning-rate",
+	 .help = "the learning rate, the highest where it varies"},
+	{.name = "schedule", .argument = "KIND", .type = OPTION_CHOICE, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.schedule.kind), .initial = "constant",
+	 .choices = schedule_names, .also = "lr-schedule lr-scheduler lr-decay",
+	 .help = "how the learning rate falls from --lr to --min-lr"},
+	{.name = "warmup", .argument = "STEPS", .type = OPTION_INTEGER, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.schedule.warmup), .initial = "0", .low = 0,
+	 .high = UINT32_MAX, .also = "warmup-steps warmup-iters",
+	 .help = "steps in which the learning rate rises to --lr first"},
+	{.name = "min-lr", .argument = "RATE", .type = OPTION_REAL, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.schedule.least), .initial = "0", .low = 0,
+	 .high = 1e3, .also = "eta-min min-learning-rate",
+	 .help = "the learning rate that the schedule falls towards"},
+	{.name = "horizon", .argument = "STEPS", .type = OPTION_INTEGER, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.schedule.horizon), .low = 1,
+	 .high = UINT32_MAX, .also = "lr-decay-iters t-max",
+	 .help = "the step at which the schedule ends (the run's last as it was begun); later ones "
+		"have the same learning rate"},
+	{.name = "optimizer", .argument = "NAME", .type = OPTION_CHOICE, .newer = true,
+	 .effect = EFFECT_SHAPES, .offset = AT(run.optimizer), .initial = "adam",
+	 .choices = run_optimizers, .also = "optim",
+	 .help = "what turns gradients into updates; muon: Adam, but for the matrices between hidden "
+		"units Muon"},
+	{.name = "muon-every", .argument = "N", .type = OPTION_INTEGER, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.adam.muon_every), .initial = "1", .low = 1,
+	 .high = UINT32_MAX,
+	 .help = "steps between two of Muon's directions, which cost the most of it"},
+	{.name = "beta1", .argument = "SHARE", .type = OPTION_REAL, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.adam.beta1), .initial = "0.9", .low = 0,
+	 .high = 0.9999999, .also = "adam-beta1",
+	 .help = "share that Adam's mean of the gradients keeps of itself at each step"},
+	{.name = "beta2", .argument = "SHARE", .type = OPTION_REAL, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.adam.beta2), .initial = "0.999", .low = 0,
+	 .high = 0.9999999, .also = "adam-beta2",
+	 .help = "share that Adam's mean of their squares keeps of itself at each step"},
+	{.name = "weight-decay", .argument = "RATE", .type = OPTION_REAL, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.adam.decay), .initial = "0", .low = 0,
+	 .high = 1e3, .also = "wd",
+	 .help = "how much each matrix loses of itself at each step, times the learning rate"},
+	{.name = "average", .argument = "SHARE", .type = OPTION_REAL, .newer = true,
+	 .effect = EFFECT_SHAPES, .offset = AT(run.adam.average), .initial = "0", .low = 0,
+	 .high = 1, .also = "ema ema-decay weight-average",
+	 .help = "validate and write an average of the weights that keeps SHARE of itself at each "
+		"step (1: a plain mean; 0: the weights themselves)"},
+	{.name = "average-from", .argument = "STEP", .type = OPTION_INTEGER, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.adam.average_from), .initial = "0", .low = 0,
+	 .high = UINT32_MAX, .help = "the step after which the average begins"},
+	{.name = "input-lr", .argument = "FACTOR", .type = OPTION_REAL, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.adam.input_rate), .initial = "1", .low = 0,
+	 .high = 1e3,
+	 .help = "multiplies the learning rate of the first layer's input weights"},
+	{.name = "input-scale", .argument = "X", .type = OPTION_REAL, .newer = true,
+	 .effect = EFFECT_SHAPES, .offset = AT(run.input_scale), .low = 0, .open_low = true,
+	 .high = 1e3,
+	 .help = "initial weights of the first layer's input are drawn from -X to X (as all others: "
+		"1 over the square root of --hidden)"},
 	{.name = "clip", .argument = "NORM", .type = OPTION_REAL, .effect = EFFECT_TUNES,
-	 .offset = AT(run.clip), .initial = "5", .low = 0, .high = 1e30,
+	 .offset = AT(run.adam.clip), .initial = "5", .low = 0, .high = 1e30,
 	 .also = "grad-clip max-grad-norm",
 	 .help = "largest norm of the gradient, to which a larger one is scaled down (0: any)"},
 	{.letter = 's', .name = "seed", .argument = "N", .type = OPTION_INTEGER,
 	 .effect = EFFECT_SHAPES, .offset = AT(run.seed), .initial = "1", .low = 0,
 	 .high = UINT32_MAX, .also = "random-seed",
 	 .help = "what initial weights and dropout masks follow from"},
-	{.name = "precision", .argument = "f32|bf16", .type = OPTION_CHOICE,
+	{.name = "precision", .argument = "f32|bf16", .type = OPTION_CHOICE, .newer = true,
 	 .effect = EFFECT_TUNES, .offset = AT(run.precision), .initial = "f32",
 	 .choices = precision_choices, .also = "dtype amp mixed-precision",
 	 .help = "round the factors of all products to bfloat16 (8 bits): twice as fast where the "
@@ -223,6 +286,20 @@ static int take_dimensions(struct tool *tool, const struct model_file *from, str
 		show_real(from->dropout, dropout), SOURCE_MODEL, path, err);
 }
 
+/* What the table can't say, once the options are those of the run. */
+static int settle(struct tool *tool, struct error *err)
+{
+	struct run_options *run = &((struct values *)tool->values)->run;
+	if (run->schedule.least > run->schedule.rate)
+		return error_set(err, STATUS_USAGE, "--min-lr %g: above --lr %g",
+			run->schedule.least, run->schedule.rate);
+	if (!options_has(&tool->options, "dropout-output"))
+		run->dropout.output = run->dropout.between;
+	run->adam.epsilon = adam_defaults.epsilon;
+	run->adam.muon = run->optimizer == RUN_OPTIMIZER_MUON;
+	return 0;
+}
+
 /* Reads what the run starts from or goes on from, if it does. Afterwards the options are those of
  * the run. */
 static int read_beginning(
@@ -231,15 +308,13 @@ static int read_beginning(
 	const struct values *values = tool->values;
 	const char *path = values->resume ? values->resume : values->init;
 	*settings = (struct settings){.options = &tool->options};
-	if (!path)
-		return 0;
-	if (network_read(from, path, err) < 0)
+	if (path && network_read(from, path, err) < 0)
 		return -1;
-	if (values->init)
-		return take_dimensions(tool, from, err);
-	if (settings_restore(settings, from->checkpoint, values->change, err) < 0)
+	if (values->init && take_dimensions(tool, from, err) < 0)
+		return -1;
+	if (values->resume && settings_restore(settings, from->checkpoint, values->change, err) < 0)
 		return error_prefix(err, "%s: ", path);
-	return 0;
+	return settle(tool, err);
 }
 
 static int set_last_step(struct train *t, struct error *err)
@@ -256,6 +331,17 @@ static int set_last_step(struct train *t, struct error *err)
 	uint64_t end = t->values->epochs * epoch;
 	t->last = end < t->last ? end : t->last;
 	return 0;
+}
+
+/* A schedule ends where the run does, unless it was told or that is the past: later it is where it
+ * was. */
+static int set_horizon(struct train *t, struct error *err)
+{
+	const struct schedule *schedule = &t->values->run.schedule;
+	if (schedule->kind == SCHEDULE_CONSTANT || t->first >= t->last ||
+		options_has(&t->tool->options, "horizon"))
+		return 0;
+	return settings_derive(&t->settings, "horizon", t->last, t->first, err);
 }
 
 /* 3366483 as 3,366,483. */
@@ -296,6 +382,8 @@ static void tell_changes(const struct train *t)
 static void tell_idle(const struct train *t)
 {
 	const bool validated = run_has_validation(&t->run);
+	const struct run_options *run = &t->values->run;
+	const bool scheduled = run->schedule.kind != SCHEDULE_CONSTANT;
 	const struct {
 		const char *name, *without;
 		bool works;
@@ -304,6 +392,11 @@ static void tell_idle(const struct train *t)
 		{"eval-every", "validation data", validated},
 		{"checkpoint-every", "--checkpoint", t->checkpoint.path},
 		{"checkpoint-keep", "--checkpoint", t->checkpoint.path},
+		{"min-lr", "--schedule", scheduled},
+		{"horizon", "--schedule", scheduled},
+		{"muon-every", "--optimizer muon", run->adam.muon},
+		{"average-from", "--average", run->adam.average > 0},
+		{"input-scale", "initial weights of its own", !t->values->init || t->run.added},
 	};
 	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
 		if (!options[i].works && options_given(&t->tool->options, options[i].name))
@@ -486,7 +579,7 @@ static int open_all(struct train *t, const char *path, struct error *err)
 	}
 	t->checkpoint.keep = values->checkpoint_keep;
 	t->first = run_steps(&t->run);
-	if (set_last_step(t, err) < 0)
+	if (set_last_step(t, err) < 0 || set_horizon(t, err) < 0)
 		goto out;
 	rc = log_begin(&t->log, values->resume, log_bytes, log_crc, err);
 out:
@@ -599,7 +692,7 @@ static void log_or_warn(struct train *t, const struct log_row *row)
 static int advance(struct train *t, struct error *err)
 {
 	struct run *run = &t->run;
-	struct log_row row = {.lr = t->values->run.lr, .val_loss = NAN};
+	struct log_row row = {.lr = run_rate(run), .val_loss = NAN};
 	double start = tool_seconds();
 	uint64_t skipped = run->skipped;
 	if (run_step(run, &row.loss, &row.grad_norm, err) < 0)
