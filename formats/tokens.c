@@ -1,6 +1,7 @@
 /* tokens.c: ids in frames of 1 MiB, one or two bytes each. */
 #include "formats/tokens.h"
 
+#include "base/io.h"
 #include "formats/kind.h"
 
 #include <inttypes.h>
@@ -102,6 +103,7 @@ int tokens_read_header(struct tokens_reader *r, struct input *in, struct error *
 		error_memory(err, TOKENS_FRAME_BYTES, "a frame");
 		goto fail;
 	}
+	r->first = in->offset;
 	return 0;
 fail:
 	tokens_reader_release(r);
@@ -174,6 +176,28 @@ ssize_t tokens_read_packed(struct tokens_reader *r, const void **ids, struct err
 	*ids = r->payload + r->begin;
 	r->begin = r->end;
 	return (ssize_t)have;
+}
+
+int tokens_read_again(
+	const struct tokens_reader *r, uint64_t first, size_t n, void *ids, struct error *err)
+{
+	const struct input *in = r->stream.in;
+	unsigned char *to = ids;
+	uint64_t at = first * r->id_bytes;
+	for (size_t left = n * r->id_bytes, part; left > 0; left -= part, at += part, to += part) {
+		const uint64_t frame = at / TOKENS_FRAME_BYTES, in_frame = at % TOKENS_FRAME_BYTES;
+		const size_t rest = (size_t)(TOKENS_FRAME_BYTES - in_frame);
+		part = left < rest ? left : rest;
+		ssize_t got = io_read_at(in->fd, to, part,
+			r->first + frame * stream_frame_size(TOKENS_FRAME_BYTES) +
+				STREAM_HEAD_BYTES + in_frame);
+		if (got < 0)
+			return error_errno(err, STATUS_IO, "%s: can't read", in->name);
+		if ((size_t)got < part)
+			return error_set(
+				err, STATUS_DATA, "%s: became shorter while it was read", in->name);
+	}
+	return 0;
 }
 
 void tokens_reader_release(struct tokens_reader *r)

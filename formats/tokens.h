@@ -35,6 +35,7 @@ struct tokens_reader {
 	unsigned id_bytes;
 	unsigned char *payload; /* owned */
 	size_t begin, end;      /* unread bytes of it */
+	uint64_t first;         /* where the first frame lies in the input */
 	uint64_t ids;           /* in the frames read so far */
 };
 
@@ -44,6 +45,10 @@ int tokens_read_header(struct tokens_reader *r, struct input *in, struct error *
 ssize_t tokens_read(struct tokens_reader *r, uint32_t *ids, size_t n, struct error *err);
 /* The same without a copy: points *ids at what is not yet read of a frame, packed as in the file. */
 ssize_t tokens_read_packed(struct tokens_reader *r, const void **ids, struct error *err);
+/* Reads n ids again, from number `first` on, packed too: of an input that is input_seekable(), once all
+ * of it was read and checked; here nothing is. Status 74, or 65 if the file is shorter now. */
+int tokens_read_again(
+	const struct tokens_reader *r, uint64_t first, size_t n, void *ids, struct error *err);
 void tokens_reader_release(struct tokens_reader *r);
 
 #endif

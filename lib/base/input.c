@@ -198,6 +198,7 @@ int input_open(struct input *in, const char *path, enum input_mode mode, struct 
 		error_set(err, STATUS_NO_INPUT, "%s: is a directory", in->name);
 		goto fail;
 	}
+	in->modified = st.st_mtim;
 	if (S_ISREG(st.st_mode)) {
 		off_t at = lseek(in->fd, 0, SEEK_CUR);
 		in->from_start = at == 0;
@@ -267,6 +268,13 @@ ssize_t input_peek(struct input *in, void *buf, size_t n, struct error *err)
 bool input_seekable(const struct input *in)
 {
 	return in->from_start && in->size != UINT64_MAX;
+}
+
+bool input_changed(const struct input *in)
+{
+	struct stat st;
+	return fstat(in->fd, &st) < 0 || st.st_mtim.tv_sec != in->modified.tv_sec ||
+	       st.st_mtim.tv_nsec != in->modified.tv_nsec;
 }
 
 void input_close(struct input *in)

@@ -163,6 +163,24 @@ is "$(cat "$TMP/rc")" "141" "which ends the writer by SIGPIPE"
 status 64 "shards are not written to a terminal" on_terminal batchify -n 4 -m 10 "$TMP/1000"
 tokens 9000000 >"$TMP/9000000"
 fails 74 "TMPDIR" "a spool without a place is an error that names TMPDIR" \
-    env TMPDIR="$TMP/nowhere" batchify "$TMP/9000000"
+    sh -c 'cat "$TMP/9000000" | TMPDIR="$TMP/nowhere" batchify'
+
+# --- files and pipes -----------------------------------------------------------------------------
+
+TMPDIR="$TMP/nowhere" batchify -o "$TMP/file" "$TMP/9000000"
+batchify -o "$TMP/pipe" <"$TMP/9000000"
+cat "$TMP/9000000" | batchify -o "$TMP/spooled"
+same "$TMP/file" "$TMP/spooled" "a file, which needs no spool, and a pipe give the same shards"
+same "$TMP/file" "$TMP/pipe" "so does a file as standard input"
+"$PYTHON" -c 'import random
+print("".join(random.Random(1).choices([chr(0x4e00 + i) for i in range(300)], k=700000)))' |
+    tokenize >"$TMP/wide"
+batchify -x 0.3 --targets next -o "$TMP/file" "$TMP/wide"
+cat "$TMP/wide" | batchify -x 0.3 --targets next -o "$TMP/spooled"
+same "$TMP/file" "$TMP/spooled" "with ids of two bytes too"
+sh -c 'batchify "$TMP/3000000" 2>"$TMP/err"; echo $? >"$TMP/rc"' |
+    { head -c 1 && touch -d 2001-01-01 "$TMP/3000000" && cat; } >"$TMP/null"
+like "$(cat "$TMP/rc") $(cat "$TMP/err")" "^65 .*3000000: was changed" \
+    "a file that is changed in the meantime is an error"
 
 done_testing

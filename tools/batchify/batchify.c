@@ -1,6 +1,7 @@
 /* batchify: a token stream to shards: batches of rows that each read on where the batch before left
- * off. The rows of one batch lie all over the text, whose length is known only at its end: the ids
- * are spooled, then gathered by as many batches at a time as CHUNK_BYTES hold. */
+ * off. The rows of one batch lie all over the text, whose length is known only at its end: all is read
+ * and checked once, and the ids, which a pipe's are spooled for, are then gathered by as many batches
+ * at a time as CHUNK_BYTES hold. */
 #include "base/input.h"
 #include "base/spool.h"
 #include "formats/plan.h"
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_BYTES = 16 << 20 };
+enum { CHUNK_BYTES = 4 << 20 };
 
 struct values {
 	struct tool_common common;
@@ -104,22 +105,38 @@ static int plan(const struct tool *tool, const char *name, uint64_t n,
 
 /* --- the ids ------------------------------------------------------------------------------- */
 
-/* Keeps all ids of the stream; their number, or -1. */
-static int64_t spool_ids(struct tokens_reader *reader, struct spool *spool, struct error *err)
+/* Where ids are read a second time: the stream's file, or what was kept of it. */
+struct source {
+	struct tokens_reader reader;
+	struct spool *spool; /* NULL: the file */
+};
+
+/* Reads all ids of the stream, to check them: their number, or -1. */
+static int64_t read_ids(struct source *source, struct error *err)
 {
-	size_t id_bytes = vocab_id_bytes(&reader->vocab);
+	struct tokens_reader *reader = &source->reader;
 	const void *ids;
 	ssize_t n;
 	while ((n = tokens_read_packed(reader, &ids, err)) > 0)
-		if (spool_write(spool, ids, (size_t)n * id_bytes, err) < 0)
+		if (source->spool &&
+			spool_write(source->spool, ids, (size_t)n * reader->id_bytes, err) < 0)
 			return -1;
-	return n < 0 ? -1 : (int64_t)(spool->size / id_bytes);
+	return n < 0 ? -1 : (int64_t)reader->ids;
+}
+
+static int source_read(
+	const struct source *source, uint64_t first, uint64_t n, void *ids, struct error *err)
+{
+	const struct tokens_reader *reader = &source->reader;
+	if (source->spool)
+		return spool_read(source->spool, first * reader->id_bytes, ids,
+			(size_t)n * reader->id_bytes, err);
+	return tokens_read_again(reader, first, (size_t)n, ids, err);
 }
 
 /* A part's ids as a matrix of rows, of which some columns are in memory. */
 struct gather {
-	const struct spool *spool;
-	size_t id_bytes;
+	const struct source *source;
 	uint64_t begin;         /* of the part, in ids */
 	uint64_t rows, columns; /* of the matrix */
 	bool wrap; /* the id behind a row is its first one; else the next in the text */
@@ -129,12 +146,13 @@ struct gather {
 static int gather_row(const struct gather *g, uint64_t row, uint64_t column, uint64_t count,
 	unsigned char *to, struct error *err)
 {
-	uint64_t first = g->begin + row * g->columns;
-	bool wrap = g->wrap && column + count > g->columns;
-	size_t bytes = (size_t)(count - wrap) * g->id_bytes;
-	if (spool_read(g->spool, (first + column) * g->id_bytes, to, bytes, err) < 0)
+	const uint64_t first = g->begin + row * g->columns;
+	const bool wrap = g->wrap && column + count > g->columns;
+	const uint64_t plain = count - wrap;
+	if (source_read(g->source, first + column, plain, to, err) < 0)
 		return -1;
-	return wrap ? spool_read(g->spool, first * g->id_bytes, to + bytes, g->id_bytes, err) : 0;
+	to += plain * g->source->reader.id_bytes;
+	return wrap ? source_read(g->source, first, 1, to, err) : 0;
 }
 
 /* The same of every row, `stride` bytes apart. */
@@ -151,16 +169,17 @@ static int write_part(const struct tool *tool, struct shards_writer *writer,
 	enum shards_split split, const struct gather *g, struct error *err)
 {
 	const struct shards_header *header = writer->header;
+	const size_t id_bytes = g->source->reader.id_bytes;
 	uint64_t batches = header->batches[split], window = header->window;
 	if (batches == 0)
 		return 0;
 
 	/* Chunks of several batches: `stride` bytes of each row, of which one batch takes `piece`.
 	 * A chunk of a single batch is that batch. */
-	uint64_t several = CHUNK_BYTES / (g->rows * window * g->id_bytes);
+	uint64_t several = CHUNK_BYTES / (g->rows * window * id_bytes);
 	several = several < 1 ? 1 : several > batches ? batches : several;
-	size_t stride = (size_t)(several * window + 1) * g->id_bytes;
-	size_t piece = (size_t)(window + 1) * g->id_bytes;
+	size_t stride = (size_t)(several * window + 1) * id_bytes;
+	size_t piece = (size_t)(window + 1) * id_bytes;
 	unsigned char *chunk = calloc(g->rows, stride);
 	unsigned char *batch = several > 1 ? malloc(g->rows * piece) : chunk;
 	int rc = -1;
@@ -174,8 +193,8 @@ static int write_part(const struct tool *tool, struct shards_writer *writer,
 		if (at == 0 && gather_rows(g, k * window, count, chunk, stride, err) < 0)
 			goto out;
 		for (uint64_t row = 0; row < g->rows && several > 1; row++)
-			memcpy(batch + row * piece,
-				chunk + row * stride + at * window * g->id_bytes, piece);
+			memcpy(batch + row * piece, chunk + row * stride + at * window * id_bytes,
+				piece);
 		if (shards_write(writer, split, batch, err) < 0)
 			goto out;
 		tool_progress(tool, "%s: %" PRIu64 " of %" PRIu64 " batches",
@@ -217,8 +236,9 @@ static void report(const struct tool *tool, const struct shards_header *header)
 
 /* Writes what the plan says. */
 static int write_shards(const struct tool *tool, const struct shards_header *header,
-	const struct plan_part *parts, const struct spool *spool, struct error *err)
+	const struct plan_part *parts, const struct source *source, struct error *err)
 {
+	const struct input *in = source->reader.stream.in;
 	struct output out;
 	struct shards_writer writer;
 	int rc = -1;
@@ -228,8 +248,7 @@ static int write_shards(const struct tool *tool, const struct shards_header *hea
 		goto out;
 	for (enum shards_split s = 0; s < SHARDS_SPLITS; s++) {
 		struct gather gather = {
-			.spool = spool,
-			.id_bytes = vocab_id_bytes(&header->vocab),
+			.source = source,
 			.begin = parts[s].begin,
 			.rows = header->rows[s],
 			.columns = header->batches[s] * header->window,
@@ -239,6 +258,10 @@ static int write_shards(const struct tool *tool, const struct shards_header *hea
 			goto out;
 	}
 	tool_progress_end(tool);
+	if (!source->spool && input_changed(in)) {
+		error_set(err, STATUS_DATA, "%s: was changed while it was read", in->name);
+		goto out;
+	}
 	if (shards_write_end(&writer, err) < 0 || output_commit(&out, err) < 0)
 		goto out;
 	rc = 0;
@@ -251,7 +274,8 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 {
 	struct values *v = tool->values;
 	struct input in;
-	struct tokens_reader reader = {0};
+	struct source source = {0};
+	struct tokens_reader *reader = &source.reader;
 	struct spool spool = {0};
 	struct shards_header header = {0};
 	struct plan_part parts[SHARDS_SPLITS];
@@ -261,21 +285,24 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 		return error_set(err, STATUS_USAGE, "one token stream at most, not %d", argc);
 	if (input_open(&in, argc > 0 ? argv[0] : "-", INPUT_GUNZIP, err) < 0)
 		return -1;
-	if (tokens_read_header(&reader, &in, err) < 0)
+	if (tokens_read_header(reader, &in, err) < 0)
 		goto out;
 	v->plan.targets = v->targets;
-	if (check_options(v, vocab_id_bytes(&reader.vocab), err) < 0 || spool_init(&spool, err) < 0)
+	if (!input_seekable(&in))
+		source.spool = &spool;
+	if (check_options(v, reader->id_bytes, err) < 0 ||
+		(source.spool && spool_init(&spool, err) < 0))
 		goto release;
-	int64_t n = spool_ids(&reader, &spool, err);
+	int64_t n = read_ids(&source, err);
 	if (n < 0 || plan(tool, in.name, (uint64_t)n, parts, &header, err) < 0)
 		goto release;
-	header.vocab = reader.vocab; /* lent */
-	rc = write_shards(tool, &header, parts, &spool, err);
+	header.vocab = reader->vocab; /* lent */
+	rc = write_shards(tool, &header, parts, &source, err);
 	if (rc == 0)
 		report(tool, &header);
 release:
 	spool_release(&spool);
-	tokens_reader_release(&reader);
+	tokens_reader_release(reader);
 out:
 	input_close(&in);
 	return rc;
