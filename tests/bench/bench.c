@@ -2,8 +2,9 @@
  *
  *     bench [THREADS]              rates of steps beside OpenBLAS's own
  *     bench --scaling [THREADS]    time and work of a step for other H, L, T, N, V and threads
- *     bench --serve [THREADS]      for each line on stdin, "train", "forward" or "sample", does one
- *                                  such piece of work at 2 x 512 and prints its seconds
+ *     bench --serve [THREADS]      for each line on stdin, "train", "train bf16", "forward" or
+ *                                  "sample", does one such piece of work at 2 x 512 and prints its
+ *                                  seconds
  *     bench --describe [THREADS]   what it computes with
  *
  * What is compared is measured in turn, A B A B ..., and medians are printed: these machines
@@ -387,45 +388,64 @@ static void sampling_rows(struct limits *l)
 	work_release(&w);
 }
 
-/* How far two threads and more are from being so many times as fast as one. */
-static void threads_row(unsigned threads)
+/* Training steps of one shape in two ways, in turn; the other one's rate is what as many of its
+ * threads would do at best. */
+static void pair_row(const char *what, struct shape shape, enum model_use use, unsigned threads,
+	const char *rival, enum model_use other_use, unsigned other_threads)
 {
-	const struct shape shape = {2, 512, 83, 128, 20};
-	struct work one, all;
-	double t[2][ROUNDS_MIN];
-	char what[64];
-	work_init(&one, shape, MODEL_TRAINING, 1);
-	work_init(&all, shape, MODEL_TRAINING, threads);
-	for (int i = 0; i < ROUNDS_MIN; i++) {
-		t[0][i] = time_work(&one, training_step);
-		t[1][i] = time_work(&all, training_step);
-	}
-	snprintf(what, sizeof what, "training step, 2x512, 128x20, -j %u", threads);
+	struct work mine, other;
+	double t[2][ROUNDS_MAX], end = seconds() + ROUNDS_SECONDS;
+	const bool quick = getenv("BENCH_QUICK") != NULL;
+	size_t n = 0;
+	work_init(&mine, shape, use, threads);
+	work_init(&other, shape, other_use, other_threads);
+	do {
+		t[0][n] = time_work(&mine, training_step);
+		t[1][n++] = time_work(&other, training_step);
+	} while (!quick && (n < ROUNDS_MIN || (n < ROUNDS_MAX && seconds() < end)));
 	const double flop = 3 * forward_flop(&shape) / 1e9;
-	row(what, flop / median(t[1], ROUNDS_MIN), "GFLOP/s", "as many times -j 1",
-		threads * flop / median(t[0], ROUNDS_MIN));
-	work_release(&one);
-	work_release(&all);
+	row(what, flop / median(t[0], n), "GFLOP/s", rival,
+		threads / other_threads * flop / median(t[1], n));
+	work_release(&mine);
+	work_release(&other);
 }
 
 static void table(unsigned threads)
 {
+	static const struct {
+		const char *name;
+		struct shape shape;
+		bool narrow; /* with --precision bf16 too */
+	} steps[] = {
+		{"2x512, 128x100", {2, 512, 83, 128, 100}, true},
+		{"2x512, 32x64", {2, 512, 83, 32, 64}, false},
+		{"2x512, 16x64", {2, 512, 83, 16, 64}, true},
+		{"2x256, 16x64", {2, 256, 83, 16, 64}, true},
+		{"1x128, 128x100", {1, 128, 83, 128, 100}, false},
+		{"3x512, 128x100", {3, 512, 83, 128, 100}, false},
+		{"2x1024, 128x100", {2, 1024, 83, 128, 100}, false},
+	};
 	struct limits l;
+	char what[64];
 	limits_init(&l, threads);
-	step_rows(&l, "training step, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
-		MODEL_TRAINING);
-	step_rows(&l, "training step, 1x128, 128x100", (struct shape){1, 128, 83, 128, 100},
-		MODEL_TRAINING);
-	step_rows(&l, "training step, 3x512, 128x100", (struct shape){3, 512, 83, 128, 100},
-		MODEL_TRAINING);
-	step_rows(&l, "training step, 2x1024, 128x100", (struct shape){2, 1024, 83, 128, 100},
-		MODEL_TRAINING);
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		snprintf(what, sizeof what, "training step, %s", steps[i].name);
+		step_rows(&l, what, steps[i].shape, MODEL_TRAINING);
+		if (!steps[i].narrow)
+			continue;
+		snprintf(what, sizeof what, "training step in bf16, %s", steps[i].name);
+		pair_row(what, steps[i].shape, MODEL_TRAINING_BF16, threads, "the same in fp32",
+			MODEL_TRAINING, threads);
+	}
 	step_rows(&l, "forward only, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
 		MODEL_INFERENCE);
 	sampling_rows(&l);
 	limits_release(&l);
-	if (threads > 1)
-		threads_row(threads);
+	if (threads == 1)
+		return;
+	snprintf(what, sizeof what, "training step, 2x512, 128x20, -j %u", threads);
+	pair_row(what, (struct shape){2, 512, 83, 128, 20}, MODEL_TRAINING, threads,
+		"as many times -j 1", MODEL_TRAINING, 1);
 }
 
 /* --- scaling ---------------------------------------------------------------------------------- */
@@ -477,6 +497,7 @@ static void serve(unsigned threads)
 		struct shape shape;
 	} kinds[] = {
 		{"train\n", training_step, MODEL_TRAINING, {2, 512, 83, 128, 100}},
+		{"train bf16\n", training_step, MODEL_TRAINING_BF16, {2, 512, 83, 128, 100}},
 		{"forward\n", forward_pass, MODEL_INFERENCE, {2, 512, 83, 128, 100}},
 		{"sample\n", sample_characters, MODEL_INFERENCE, {2, 512, 83, 1, 1}},
 	};

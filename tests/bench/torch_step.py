@@ -48,8 +48,8 @@ def zero_state(rows):
     return tuple(torch.zeros(LAYERS, rows, HIDDEN) for _ in "hc")
 
 
-def training(net):
-    """One training step at each call of next()."""
+def training(net, narrow=False):
+    """One training step at each call of next(); `narrow`: with automatic bfloat16."""
     net.train()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.001)
     criterion = nn.CrossEntropyLoss()
@@ -59,12 +59,17 @@ def training(net):
         x, y = one_hot(text[:, :-1]), torch.from_numpy(text[:, 1:].copy())
         state = tuple(s.data for s in state)
         net.zero_grad()
-        output, state = net(x, state)
-        loss = criterion(output, y.view(-1))
+        with torch.autocast("cpu", torch.bfloat16, enabled=narrow):
+            output, state = net(x, state)
+            loss = criterion(output, y.view(-1))
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 5)
         optimizer.step()
         yield loss.item()
+
+
+def training_narrow(net):
+    return training(net, True)
 
 
 def sampling(net):
@@ -123,24 +128,28 @@ def compare(charpipe, name, work, count):
     return statistics.median(mine), statistics.median(other)
 
 
-def row(what, unit, amount, seconds, threads):
+def row(what, amount, seconds, rival, threads):
     mine, other = (amount / s for s in seconds)
-    print(what, f"{mine:.5g}", unit, f"PyTorch {torch.__version__}, {threads} threads",
-          f"{other:.5g}", f"{mine / other:.3f}", sep="\t", flush=True)
+    print(what, f"{mine:.5g}", "characters/s",
+          f"PyTorch {torch.__version__}{rival}, {threads} threads", f"{other:.5g}",
+          f"{mine / other:.3f}", sep="\t", flush=True)
 
 
 def main():
     torch.manual_seed(1)
     np.random.seed(1)
     charpipe = Charpipe(sys.argv[1])
-    for what, unit, name, work, amount, count in (
-        ("training step, 2x512, 128x100", "characters/s", "train", training, ROWS * WINDOW, 1),
-        ("sampling one text, 2x512", "characters/s", "sample", sampling, SAMPLED, SAMPLED),
+    step, batch = "training step, 2x512, 128x100", ROWS * WINDOW
+    for what, name, rival, work, amount, count in (
+        (step, "train", "", training, batch, 1),
+        (step + ", bf16", "train bf16", "", training, batch, 1),
+        (step + ", bf16", "train bf16", " bf16 autocast", training_narrow, batch, 1),
+        ("sampling one text, 2x512", "sample", "", sampling, SAMPLED, SAMPLED),
     ):
         loop = work(CharRNN())
         threads = best_threads(loop)
         torch.set_num_threads(threads)
-        row(what, unit, amount, compare(charpipe, name, loop, count), threads)
+        row(what, amount, compare(charpipe, name, loop, count), rival, threads)
 
 
 main()
