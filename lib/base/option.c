@@ -264,6 +264,11 @@ bool options_given(const struct options *options, const char *name)
 	return source_of(options, name) >= SOURCE_CONFIG;
 }
 
+bool options_typed(const struct options *options, const char *name)
+{
+	return source_of(options, name) == SOURCE_COMMAND_LINE;
+}
+
 /* Whether another option of the group has a value from `source` or a stronger one. */
 static bool rival(const struct options *options, const char *name, enum option_source source)
 {

@@ -121,6 +121,9 @@ const struct option *options_find(const struct options *options, const char *nam
 /* Whether the user gave the option with that long name a value, by command line or configuration. */
 bool options_given(const struct options *options, const char *name);
 
+/* Whether on the command line. */
+bool options_typed(const struct options *options, const char *name);
+
 /* Whether it, or another of its group, was given one. */
 bool options_group_given(const struct options *options, const char *name);
 

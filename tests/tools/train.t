@@ -279,6 +279,10 @@ is "$(training whole steps)" "$(awk -F '\t' 'NR > 1 && $5 != "-" && (b == "" || 
 grow part --steps 12 --checkpoint run
 train -q --resume run --steps 30 -o resumed accents.shards
 same resumed whole "such a run is resumed like any other"
+printf 'train: {init: seven, new-symbols: true, eval-every: 7, lr: 0.02}\n' >init.yaml
+train -q -c init.yaml --steps 12 --checkpoint run -o part accents.shards
+train -q -c init.yaml --resume run --steps 30 -o resumed accents.shards
+same resumed whole "with the recipe that it was begun with too"
 fails 65 "other data" "but not on other data" train --resume run --steps 30 -o resumed fresh.shards
 ok "a text of the old symbols is scored" evalloss whole text
 fails 64 "--new-symbols: only .*--init" "--new-symbols without a model" train --new-symbols -o m shards

@@ -231,8 +231,21 @@ static bool is_stdin(const char *path)
 	return !path || strcmp(path, "-") == 0;
 }
 
-static int check_options(struct values *values, int argc, char **argv, struct error *err)
+/* A run that goes on does without what its recipe says of its beginning. */
+static void forget_beginning(const struct options *options, struct values *values)
 {
+	if (!options_typed(options, "resume"))
+		return;
+	if (!options_typed(options, "init"))
+		values->init = NULL;
+	if (!options_typed(options, "new-symbols"))
+		values->run.new_symbols = false;
+}
+
+static int check_options(const struct tool *tool, int argc, char **argv, struct error *err)
+{
+	struct values *values = tool->values;
+	forget_beginning(&tool->options, values);
 	if (argc > 1)
 		return error_set(
 			err, STATUS_USAGE, "one file of shards expected, not also %s", argv[1]);
@@ -504,7 +517,7 @@ static int foresee(struct tool *tool, int argc, char **argv, struct error *err)
 	struct device *device = NULL;
 	char bytes[32], more[64] = "", gpu[32];
 	int rc = -1;
-	if (check_options(values, argc, argv, err) < 0)
+	if (check_options(tool, argc, argv, err) < 0)
 		return -1;
 	if (read_beginning(tool, &settings, &from, err) < 0)
 		goto out;
@@ -794,7 +807,7 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 	struct train t = {
 		.tool = tool, .values = values, .log.fd = -1, .checkpoint.lock = -1, .in.fd = -1};
 	int rc = -1;
-	if (check_options(values, argc, argv, err) < 0)
+	if (check_options(tool, argc, argv, err) < 0)
 		return -1;
 	if (open_all(&t, argc ? argv[0] : NULL, err) < 0)
 		goto out;
