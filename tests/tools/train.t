@@ -254,6 +254,9 @@ train --init seven --print-config shards >config
 like "$(cat config)" "^  dropout: 0.25 # model" "dropout follows the model"
 like "$(train --init seven -d 0.1 --print-config shards)" "^  dropout: 0.1 # command line" "unless given"
 like "$(train --init bare --print-config shards)" "^  dropout: 0.5 # default" "or unknown"
+small -q --steps 0 --dropout-output 0.4 --dropout-input 0.1 -o apart shards
+is "$(train --init apart --print-config shards | grep -c 'dropout.*: 0\.[124]5* # model')" 3 \
+    "those of input and output too"
 
 # --- symbols that the model lacks ----------------------------------------------------------------
 

@@ -272,6 +272,24 @@ static int check_options(const struct tool *tool, int argc, char **argv, struct 
 	return 0;
 }
 
+/* A run that starts from a model drops what that did, unless --dropout is given. */
+static int take_dropout(
+	struct options *options, const struct model_file *from, const char *path, struct error *err)
+{
+	static const char *const names[] = {"dropout", "dropout-output", "dropout-input"};
+	for (size_t i = 0; i < sizeof names / sizeof *names && !options_given(options, *names);
+		i++) {
+		const json_t *said = json_object_get(from->training, names[i]);
+		bool known = i == 0 ? from->has_dropout : json_is_number(said);
+		char text[SHOW_REAL];
+		show_real(i == 0 ? from->dropout : json_number_value(said), text);
+		if (known && options_set(options, options_find(options, names[i]), text,
+				     SOURCE_MODEL, path, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* The network's dimensions are the initial model's; an option may say so too, but nothing else. Its
  * dropout is, unless another is given. */
 static int take_dimensions(struct tool *tool, const struct model_file *from, struct error *err)
@@ -292,11 +310,7 @@ static int take_dimensions(struct tool *tool, const struct model_file *from, str
 		if (options_set(&tool->options, option, size, SOURCE_MODEL, path, err) < 0)
 			return -1;
 	}
-	if (!from->has_dropout)
-		return 0;
-	char dropout[SHOW_REAL];
-	return options_set(&tool->options, options_find(&tool->options, "dropout"),
-		show_real(from->dropout, dropout), SOURCE_MODEL, path, err);
+	return take_dropout(&tool->options, from, path, err);
 }
 
 /* What the table can't say, once the options are those of the run. */
