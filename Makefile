@@ -30,7 +30,7 @@ comma := ,
 # --- sources ------------------------------------------------------------------------------------
 
 base_src    = error show memory io place input output spool option utf8 pool
-nn_src      = params operand counter model lstm adam schedule sampler
+nn_src      = cell lstm gru rnn params operand counter model layer adam schedule sampler
 cpu_src     = cpu blas
 formats_src = kind yaml vocab vocab_file text encode stream tokens shards plan safetensors model_file \
               state_file config

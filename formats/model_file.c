@@ -73,7 +73,7 @@ static int infer_params(struct params *params, const struct safetensors *st, str
 	do
 		snprintf(name, sizeof name, "lstm.weight_ih_l%" PRIu64, layers);
 	while (safetensors_find(st, name) && layers++ <= PARAMS_LAYERS_MAX);
-	return params_init(params, w->shape[1], w->shape[0] / 4, layers, err);
+	return params_init(params, &lstm_cell, w->shape[1], w->shape[0] / 4, layers, err);
 }
 
 /* Finds each parameter's tensor, checks its shape, sets owner[tensor] to the parameter's index plus

@@ -108,8 +108,8 @@ int network_prepare(struct network *network, size_t rows, size_t window, struct 
 		return 0;
 	if (!weights)
 		return model_resize(model, rows, window, err);
-	if (model_init(model, network->device, params->vocab, params->hidden, params->layers,
-		    network->use, rows, window, err) < 0)
+	if (model_init(model, network->device, params->cell, params->vocab, params->hidden,
+		    params->layers, network->use, rows, window, err) < 0)
 		return -1;
 	network->file.weights = NULL;
 	if (model_adopt_weights(model, weights, err) == 0)

@@ -373,7 +373,8 @@ static void gather_task(void *arg, size_t i)
 		else
 			memcpy(y, job->table + job->ids[r] * n, n * sizeof *y);
 		job->kernels->add(n, job->bias1, y);
-		job->kernels->add(n, job->bias2, y);
+		if (job->bias2)
+			job->kernels->add(n, job->bias2, y);
 	}
 }
 
@@ -430,48 +431,56 @@ static void cpu_scatter_add(struct device *device, size_t rows, size_t n, size_t
 
 /* With enough rows for all threads a task takes a group of rows through all time steps, and nobody
  * waits for anybody. With fewer, time steps are steps of the pool, cut by units too: forward one (a
- * unit's four gates make its h), backward two (the product needs the gates of all units). */
+ * unit's gates make its h), backward two (the product needs the gates of all units). */
 struct scan_job {
 	const struct kernels *kernels;
-	size_t T, N, H;
-	const struct operand *w;
+	const struct cell_kernels *cell;
+	const struct scan *scan;
 	struct packed packed;
-	float *gates, *h, *c;
-	const float *cells; /* backward: c, which is then only read */
-	float *dh, *dc;
 	struct tiles tiles; /* of one time step; columns in panels of H */
 	size_t tile_rows;   /* of a task that takes all time steps, or of gates backward */
 };
 
-/* z += h[t] W_hh^T for a tile of units, all four gates, and what follows from it. Panels must not
- * straddle gates, else all are done. */
+static struct scan_job scan_job(const struct cpu *cpu, const struct scan *scan)
+{
+	return (struct scan_job){.kernels = cpu->kernels,
+		.cell = &cpu->kernels->cells[scan->cell->type],
+		.scan = scan,
+		.packed = packed_of(cpu, scan->w_hh)};
+}
+
+/* h[t] W_hh^T for a tile of units, all gates, and what follows from it. Panels must not straddle
+ * gates, else all are done. */
 static void scan_forward_tile(const struct scan_job *job, size_t t, const struct tile *tile)
 {
+	const struct scan *s = job->scan;
 	const struct kernels *k = job->kernels;
-	const struct products *of = &k->of[job->w->type];
+	const struct products *of = &k->of[s->w_hh->type];
 	const struct packed *w = &job->packed;
-	const size_t N = job->N, H = job->H, rows = tile->r1 - tile->r0;
-	const size_t step = N * H, old = (t * N + tile->r0) * H, new = old + step;
-	float *gates = job->gates + 4 * old;
-	size_t first = 0, last = H;
+	const size_t H = s->H, n = s->w_hh->n, rows = tile->r1 - tile->r0;
+	const size_t row = t * s->N + tile->r0;
+	float *const y = (s->cell->apart ? s->recurrent : s->gates) + row * n;
+	const float *const base = s->cell->apart ? w->bias : y;
+	const size_t stride = s->cell->apart ? 0 : n;
+	struct part part = {t, tile->r0, tile->r1, 0, H};
 	if (tile->p1 - tile->p0 == job->tiles.columns || H % k->panel != 0) {
-		of->product(rows, H, 4 * H, job->h + old, w->scale, w->panels, gates, 4 * H, 0,
-			quotient_up(4 * H, k->panel), gates);
+		of->product(rows, H, n, s->h + row * H, w->scale, w->panels, base, stride, 0,
+			quotient_up(n, k->panel), y);
 	} else {
 		const size_t per_gate = H / k->panel;
-		for (size_t gate = 0; gate < 4; gate++)
-			of->product(rows, H, 4 * H, job->h + old, w->scale, w->panels, gates, 4 * H,
-				gate * per_gate + tile->p0, gate * per_gate + tile->p1, gates);
-		first = tile->p0 * k->panel;
-		last = tile->p1 * k->panel;
+		for (size_t gate = 0; gate < s->cell->gates; gate++)
+			of->product(rows, H, n, s->h + row * H, w->scale, w->panels, base, stride,
+				gate * per_gate + tile->p0, gate * per_gate + tile->p1, y);
+		part.u0 = tile->p0 * k->panel;
+		part.u1 = tile->p1 * k->panel;
 	}
-	k->lstm_forward(rows, H, first, last, gates, job->c + old, job->c + new, job->h + new);
+	job->cell->forward(s, &part);
 }
 
 static struct tile rows_of(const struct scan_job *job, size_t i)
 {
 	return (struct tile){.r0 = i * job->tile_rows,
-		.r1 = smaller((i + 1) * job->tile_rows, job->N),
+		.r1 = smaller((i + 1) * job->tile_rows, job->scan->N),
 		.p1 = job->tiles.columns};
 }
 
@@ -479,7 +488,7 @@ static void scan_forward_rows_task(void *arg, size_t i)
 {
 	const struct scan_job *job = arg;
 	const struct tile tile = rows_of(job, i);
-	for (size_t t = 0; t < job->T; t++)
+	for (size_t t = 0; t < job->scan->T; t++)
 		scan_forward_tile(job, t, &tile);
 }
 
@@ -490,61 +499,56 @@ static void scan_forward_step_task(void *arg, size_t t, size_t i)
 	scan_forward_tile(job, t, &tile);
 }
 
-/* Cuts the rows evenly over the threads, in whole groups if that loses no thread. */
-static void cut_scan(const struct cpu *cpu, struct scan_job *job)
+/* Whether rows are cut, evenly over the threads, in whole groups if that loses no thread. Else a
+ * time step is cut, `columns` wide. */
+static bool cut_scan(const struct cpu *cpu, struct scan_job *job, size_t columns)
 {
 	const size_t threads = pool_threads(cpu->pool), group = cpu->kernels->rows;
-	job->tile_rows = quotient_up(job->N, threads);
+	const size_t N = job->scan->N;
+	job->tile_rows = quotient_up(N, threads);
 	if (job->tile_rows > group)
 		job->tile_rows = quotient_up(job->tile_rows, group) * group;
 	job->tile_rows = smaller(job->tile_rows, 8 * group);
-	/* Panels of one gate; where they straddle gates, a unit range can't be cut out. */
-	size_t columns = job->H % cpu->kernels->panel == 0 ? job->H / cpu->kernels->panel : 1;
-	job->tiles = cut(cpu, job->N, columns, product_flop(job->N, job->w));
+	job->tiles = cut(cpu, N, columns, product_flop(N, job->scan->w_hh));
+	return N >= group * threads || job->tiles.count == 1;
 }
 
-static void cpu_scan_forward(struct device *device, size_t T, size_t N, size_t H,
-	const struct operand *w_hh, float *gates, float *h, float *c)
+static void cpu_scan_forward(struct device *device, const struct scan *scan)
 {
 	struct cpu *cpu = cpu_of(device);
-	struct scan_job job = {.kernels = cpu->kernels,
-		.T = T,
-		.N = N,
-		.H = H,
-		.w = w_hh,
-		.packed = packed_of(cpu, w_hh),
-		.gates = gates,
-		.h = h,
-		.c = c};
-	cut_scan(cpu, &job);
-	if (N >= cpu->kernels->rows * pool_threads(cpu->pool) || job.tiles.count == 1)
-		pool_run(cpu->pool, quotient_up(N, job.tile_rows), scan_forward_rows_task, &job);
+	struct scan_job job = scan_job(cpu, scan);
+	/* Panels of one gate; where they straddle gates, a unit range can't be cut out. */
+	const size_t panel = cpu->kernels->panel;
+	if (cut_scan(cpu, &job, scan->H % panel == 0 ? scan->H / panel : 1))
+		pool_run(cpu->pool, quotient_up(scan->N, job.tile_rows), scan_forward_rows_task,
+			&job);
 	else
-		pool_run_steps(cpu->pool, T, job.tiles.count, scan_forward_step_task, &job);
+		pool_run_steps(cpu->pool, scan->T, job.tiles.count, scan_forward_step_task, &job);
 }
 
 /* Step t backward, the gates of a tile's rows (all units). */
 static void scan_backward_gates(const struct scan_job *job, size_t t, size_t r0, size_t r1)
 {
-	const size_t N = job->N, H = job->H, at = (t * N + r0) * H;
-	job->kernels->lstm_backward(r1 - r0, H, 0, H, job->gates + 4 * at, job->cells + at,
-		job->cells + at + N * H, job->dh + at, job->dc + r0 * H);
+	const struct part part = {t, r0, r1, 0, job->scan->H};
+	job->cell->backward(job->scan, &part);
 }
 
-/* ... and what it sends through the recurrence, dz W_hh, which makes dh of step t - 1 whole. */
+/* ... and what it sends through the recurrence, db W_hh, which makes dh of step t - 1 whole. */
 static void scan_backward_product(const struct scan_job *job, size_t t, const struct tile *tile)
 {
-	const size_t H = job->H, at = (t * job->N + tile->r0) * H;
-	float *dh = job->dh + at - job->N * H;
-	job->kernels->of[job->w->type].product(tile->r1 - tile->r0, 4 * H, H, job->gates + 4 * at,
-		job->packed.scale, job->packed.panels, dh, H, tile->p0, tile->p1, dh);
+	const struct scan *s = job->scan;
+	const size_t H = s->H, k = s->w_hh->k, row = t * s->N + tile->r0;
+	const float *db = (s->cell->apart ? s->recurrent : s->gates) + row * k;
+	float *dh = s->dh + (row - s->N) * H;
+	job->kernels->of[s->w_hh->type].product(tile->r1 - tile->r0, k, H, db, job->packed.scale,
+		job->packed.panels, dh, H, tile->p0, tile->p1, dh);
 }
 
 static void scan_backward_rows_task(void *arg, size_t i)
 {
 	const struct scan_job *job = arg;
 	const struct tile tile = rows_of(job, i);
-	for (size_t t = job->T; t-- > 0;) {
+	for (size_t t = job->scan->T; t-- > 0;) {
 		scan_backward_gates(job, t, tile.r0, tile.r1);
 		if (t > 0)
 			scan_backward_product(job, t, &tile);
@@ -555,38 +559,27 @@ static void scan_backward_rows_task(void *arg, size_t i)
 static void scan_backward_step_task(void *arg, size_t step, size_t i)
 {
 	const struct scan_job *job = arg;
-	const size_t t = job->T - 1 - step / 2, first = i * job->tile_rows;
+	const size_t N = job->scan->N, t = job->scan->T - 1 - step / 2, first = i * job->tile_rows;
 	if (step % 2 == 0) {
-		if (first < job->N)
-			scan_backward_gates(job, t, first, smaller(first + job->tile_rows, job->N));
+		if (first < N)
+			scan_backward_gates(job, t, first, smaller(first + job->tile_rows, N));
 	} else if (i < job->tiles.count) {
 		const struct tile tile = tile_of(&job->tiles, i);
 		scan_backward_product(job, t, &tile);
 	}
 }
 
-static void cpu_scan_backward(struct device *device, size_t T, size_t N, size_t H,
-	const struct operand *w_hh, float *gates, const float *c, float *dh, float *dc)
+static void cpu_scan_backward(struct device *device, const struct scan *scan)
 {
 	struct cpu *cpu = cpu_of(device);
-	struct scan_job job = {.kernels = cpu->kernels,
-		.T = T,
-		.N = N,
-		.H = H,
-		.w = w_hh,
-		.packed = packed_of(cpu, w_hh),
-		.gates = gates,
-		.cells = c,
-		.dh = dh,
-		.dc = dc};
-	memset(dc, 0, N * H * sizeof *dc);
-	cut_scan(cpu, &job);
-	job.tiles = cut(cpu, N, panels(cpu, H), product_flop(N, w_hh));
-	if (N >= cpu->kernels->rows * pool_threads(cpu->pool) || job.tiles.count == 1) {
+	struct scan_job job = scan_job(cpu, scan);
+	const size_t N = scan->N, T = scan->T;
+	memset(scan->dc, 0, N * scan->H * sizeof *scan->dc);
+	if (cut_scan(cpu, &job, panels(cpu, scan->H))) {
 		pool_run(cpu->pool, quotient_up(N, job.tile_rows), scan_backward_rows_task, &job);
 		return;
 	}
-	job.tile_rows = quotient_up(TILE_FLOATS, 4 * H);
+	job.tile_rows = quotient_up(TILE_FLOATS, scan->w_hh->k);
 	const size_t blocks = quotient_up(N, job.tile_rows);
 	pool_run_steps(cpu->pool, 2 * T - 1, blocks > job.tiles.count ? blocks : job.tiles.count,
 		scan_backward_step_task, &job);

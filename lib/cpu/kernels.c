@@ -449,12 +449,15 @@ static void product_tn_bf16(size_t rows, size_t m, size_t n, const void *a, cons
 	}
 }
 
-static void lstm_forward(size_t rows, size_t H, size_t first, size_t last, float *gates,
-	const float *c_old, float *c, float *h)
+static void lstm_forward(const struct scan *s, const struct part *p)
 {
-	for (size_t r = 0; r < rows; r++, gates += 4 * H, c_old += H, c += H, h += H)
-		for (size_t u = first; u < last; u += VL) {
-			size_t width = smaller(VL, last - u);
+	const size_t H = s->H, step = s->N * H;
+	for (size_t r = p->r0; r < p->r1; r++) {
+		const size_t at = p->t * step + r * H;
+		float *gates = s->gates + 4 * at, *h = s->h + at + step, *c = s->c + at + step;
+		const float *c_old = s->c + at;
+		for (size_t u = p->u0; u < p->u1; u += VL) {
+			size_t width = smaller(VL, p->u1 - u);
 			vf i = vsigmoid(load(gates + u, width));
 			vf f = vsigmoid(load(gates + H + u, width));
 			vf g = vtanh(load(gates + 2 * H + u, width));
@@ -467,14 +470,18 @@ static void lstm_forward(size_t rows, size_t H, size_t first, size_t last, float
 			store(c + u, cell, width);
 			store(h + u, o * vtanh(cell), width);
 		}
+	}
 }
 
-static void lstm_backward(size_t rows, size_t H, size_t first, size_t last, float *gates,
-	const float *c_old, const float *c, const float *dh, float *dc)
+static void lstm_backward(const struct scan *s, const struct part *p)
 {
-	for (size_t r = 0; r < rows; r++, gates += 4 * H, c_old += H, c += H, dh += H, dc += H)
-		for (size_t u = first; u < last; u += VL) {
-			size_t width = smaller(VL, last - u);
+	const size_t H = s->H, step = s->N * H;
+	for (size_t r = p->r0; r < p->r1; r++) {
+		const size_t at = p->t * step + r * H;
+		float *gates = s->gates + 4 * at, *dc = s->dc + r * H;
+		const float *c_old = s->c + at, *c = c_old + step, *dh = s->dh + at;
+		for (size_t u = p->u0; u < p->u1; u += VL) {
+			size_t width = smaller(VL, p->u1 - u);
 			vf i = load(gates + u, width), f = load(gates + H + u, width);
 			vf g = load(gates + 2 * H + u, width), o = load(gates + 3 * H + u, width);
 			vf tanh_c = vtanh(load(c + u, width)), d_h = load(dh + u, width);
@@ -485,6 +492,82 @@ static void lstm_backward(size_t rows, size_t H, size_t first, size_t last, floa
 			store(gates + 3 * H + u, d_h * tanh_c * o * (1.f - o), width);
 			store(dc + u, d_c * f, width);
 		}
+	}
+}
+
+static void gru_forward(const struct scan *s, const struct part *p)
+{
+	const size_t H = s->H, step = s->N * H;
+	for (size_t row = p->r0; row < p->r1; row++) {
+		const size_t at = p->t * step + row * H;
+		float *a = s->gates + 3 * at, *h = s->h + at + step;
+		const float *b = s->recurrent + 3 * at, *h_old = s->h + at;
+		for (size_t u = p->u0; u < p->u1; u += VL) {
+			size_t width = smaller(VL, p->u1 - u);
+			vf r = vsigmoid(load(a + u, width) + load(b + u, width));
+			vf z = vsigmoid(load(a + H + u, width) + load(b + H + u, width));
+			vf n = vtanh(
+				vfma(r, load(b + 2 * H + u, width), load(a + 2 * H + u, width)));
+			store(a + u, r, width);
+			store(a + H + u, z, width);
+			store(a + 2 * H + u, n, width);
+			store(h + u, vfma(z, load(h_old + u, width) - n, n), width);
+		}
+	}
+}
+
+static void gru_backward(const struct scan *s, const struct part *p)
+{
+	const size_t H = s->H, step = s->N * H;
+	for (size_t row = p->r0; row < p->r1; row++) {
+		const size_t at = p->t * step + row * H;
+		float *a = s->gates + 3 * at, *b = s->recurrent + 3 * at;
+		float *dh_old = p->t > 0 ? s->dh + at - step : NULL;
+		const float *dh = s->dh + at, *h_old = s->h + at;
+		for (size_t u = p->u0; u < p->u1; u += VL) {
+			size_t width = smaller(VL, p->u1 - u);
+			vf r = load(a + u, width), z = load(a + H + u, width);
+			vf n = load(a + 2 * H + u, width), d_h = load(dh + u, width);
+			vf d_n = d_h * (1.f - z) * (1.f - n * n);
+			vf d_r = d_n * load(b + 2 * H + u, width) * r * (1.f - r);
+			vf d_z = d_h * (load(h_old + u, width) - n) * z * (1.f - z);
+			store(a + u, d_r, width);
+			store(b + u, d_r, width);
+			store(a + H + u, d_z, width);
+			store(b + H + u, d_z, width);
+			store(a + 2 * H + u, d_n, width);
+			store(b + 2 * H + u, d_n * r, width);
+			if (dh_old)
+				store(dh_old + u, vfma(d_h, z, load(dh_old + u, width)), width);
+		}
+	}
+}
+
+static void rnn_forward(const struct scan *s, const struct part *p)
+{
+	const size_t H = s->H, step = s->N * H;
+	for (size_t r = p->r0; r < p->r1; r++) {
+		const float *a = s->gates + p->t * step + r * H;
+		float *h = s->h + (p->t + 1) * step + r * H;
+		for (size_t u = p->u0; u < p->u1; u += VL) {
+			size_t width = smaller(VL, p->u1 - u);
+			store(h + u, vtanh(load(a + u, width)), width);
+		}
+	}
+}
+
+static void rnn_backward(const struct scan *s, const struct part *p)
+{
+	const size_t H = s->H, step = s->N * H;
+	for (size_t r = p->r0; r < p->r1; r++) {
+		const size_t at = p->t * step + r * H;
+		const float *dh = s->dh + at, *h = s->h + at + step;
+		for (size_t u = p->u0; u < p->u1; u += VL) {
+			size_t width = smaller(VL, p->u1 - u);
+			vf y = load(h + u, width);
+			store(s->gates + at + u, load(dh + u, width) * (1.f - y * y), width);
+		}
+	}
 }
 
 static void dropout(
@@ -692,8 +775,9 @@ const struct kernels EXPORT(KERNELS) = {
 		[OPERAND_F16] = {bytes_16, pack_f16, product_f16},
 		[OPERAND_I8] = {bytes_i8, pack_i8, product_i8}},
 	.product_tn_bf16 = product_tn_bf16,
-	.lstm_forward = lstm_forward,
-	.lstm_backward = lstm_backward,
+	.cells = {[CELL_LSTM] = {lstm_forward, lstm_backward},
+		[CELL_GRU] = {gru_forward, gru_backward},
+		[CELL_RNN] = {rnn_forward, rnn_backward}},
 	.dropout = dropout,
 	.cross_entropy = cross_entropy,
 	.add = add,

@@ -29,6 +29,21 @@ struct products {
 		size_t last, float *y);
 };
 
+/* A part of time step t of a scan: its rows r0..r1-1, of which the units u0..u1-1. */
+struct part {
+	size_t t, r0, r1, u0, u1;
+};
+
+/* What is elementwise in a scan's time step. */
+struct cell_kernels {
+	/* From what goes into f to h[t+1] and c[t+1]. */
+	void (*forward)(const struct scan *scan, const struct part *part);
+	/* From dh[t], which is whole, to the gradient of what went in. dc: from that of c[t+1], 0 at
+	 * the last step, to that of c[t]. Of dh[t-1] that part is added which doesn't come through
+	 * W_hh. */
+	void (*backward)(const struct scan *scan, const struct part *part);
+};
+
 struct kernels {
 	const char *name;
 	bool bf16;    /* has instructions for OPERAND_BF16; others multiply floats */
@@ -41,14 +56,7 @@ struct kernels {
 	void (*product_tn_bf16)(size_t rows, size_t m, size_t n, const void *a, const void *b,
 		size_t first, size_t last, float *c);
 
-	/* One time step of `rows` rows, units first..last-1 of H: gates (rows,4H) z in, i f g o
-	 * out; c_old to c and h, all (rows,H). */
-	void (*lstm_forward)(size_t rows, size_t H, size_t first, size_t last, float *gates,
-		const float *c_old, float *c, float *h);
-	/* Backward: gates i f g o in, gradient of z out; dh (rows,H): whole gradient of h; dc
-	 * (rows,H): gradient of c from the step after in, of c_old out. */
-	void (*lstm_backward)(size_t rows, size_t H, size_t first, size_t last, float *gates,
-		const float *c_old, const float *c, const float *dh, float *dc);
+	struct cell_kernels cells[CELL_TYPES];
 
 	/* One row of H units: y = x times the mask of (row, t). */
 	void (*dropout)(size_t H, const struct dropout *dropout, uint32_t row, uint32_t t,

@@ -382,32 +382,56 @@ static void cuda_scatter_add(struct device *device, size_t rows, size_t n, size_
 
 /* --- the scan --------------------------------------------------------------------------------- */
 
-static void cuda_scan_forward(struct device *device, size_t T, size_t N, size_t H,
-	const struct operand *w_hh, float *gates, float *h, float *c)
+/* What kernels see of a scan's time step t. */
+static struct scan_step step_of(const struct scan *scan, size_t t)
+{
+	const size_t step = scan->N * scan->H, at = t * step, G = scan->cell->gates;
+	struct scan_step s = {.N = scan->N,
+		.H = scan->H,
+		.first = t == 0,
+		.last = t + 1 == scan->T,
+		.gates = scan->gates + G * at,
+		.h_old = scan->h + at,
+		.h = scan->h + at + step,
+		.dc = scan->dc};
+	if (scan->recurrent)
+		s.recurrent = scan->recurrent + G * at;
+	if (scan->c) {
+		s.c_old = scan->c + at;
+		s.c = scan->c + at + step;
+	}
+	if (scan->dh)
+		s.dh = scan->dh + at;
+	return s;
+}
+
+static void cuda_scan_forward(struct device *device, const struct scan *scan)
 {
 	struct cuda *cuda = cuda_of(device);
-	for (size_t t = 0; t < T; t++) {
-		const size_t step = N * H, old = t * step, new = old + step;
-		multiply_operand(cuda, N, h + old, w_hh, 1, gates + 4 * old);
+	const struct operand *w = scan->w_hh;
+	if (scan->cell->apart)
 		QUEUE(cuda,
-			launch_lstm_forward(
-				cuda->stream, N, H, gates + 4 * old, c + old, c + new, h + new),
-			"lstm_forward");
+			launch_gather(cuda->stream, scan->T * scan->N, w->n, NULL, NULL, w->bias1,
+				NULL, scan->recurrent),
+			"biases");
+	for (size_t t = 0; t < scan->T; t++) {
+		const struct scan_step s = step_of(scan, t);
+		multiply_operand(
+			cuda, scan->N, s.h_old, w, 1, scan->cell->apart ? s.recurrent : s.gates);
+		QUEUE(cuda, launch_cell_forward(cuda->stream, scan->cell->type, s), "cell_forward");
 	}
 }
 
-static void cuda_scan_backward(struct device *device, size_t T, size_t N, size_t H,
-	const struct operand *w_hh, float *gates, const float *c, float *dh, float *dc)
+static void cuda_scan_backward(struct device *device, const struct scan *scan)
 {
 	struct cuda *cuda = cuda_of(device);
-	for (size_t t = T; t-- > 0;) {
-		const size_t at = t * N * H;
-		QUEUE(cuda,
-			launch_lstm_backward(cuda->stream, N, H, t == T - 1, gates + 4 * at, c + at,
-				c + at + N * H, dh + at, dc),
-			"lstm_backward");
+	for (size_t t = scan->T; t-- > 0;) {
+		const struct scan_step s = step_of(scan, t);
+		QUEUE(cuda, launch_cell_backward(cuda->stream, scan->cell->type, s),
+			"cell_backward");
 		if (t > 0)
-			multiply_operand(cuda, N, gates + 4 * at, w_hh, 1, dh + at - N * H);
+			multiply_operand(cuda, scan->N, scan->cell->apart ? s.recurrent : s.gates,
+				scan->w_hh, 1, s.dh - scan->N * scan->H);
 	}
 }
 

@@ -186,51 +186,103 @@ static __device__ float sigmoid(float x)
 }
 
 /* A thread has one unit of one row. */
-static __global__ void lstm_forward(
-	size_t N, size_t H, float *gates, const float *c_old, float *c, float *h)
+static __global__ void lstm_forward(struct scan_step s)
 {
-	const size_t at = element();
-	if (at >= N * H)
+	const size_t at = element(), H = s.H;
+	if (at >= s.N * H)
 		return;
-	float *const z = gates + at / H * 4 * H + at % H;
+	float *const z = s.gates + at / H * 4 * H + at % H;
 	const float i = sigmoid(z[0]), f = sigmoid(z[H]);
 	const float g = tanhf(z[2 * H]), o = sigmoid(z[3 * H]);
-	const float cell = fmaf(f, c_old[at], i * g);
+	const float cell = fmaf(f, s.c_old[at], i * g);
 	z[0] = i, z[H] = f, z[2 * H] = g, z[3 * H] = o;
-	c[at] = cell;
-	h[at] = o * tanhf(cell);
+	s.c[at] = cell;
+	s.h[at] = o * tanhf(cell);
 }
 
-cudaError_t launch_lstm_forward(cudaStream_t stream, size_t N, size_t H, float *gates,
-	const float *c_old, float *c, float *h)
+static __global__ void lstm_backward(struct scan_step s)
 {
-	return launch(stream, lstm_forward, blocks_of(quotient_up(N * H, THREADS)), dim3(THREADS),
-		N, H, gates, c_old, c, h);
-}
-
-static __global__ void lstm_backward(size_t N, size_t H, bool last, float *gates,
-	const float *c_old, const float *c, const float *dh, float *dc)
-{
-	const size_t at = element();
-	if (at >= N * H)
+	const size_t at = element(), H = s.H;
+	if (at >= s.N * H)
 		return;
-	float *const z = gates + at / H * 4 * H + at % H;
+	float *const z = s.gates + at / H * 4 * H + at % H;
 	const float i = z[0], f = z[H], g = z[2 * H], o = z[3 * H];
-	const float tanh_c = tanhf(c[at]);
-	const float d_h = dh[at];
-	const float d_c = fmaf(d_h * o, 1.f - tanh_c * tanh_c, last ? 0.f : dc[at]);
+	const float tanh_c = tanhf(s.c[at]);
+	const float d_h = s.dh[at];
+	const float d_c = fmaf(d_h * o, 1.f - tanh_c * tanh_c, s.last ? 0.f : s.dc[at]);
 	z[0] = d_c * g * i * (1.f - i);
-	z[H] = d_c * c_old[at] * f * (1.f - f);
+	z[H] = d_c * s.c_old[at] * f * (1.f - f);
 	z[2 * H] = d_c * i * (1.f - g * g);
 	z[3 * H] = d_h * tanh_c * o * (1.f - o);
-	dc[at] = d_c * f;
+	s.dc[at] = d_c * f;
 }
 
-cudaError_t launch_lstm_backward(cudaStream_t stream, size_t N, size_t H, bool last, float *gates,
-	const float *c_old, const float *c, const float *dh, float *dc)
+static __global__ void gru_forward(struct scan_step s)
 {
-	return launch(stream, lstm_backward, blocks_of(quotient_up(N * H, THREADS)), dim3(THREADS),
-		N, H, last, gates, c_old, c, dh, dc);
+	const size_t at = element(), H = s.H;
+	if (at >= s.N * H)
+		return;
+	const size_t gate = at / H * 3 * H + at % H;
+	float *const a = s.gates + gate;
+	const float *const b = s.recurrent + gate;
+	const float r = sigmoid(a[0] + b[0]), z = sigmoid(a[H] + b[H]);
+	const float n = tanhf(fmaf(r, b[2 * H], a[2 * H]));
+	a[0] = r, a[H] = z, a[2 * H] = n;
+	s.h[at] = fmaf(z, s.h_old[at] - n, n);
+}
+
+static __global__ void gru_backward(struct scan_step s)
+{
+	const size_t at = element(), H = s.H;
+	if (at >= s.N * H)
+		return;
+	const size_t gate = at / H * 3 * H + at % H;
+	float *const a = s.gates + gate, *const b = s.recurrent + gate;
+	const float r = a[0], z = a[H], n = a[2 * H], d_h = s.dh[at];
+	const float d_n = d_h * (1.f - z) * (1.f - n * n);
+	a[0] = b[0] = d_n * b[2 * H] * r * (1.f - r);
+	a[H] = b[H] = d_h * (s.h_old[at] - n) * z * (1.f - z);
+	a[2 * H] = d_n;
+	b[2 * H] = d_n * r;
+	if (!s.first) {
+		float *const dh_old = s.dh + at - s.N * H;
+		*dh_old = fmaf(d_h, z, *dh_old);
+	}
+}
+
+static __global__ void rnn_forward(struct scan_step s)
+{
+	const size_t at = element();
+	if (at < s.N * s.H)
+		s.h[at] = tanhf(s.gates[at]);
+}
+
+static __global__ void rnn_backward(struct scan_step s)
+{
+	const size_t at = element();
+	if (at < s.N * s.H)
+		s.gates[at] = s.dh[at] * (1.f - s.h[at] * s.h[at]);
+}
+
+static cudaError_t launch_cell(
+	cudaStream_t stream, void (*kernel)(struct scan_step), struct scan_step step)
+{
+	return launch(stream, kernel, blocks_of(quotient_up(step.N * step.H, THREADS)),
+		dim3(THREADS), step);
+}
+
+cudaError_t launch_cell_forward(cudaStream_t stream, enum cell_type cell, struct scan_step step)
+{
+	static void (*const kernels[CELL_TYPES])(struct scan_step) = {
+		lstm_forward, gru_forward, rnn_forward};
+	return launch_cell(stream, kernels[cell], step);
+}
+
+cudaError_t launch_cell_backward(cudaStream_t stream, enum cell_type cell, struct scan_step step)
+{
+	static void (*const kernels[CELL_TYPES])(struct scan_step) = {
+		lstm_backward, gru_backward, rnn_backward};
+	return launch_cell(stream, kernels[cell], step);
 }
 
 /* --- dropout ---------------------------------------------------------------------------------- */

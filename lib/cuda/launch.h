@@ -7,6 +7,8 @@
 #ifndef CUDA_LAUNCH_H
 #define CUDA_LAUNCH_H
 
+#include "nn/cell.h"
+
 #include <cuda_runtime_api.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,13 +37,17 @@ cudaError_t launch_scatter_add(cudaStream_t stream, size_t rows, size_t n, size_
 cudaError_t launch_column_sums(
 	cudaStream_t stream, size_t rows, size_t n, const float *x, float *sum);
 
-/* One time step of N rows: gates (N,4H) z in, i f g o out; c_old to c and h, all (N,H). */
-cudaError_t launch_lstm_forward(cudaStream_t stream, size_t N, size_t H, float *gates,
-	const float *c_old, float *c, float *h);
-/* Backward: gates i f g o in, gradient of z out. dh (N,H): whole gradient of h; dc (N,H): gradient
- * of c from the step after in, of c_old out. `last`: there is no step after, dc is not read. */
-cudaError_t launch_lstm_backward(cudaStream_t stream, size_t N, size_t H, bool last, float *gates,
-	const float *c_old, const float *c, const float *dh, float *dc);
+/* What is elementwise in a time step of struct scan, whose arrays begin here with that step. */
+struct scan_step {
+	size_t N, H;
+	bool first, last; /* of the window: no step before is sent dh; dc is not read */
+	float *gates, *recurrent;
+	const float *h_old, *c_old;
+	float *h, *c, *dh, *dc;
+};
+cudaError_t launch_cell_forward(cudaStream_t stream, enum cell_type cell, struct scan_step step);
+/* Of the step before, dh has that part added which doesn't come through W_hh. */
+cudaError_t launch_cell_backward(cudaStream_t stream, enum cell_type cell, struct scan_step step);
 
 /* Units whose word is at least `threshold` are kept and scaled. y may be x. */
 cudaError_t launch_dropout(cudaStream_t stream, size_t T, size_t N, size_t H, size_t first_row,

@@ -121,7 +121,8 @@ static int initialise(struct model_file *file, const struct vocab *vocab,
 	if (!(network->dropout >= 0 && network->dropout < 1))
 		return error_set(
 			err, STATUS_USAGE, "dropout %g: expected 0 to below 1", network->dropout);
-	if (params_init(&file->params, vocab->size, network->hidden, network->layers, err) < 0) {
+	if (params_init(&file->params, &lstm_cell, vocab->size, network->hidden, network->layers,
+		    err) < 0) {
 		/* What is wrong data in a file is here what the caller asks for. */
 		err->status = err->status == STATUS_DATA ? STATUS_USAGE : err->status;
 		return -1;
@@ -176,8 +177,8 @@ int door_model_ready(struct charpipe_model *model, struct error *err)
 		return 0;
 	/* Weights for inference are given once. */
 	model_release(&model->net);
-	if (model_init(&model->net, model->device, params->vocab, params->hidden, params->layers,
-		    MODEL_INFERENCE, 1, DOOR_WINDOW, err) < 0 ||
+	if (model_init(&model->net, model->device, params->cell, params->vocab, params->hidden,
+		    params->layers, MODEL_INFERENCE, 1, DOOR_WINDOW, err) < 0 ||
 		model_set_weights(&model->net, model->file.weights, err) < 0)
 		return -1;
 	model->ready = true;

@@ -57,8 +57,8 @@ static int prepare(struct charpipe_trainer *trainer, struct error *err)
 		return error_set(err, STATUS_USAGE, "clip %g: expected 0 or above", options->clip);
 	if (map_symbols(trainer, err) < 0)
 		return -1;
-	if (model_init(&trainer->net, trainer->model->device, params->vocab, params->hidden,
-		    params->layers, MODEL_TRAINING, rows, window, err) < 0)
+	if (model_init(&trainer->net, trainer->model->device, params->cell, params->vocab,
+		    params->hidden, params->layers, MODEL_TRAINING, rows, window, err) < 0)
 		return -1;
 	trainer->net.dropout =
 		(struct model_dropout){.between = file->dropout, .output = file->dropout};

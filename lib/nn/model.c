@@ -5,7 +5,7 @@
  * over the blocks. Within a block everything is time-major. */
 #include "nn/model.h"
 
-#include "nn/lstm.h"
+#include "nn/layer.h"
 #include "nn/operand.h"
 
 #include <math.h>
@@ -37,7 +37,7 @@ static void bind_weights(struct model *model)
 {
 	const struct params *p = &model->params;
 	for (uint32_t l = 0; l < p->layers; l++)
-		lstm_bind(&model->layers[l], p, l, model->weights, model->gradients);
+		layer_bind(&model->layers[l], p, l, model->weights, model->gradients);
 	model->fc.w = model->fc_backward.w = model->weights + params_fc_weight(p)->offset;
 	model->fc.bias1 = model->weights + params_fc_bias(p)->offset;
 }
@@ -51,7 +51,7 @@ static int init_operands(
 	if (!model->layers)
 		return error_memory(err, p->layers * sizeof *model->layers, "layers");
 	for (uint32_t l = 0; l < p->layers; l++)
-		if (lstm_init(&model->layers[l], device, p, l, training, type, err) < 0)
+		if (layer_init(&model->layers[l], device, p, l, training, type, err) < 0)
 			return -1;
 	model->fc =
 		(struct operand){.k = p->hidden, .n = p->vocab, .transposed = true, .type = type};
@@ -61,8 +61,9 @@ static int init_operands(
 	return training ? operand_init(&model->fc_backward, device, err) : 0;
 }
 
-int model_init(struct model *model, struct device *device, uint64_t vocab, uint64_t hidden,
-	uint64_t layers, enum model_use use, size_t rows, size_t window, struct error *err)
+int model_init(struct model *model, struct device *device, const struct cell *cell, uint64_t vocab,
+	uint64_t hidden, uint64_t layers, enum model_use use, size_t rows, size_t window,
+	struct error *err)
 {
 	static const enum operand_type types[] = {
 		[MODEL_INFERENCE] = OPERAND_F32,
@@ -74,7 +75,7 @@ int model_init(struct model *model, struct device *device, uint64_t vocab, uint6
 	const struct ops *ops = device->ops;
 	const bool training = use >= MODEL_TRAINING;
 	*model = (struct model){.device = device};
-	if (params_init(&model->params, vocab, hidden, layers, err) < 0 ||
+	if (params_init(&model->params, cell, vocab, hidden, layers, err) < 0 ||
 		init_operands(model, training, types[use], err) < 0)
 		goto fail;
 	if (training) {
@@ -119,7 +120,7 @@ int model_resize(struct model *model, size_t rows, size_t window, struct error *
 	model->block = block_rows(device, rows);
 	const size_t steps = model->block * window;
 	for (uint32_t l = 0; l < model->params.layers; l++)
-		if (lstm_resize(&model->layers[l], window, model->block, err) < 0)
+		if (layer_resize(&model->layers[l], window, model->block, err) < 0)
 			return -1;
 	if (model->gradients &&
 		(!(model->x = ops->alloc(device, steps * H * sizeof(float), err)) ||
@@ -145,7 +146,7 @@ void model_release(struct model *model)
 		return;
 	const struct ops *ops = device->ops;
 	for (uint32_t l = 0; model->layers && l < model->params.layers; l++)
-		lstm_release(&model->layers[l]);
+		layer_release(&model->layers[l]);
 	free(model->layers);
 	operand_release(&model->fc, device);
 	operand_release(&model->fc_backward, device);
@@ -160,7 +161,7 @@ void model_weights_changed(struct model *model)
 {
 	const struct ops *ops = model->device->ops;
 	for (uint32_t l = 0; l < model->params.layers; l++)
-		lstm_weights_changed(&model->layers[l]);
+		layer_weights_changed(&model->layers[l]);
 	ops->operand_update(model->device, &model->fc);
 	if (model->gradients)
 		ops->operand_update(model->device, &model->fc_backward);
@@ -303,7 +304,7 @@ static struct dropout mask_of(const struct model *model, const struct block *b, 
 static const float *seen_above(struct model *model, const struct block *b, uint32_t l)
 {
 	const struct dropout mask = mask_of(model, b, l);
-	float *h = lstm_outputs(&model->layers[l], b->N);
+	float *h = layer_outputs(&model->layers[l], b->N);
 	if (mask.p == 0)
 		return h;
 	model->device->ops->dropout(
@@ -349,7 +350,7 @@ static const float *forward(struct model *model, struct model_state *state, cons
 	const float *x = NULL;
 	load_state(model, state, b);
 	for (uint32_t l = 0; l < model->params.layers; l++) {
-		lstm_forward(&model->layers[l], b->T, b->N, ids_of(model->batch, b), x);
+		layer_forward(&model->layers[l], b->T, b->N, ids_of(model->batch, b), x);
 		x = seen_above(model, b, l);
 	}
 	save_state(model, state, b);
@@ -372,7 +373,7 @@ static void backward(struct model *model, const struct block *b, const float *x)
 		const struct dropout mask = mask_of(model, b, l);
 		ops->dropout(device, b->T, b->N, H, b->first, &mask, model->dh, model->dh);
 		x = l > 0 ? seen_above(model, b, l - 1) : NULL;
-		lstm_backward(&model->layers[l], b->T, b->N, ids_of(model->batch, b), x, model->dh,
+		layer_backward(&model->layers[l], b->T, b->N, ids_of(model->batch, b), x, model->dh,
 			model->dc);
 	}
 }
@@ -471,7 +472,7 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 		backward(model, &b, x);
 	}
 	for (uint32_t l = 0; l < p->layers; l++)
-		lstm_finish_gradients(&model->layers[l]);
+		layer_finish_gradients(&model->layers[l]);
 	ops->sum_squares(device, p->total, model->gradients, &model->batch->squares);
 }
 

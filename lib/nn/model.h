@@ -1,5 +1,5 @@
-/* model.h: the character-level language model: one-hot input, L LSTM layers with dropout behind
- * each, a linear output layer, softmax.
+/* model.h: the character-level language model: one-hot input, L recurrent layers with dropout
+ * behind each, a linear output layer, softmax.
  *
  * Equations and conventions are those of the notebooks' CharRNN (see doc: formats/model.md for
  * names and layouts). A model owns its weights on the device and everything a step needs; nothing
@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct lstm;
+struct layer;
 
 /* What goes to the device for one batch, in one piece; the sums come back. */
 struct batch {
@@ -39,7 +39,7 @@ struct model {
 	size_t block;                 /* rows in flight in one pass */
 	float *weights;               /* device, arena; for inference NULL until they are set */
 	float *gradients;             /* device, arena; NULL in a model for inference */
-	struct lstm *layers;          /* (L); owned */
+	struct layer *layers;         /* (L); owned */
 	struct operand fc, fc_backward;
 	struct batch *batch; /* device */
 	float *nats;         /* device; of each block of rows: (T,n) */
@@ -72,8 +72,9 @@ enum model_use {
 /* Makes a model of these dimensions, for batches of at most `rows` x `window` characters; weights
  * zero for training, not yet there for inference. Errors 65, 71; 69 where the device doesn't know
  * that use. */
-int model_init(struct model *model, struct device *device, uint64_t vocab, uint64_t hidden,
-	uint64_t layers, enum model_use use, size_t rows, size_t window, struct error *err);
+int model_init(struct model *model, struct device *device, const struct cell *cell, uint64_t vocab,
+	uint64_t hidden, uint64_t layers, enum model_use use, size_t rows, size_t window,
+	struct error *err);
 void model_release(struct model *model);
 
 /* The same model for other batches; states are to be made anew. On failure (71) it is fit for

@@ -1,10 +1,10 @@
 /* ops.h: what a compute device must be able to do.
  *
- * The model (model.c, lstm.c, adam.c) is written once, over these functions; lib/cpu and lib/cuda
+ * The model (model.c, layer.c, adam.c) is written once, over these functions; lib/cpu and lib/cuda
  * implement them. Dimensions have one letter each, here and everywhere:
  *
  *     N  rows of a batch        T  time steps of a window     V  symbols of the vocabulary
- *     H  units of a layer       L  layers
+ *     H  units of a layer       L  layers            G  gates of the cell
  *
  * All matrices are row-major float; (T,N,H) means that t varies slowest. Pointers marked `device`
  * come from alloc() and may only be handed to these functions. Buffers may not overlap unless a
@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/philox.h"
+#include "nn/cell.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -79,6 +80,22 @@ struct adam_update {
 #define ORTHOGONALISE_B -4.7750f
 #define ORTHOGONALISE_C 2.0315f
 enum { ORTHOGONALISE_STEPS = 5 };
+
+/* What a layer computes over time, by its cell's equations (cell.h, lstm.c, gru.c, rnn.c). All arrays
+ * are on the device. */
+struct scan {
+	const struct cell *cell;
+	size_t T, N, H;
+	/* The operand of W_hh transposed, (H,GH), with b_hh if the cell keeps it apart; backward that
+	 * of W_hh, (GH,H). */
+	const struct operand *w_hh;
+	float *gates;     /* (T,N,GH): a with the biases that belong to it; then as the cell says */
+	float *recurrent; /* (T,N,GH): b, of a cell that keeps it apart; then its gradient */
+	float *h, *c; /* (T+1,N,H): [0] is given, [1..T] are written; c NULL where there is none */
+	/* Backward, h and c are read. Nothing is propagated into h[0] and c[0]. */
+	float *dh; /* (T,N,H): gradient of h[1..T] from above in, whole gradient out */
+	float *dc; /* (N,H): scratch */
+};
 
 /* No symbol. As a target it is not scored: its loss and its gradient are 0. */
 #define TARGET_NONE UINT32_MAX
@@ -167,7 +184,7 @@ struct ops {
 		struct device *device, size_t rows, size_t n, const float *x, float *sum);
 
 	/* The one-hot product: y (rows,n) row r = table (V,n) row ids[r], plus bias1 (n) and bias2
-	 * (n); TARGET_NONE: the biases alone. */
+	 * (n; may be NULL); TARGET_NONE: the biases alone. */
 	void (*gather)(struct device *device, size_t rows, size_t n, const float *table,
 		const uint32_t *ids /* device, (rows) */, const float *bias1, const float *bias2,
 		float *y);
@@ -176,23 +193,9 @@ struct ops {
 	void (*scatter_add)(struct device *device, size_t rows, size_t n, size_t vocab,
 		const float *x, const uint32_t *ids /* device, (rows) */, float *table);
 
-	/* One LSTM layer over time, forward. S. Hochreiter, J. Schmidhuber: Long Short-Term
-	 * Memory, 1997, with the forget gate of Gers et al., 2000, as PyTorch's nn.LSTM has it:
-	 *
-	 *     z = gates[t] + h[t] W_hh^T        i, f, o = sigmoid(z_i, z_f, z_o)   g = tanh(z_g)
-	 *     c[t+1] = f c[t] + i g             h[t+1] = o tanh(c[t+1])
-	 *
-	 * gates (T,N,4H) holds the input's share of z, both biases included, and is overwritten
-	 * with i, f, g, o (in this order). h and c are (T+1,N,H); [0] is given, [1..T] are written.
-	 * w_hh: the operand of W_hh transposed, (H,4H), without biases. */
-	void (*scan_forward)(struct device *device, size_t T, size_t N, size_t H,
-		const struct operand *w_hh, float *gates, float *h, float *c);
-
-	/* The same backward. dh (T,N,H): gradient of h[1..T] from above in, whole gradient out.
-	 * gates: i, f, g, o in, gradient of z out. Nothing is propagated into h[0] and c[0]. w_hh:
-	 * the operand of W_hh, (4H,H), without biases. dc (N,H): scratch. */
-	void (*scan_backward)(struct device *device, size_t T, size_t N, size_t H,
-		const struct operand *w_hh, float *gates, const float *c, float *dh, float *dc);
+	/* One layer over time, and back. */
+	void (*scan_forward)(struct device *device, const struct scan *scan);
+	void (*scan_backward)(struct device *device, const struct scan *scan);
 
 	/* y (T,N,H) = x (T,N,H) times the mask of rows first_row .. first_row + N - 1. y may be
 	 * x. */

@@ -1,6 +1,6 @@
 /* params.c: the table of a model's parameters, their first values, and the way to and from files.
  *
- * Names and shapes are those of PyTorch's nn.LSTM and nn.Linear. The one departure in memory is the
+ * Names and shapes are those of PyTorch's nn.LSTM, nn.GRU, nn.RNN and nn.Linear. The one departure in memory is the
  * first layer's input weights, which lie transposed so that the one-hot product reads one row. */
 #include "nn/params.h"
 
@@ -29,8 +29,8 @@ static void add(struct params *params, size_t i, const char *name, size_t rows, 
 	params->total = size_align(params->total + p->size, PARAMS_ALIGN);
 }
 
-int params_init(
-	struct params *params, uint64_t vocab, uint64_t hidden, uint64_t layers, struct error *err)
+int params_init(struct params *params, const struct cell *cell, uint64_t vocab, uint64_t hidden,
+	uint64_t layers, struct error *err)
 {
 	static const char *const names[PARAMS_PER_LAYER] = {
 		[PARAM_W_IH] = "weight_ih",
@@ -56,7 +56,7 @@ int params_init(
 	 * bits. */
 	_Static_assert(sizeof(size_t) == 8, "sizes of models need 64 bits");
 
-	params->cell = &lstm_cell;
+	params->cell = cell;
 	params->vocab = (uint32_t)vocab;
 	params->hidden = (uint32_t)hidden;
 	params->layers = (uint32_t)layers;

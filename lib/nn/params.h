@@ -39,10 +39,10 @@ enum {
 
 /* Index of a layer's tensors in v[], and of the output layer's. */
 enum {
-	PARAM_W_IH, /* weight_ih_l: (4H,V) in files and (V,4H) in memory for layer 0, else (4H,H) */
-	PARAM_W_HH, /* weight_hh_l: (4H,H) */
-	PARAM_B_IH, /* bias_ih_l: (4H) */
-	PARAM_B_HH, /* bias_hh_l: (4H) */
+	PARAM_W_IH, /* weight_ih_l: (GH,V) in files and (V,GH) in memory for layer 0, else (GH,H) */
+	PARAM_W_HH, /* weight_hh_l: (GH,H) */
+	PARAM_B_IH, /* bias_ih_l: (GH) */
+	PARAM_B_HH, /* bias_hh_l: (GH) */
 	PARAMS_PER_LAYER
 };
 static inline const struct param *params_layer(
@@ -67,12 +67,12 @@ static inline size_t params_state_size(const struct params *p)
 }
 
 /* Builds the table; sizes checked (65 when out of range, 71 when no memory). */
-int params_init(
-	struct params *params, uint64_t vocab, uint64_t hidden, uint64_t layers, struct error *err);
+int params_init(struct params *params, const struct cell *cell, uint64_t vocab, uint64_t hidden,
+	uint64_t layers, struct error *err);
 void params_release(struct params *params);
 
-/* U(-b, b) with b = 1/sqrt(H) for every parameter of `arena` (host memory), as PyTorch's LSTM and
- * Linear have it; for the first layer's input weights b is `input_scale`, unless that is 0. Padding
+/* U(-b, b) with b = 1/sqrt(H) for every parameter of `arena` (host memory), as PyTorch's LSTM,
+ * GRU, RNN and Linear have it; for the first layer's input weights b is `input_scale`, unless that is 0. Padding
  * becomes zero. Element e of tensor i, counted in the file's order, is (2 u - 1) b with b rounded to
  * float and u the upper 24 bits of a word over 2^24: word e % 4 of Philox with key (seed,
  * PHILOX_INIT, i) and counter (e / 4 low, e / 4 high, 0, 0). */

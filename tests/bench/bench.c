@@ -107,8 +107,8 @@ static void work_init(struct work *w, struct shape shape, enum model_use use, un
 	struct error err;
 	*w = (struct work){.shape = shape, .device = cpu_open(threads, &err)};
 	check(w->device ? 0 : -1, &err);
-	check(model_init(
-		      &w->model, w->device, shape.V, shape.H, shape.L, use, shape.N, shape.T, &err),
+	check(model_init(&w->model, w->device, &lstm_cell, shape.V, shape.H, shape.L, use, shape.N,
+		      shape.T, &err),
 		&err);
 	w->model.dropout = (struct model_dropout){.between = 0.5, .output = 0.5};
 	float *arena = need(calloc(w->model.params.total, sizeof *arena));

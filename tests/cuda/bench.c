@@ -85,8 +85,8 @@ static struct account account;
 static int is_ours(const char *name)
 {
 	static const char *const ours[] = {"vary", "gather", "scatter_add", "column_sums",
-		"lstm_forward", "lstm_backward", "dropout", "cross_entropy", "sum_part", "sum_join",
-		"adam"};
+		"lstm_forward", "lstm_backward", "gru_forward", "gru_backward", "rnn_forward",
+		"rnn_backward", "dropout", "cross_entropy", "sum_part", "sum_join", "adam"};
 	for (size_t i = 0; name && i < sizeof ours / sizeof *ours; i++)
 		if (strstr(name, ours[i]))
 			return 1;
@@ -165,7 +165,7 @@ static void bench_training(struct device *device, const char *precision)
 	double nats, norm, taken[STEPS];
 	uint32_t *batch = need(calloc(N * (T + 1), sizeof *batch));
 	numbers_ids(batch, N * (T + 1), 1, V);
-	check(model_init(&model, device, V, H, L, MODEL_TRAINING, N, T, &err), &err);
+	check(model_init(&model, device, &lstm_cell, V, H, L, MODEL_TRAINING, N, T, &err), &err);
 	model.dropout = (struct model_dropout){.between = 0.5, .output = 0.5};
 	float *arena = initial_weights(&model.params);
 	check(model_set_weights(&model, arena, &err), &err);
@@ -200,7 +200,8 @@ static void bench_sampling(struct device *device, size_t texts, const char *prec
 	double start = 0;
 	uint32_t *ids = need(calloc(texts, sizeof *ids));
 	float *logits = need(calloc(texts * V, sizeof *logits));
-	check(model_init(&model, device, V, H, L, MODEL_INFERENCE, texts, 1, &err), &err);
+	check(model_init(&model, device, &lstm_cell, V, H, L, MODEL_INFERENCE, texts, 1, &err),
+		&err);
 	float *arena = initial_weights(&model.params);
 	check(model_set_weights(&model, arena, &err), &err);
 	check(model_state_init(&state, &model, texts, &err), &err);

@@ -25,8 +25,8 @@ struct run {
 /* Takes the memory of a model, and gives it back. */
 static inline int run_make(struct run *run, struct device *device, struct error *err)
 {
-	if (model_init(&run->model, device, RUN_V, RUN_H, RUN_L, MODEL_TRAINING, RUN_N, RUN_T,
-		    err) < 0 ||
+	if (model_init(&run->model, device, &lstm_cell, RUN_V, RUN_H, RUN_L, MODEL_TRAINING, RUN_N,
+		    RUN_T, err) < 0 ||
 		model_state_init(&run->state, &run->model, RUN_N, err) < 0)
 		return -1;
 	run->rate = 2e-2;

@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct state_file state, any, same;
 	struct error err;
 	uint32_t crc = 0, again = 0;
-	MUST(params_init(&params, SYMBOLS, HIDDEN, LAYERS, &err) == 0);
+	MUST(params_init(&params, &lstm_cell, SYMBOLS, HIDDEN, LAYERS, &err) == 0);
 	MUST(state_file_init(&state, &params, &err) == 0);
 	bool own = read_state(&state, NULL, data, n, false);
 	bool valid = read_state(&any, &crc, data, n, false);

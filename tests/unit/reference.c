@@ -1,7 +1,7 @@
-/* reference.c: a naive LSTM language model; see reference.h.
+/* reference.c: a naive language model; see reference.h. Its cells are those of PyTorch, as lstm.c, gru.c
+ * and rnn.c under lib/nn cite them.
  *
- * S. Hochreiter, J. Schmidhuber: Long Short-Term Memory, 1997; F. Gers et al.: Learning to Forget,
- * 2000. Clarity before speed: every sum is a loop, and each loop says which equation it is. */
+ * Clarity before speed: every sum is a loop, and each loop says which equation it is. */
 #include "reference.h"
 
 #include "base/philox.h"
@@ -29,16 +29,16 @@ static size_t width(const struct reference *r, size_t l)
 
 size_t reference_size(const struct reference *r, size_t i)
 {
-	size_t l = i / 4, H4 = 4 * r->H;
+	size_t l = i / 4, GH = r->G * r->H;
 	if (l == r->L)
 		return i % 4 == 0 ? r->V * r->H : r->V;
 	switch (i % 4) {
 	case 0:
-		return H4 * width(r, l);
+		return GH * width(r, l);
 	case 1:
-		return H4 * r->H;
+		return GH * r->H;
 	default:
-		return H4;
+		return GH;
 	}
 }
 
@@ -50,9 +50,12 @@ size_t reference_offset(const struct reference *r, size_t i)
 	return offset;
 }
 
-void reference_init(struct reference *r, size_t V, size_t H, size_t L, size_t N, size_t T)
+void reference_init(
+	struct reference *r, enum cell_type cell, size_t V, size_t H, size_t L, size_t N, size_t T)
 {
-	*r = (struct reference){.V = V, .H = H, .L = L, .N = N, .T = T};
+	static const size_t gates[] = {[CELL_LSTM] = 4, [CELL_GRU] = 3, [CELL_RNN] = 1};
+	*r = (struct reference){
+		.cell = cell, .G = gates[cell], .V = V, .H = H, .L = L, .N = N, .T = T};
 	r->parameters = reference_offset(r, 4 * L + 2);
 	r->w = zeros(r->parameters, sizeof *r->w);
 	r->dw = zeros(r->parameters, sizeof *r->dw);
@@ -106,36 +109,97 @@ static double sigmoid(double x)
 	return 1 / (1 + exp(-x));
 }
 
-/* One layer, one step, one row: z = W_ih x + b_ih + W_hh h + b_hh, then the gates and the cell. */
+void reference_cell_forward(enum cell_type cell, size_t H, const double *a, const double *b,
+	const double *h0, const double *c0, double *gates, double *h1, double *c1)
+{
+	for (size_t u = 0; u < H; u++) {
+		double *i = &gates[u], *f = &gates[H + u], *g = &gates[2 * H + u];
+		double *o = &gates[3 * H + u];
+		switch (cell) {
+		case CELL_LSTM:
+			*i = sigmoid(a[u] + b[u]);
+			*f = sigmoid(a[H + u] + b[H + u]);
+			*g = tanh(a[2 * H + u] + b[2 * H + u]);
+			*o = sigmoid(a[3 * H + u] + b[3 * H + u]);
+			c1[u] = *f * c0[u] + *i * *g;
+			h1[u] = *o * tanh(c1[u]);
+			break;
+		case CELL_GRU: /* r, z, n, b_n */
+			*i = sigmoid(a[u] + b[u]);
+			*f = sigmoid(a[H + u] + b[H + u]);
+			*o = b[2 * H + u];
+			*g = tanh(a[2 * H + u] + *i * *o);
+			h1[u] = (1 - *f) * *g + *f * h0[u];
+			break;
+		default:
+			h1[u] = tanh(a[u] + b[u]);
+		}
+	}
+}
+
+void reference_cell_backward(enum cell_type cell, size_t H, const double *gates, const double *h0,
+	const double *c0, const double *h1, const double *c1, double *dh, double *dc, double *da,
+	double *db)
+{
+	for (size_t u = 0; u < H; u++) {
+		double i = gates[u], f = gates[H + u], g = gates[2 * H + u], o = gates[3 * H + u];
+		double d = dh[u], y;
+		switch (cell) {
+		case CELL_LSTM:
+			y = tanh(c1[u]);
+			dc[u] += d * o * (1 - y * y);
+			da[u] = dc[u] * g * i * (1 - i);
+			da[H + u] = dc[u] * c0[u] * f * (1 - f);
+			da[2 * H + u] = dc[u] * i * (1 - g * g);
+			da[3 * H + u] = d * y * o * (1 - o);
+			for (size_t j = u; j < 4 * H; j += H)
+				db[j] = da[j];
+			dc[u] *= f;
+			dh[u] = 0;
+			break;
+		case CELL_GRU:
+			da[2 * H + u] = d * (1 - f) * (1 - g * g);
+			db[2 * H + u] = da[2 * H + u] * i;
+			da[u] = db[u] = da[2 * H + u] * o * i * (1 - i);
+			da[H + u] = db[H + u] = d * (h0[u] - g) * f * (1 - f);
+			dh[u] = d * f;
+			break;
+		default:
+			da[u] = db[u] = d * (1 - h1[u] * h1[u]);
+			dh[u] = 0;
+		}
+	}
+}
+
+/* One layer, one step, one row: a = W_ih x + b_ih, b = W_hh h + b_hh, then the cell. */
 static void cell_forward(struct reference *r, size_t l, size_t t, size_t n)
 {
-	size_t H = r->H, X = width(r, l);
+	size_t H = r->H, GH = r->G * H, X = width(r, l);
 	const double *w_ih = r->w + reference_offset(r, 4 * l);
 	const double *w_hh = r->w + reference_offset(r, 4 * l + 1);
 	const double *b_ih = r->w + reference_offset(r, 4 * l + 2);
 	const double *b_hh = r->w + reference_offset(r, 4 * l + 3);
 	const double *h0 = state_at(r, r->hs, l, t, n), *c0 = state_at(r, r->cs, l, t, n);
 	double *h1 = state_at(r, r->hs, l, t + 1, n), *c1 = state_at(r, r->cs, l, t + 1, n);
-	double *gates = gates_at(r, l, t, n), *out = out_at(r, l, t, n);
+	double *out = out_at(r, l, t, n), *a = zeros(GH, sizeof *a), *b = zeros(GH, sizeof *b);
 	const bool hidden = r->hidden && r->hidden[t * r->N + n];
 
-	for (size_t j = 0; j < 4 * H; j++) {
-		double z = b_ih[j] + b_hh[j];
+	for (size_t j = 0; j < GH; j++) {
+		a[j] = b_ih[j];
 		if (l == 0)
-			z += hidden ? 0 : w_ih[j * X + r->inputs[t * r->N + n]]; /* one-hot */
+			a[j] += hidden ? 0 : w_ih[j * X + r->inputs[t * r->N + n]]; /* one-hot */
 		else
 			for (size_t k = 0; k < H; k++)
-				z += w_ih[j * X + k] * out_at(r, l - 1, t, n)[k];
+				a[j] += w_ih[j * X + k] * out_at(r, l - 1, t, n)[k];
+		b[j] = b_hh[j];
 		for (size_t k = 0; k < H; k++)
-			z += w_hh[j * H + k] * h0[k];
-		gates[j] = j / H == 2 ? tanh(z) : sigmoid(z);
+			b[j] += w_hh[j * H + k] * h0[k];
 	}
-	for (size_t u = 0; u < H; u++) {
-		double i = gates[u], f = gates[H + u], g = gates[2 * H + u], o = gates[3 * H + u];
-		c1[u] = f * c0[u] + i * g;
-		h1[u] = o * tanh(c1[u]);
+	reference_cell_forward(r->cell, H, a, b, h0, c0, gates_at(r, l, t, n), h1, c1);
+	for (size_t u = 0; u < H; u++)
 		out[u] = h1[u] * mask_at(r, l, t, n, u);
-	}
+	free(a);
+	free(b);
 }
 
 /* The output layer and -log softmax of one step of one row. */
@@ -225,47 +289,38 @@ static void output_backward(struct reference *r, size_t t, size_t n, double *dou
 static void cell_backward(struct reference *r, size_t l, size_t t, size_t n, const double *dout,
 	double *dh, double *dc, double *dx)
 {
-	size_t H = r->H, X = width(r, l);
+	size_t H = r->H, GH = r->G * H, X = width(r, l);
 	size_t at_ih = reference_offset(r, 4 * l), at_hh = reference_offset(r, 4 * l + 1);
 	const double *w_ih = r->w + at_ih, *w_hh = r->w + at_hh;
 	double *dw_ih = r->dw + at_ih, *dw_hh = r->dw + at_hh;
 	double *db_ih = r->dw + reference_offset(r, 4 * l + 2);
 	double *db_hh = r->dw + reference_offset(r, 4 * l + 3);
-	const double *gates = gates_at(r, l, t, n);
-	const double *h0 = state_at(r, r->hs, l, t, n), *c0 = state_at(r, r->cs, l, t, n);
-	const double *c1 = state_at(r, r->cs, l, t + 1, n);
-	double *dz = zeros(4 * H, sizeof *dz);
+	const double *h0 = state_at(r, r->hs, l, t, n);
+	double *da = zeros(GH, sizeof *da), *db = zeros(GH, sizeof *db);
 
-	for (size_t u = 0; u < H; u++) {
-		double i = gates[u], f = gates[H + u], g = gates[2 * H + u], o = gates[3 * H + u];
-		double y = tanh(c1[u]);
-		double dh1 = dh[u] + dout[u] * mask_at(r, l, t, n, u);
-		double dc1 = dc[u] + dh1 * o * (1 - y * y);
-		dz[u] = dc1 * g * i * (1 - i);
-		dz[H + u] = dc1 * c0[u] * f * (1 - f);
-		dz[2 * H + u] = dc1 * i * (1 - g * g);
-		dz[3 * H + u] = dh1 * y * o * (1 - o);
-		dc[u] = dc1 * f;
-		dh[u] = 0;
-	}
-	for (size_t j = 0; j < 4 * H; j++) {
-		db_ih[j] += dz[j];
-		db_hh[j] += dz[j];
+	for (size_t u = 0; u < H; u++)
+		dh[u] += dout[u] * mask_at(r, l, t, n, u);
+	reference_cell_backward(r->cell, H, gates_at(r, l, t, n), h0, state_at(r, r->cs, l, t, n),
+		state_at(r, r->hs, l, t + 1, n), state_at(r, r->cs, l, t + 1, n), dh, dc, da, db);
+	for (size_t j = 0; j < GH; j++) {
+		db_ih[j] += da[j];
+		db_hh[j] += db[j];
 		for (size_t k = 0; k < H; k++) {
-			dw_hh[j * H + k] += dz[j] * h0[k];
-			dh[k] += dz[j] * w_hh[j * H + k];
+			dw_hh[j * H + k] += db[j] * h0[k];
+			dh[k] += db[j] * w_hh[j * H + k];
 		}
 		if (l == 0) {
 			if (!r->hidden || !r->hidden[t * r->N + n])
-				dw_ih[j * X + r->inputs[t * r->N + n]] += dz[j];
+				dw_ih[j * X + r->inputs[t * r->N + n]] += da[j];
 			continue;
 		}
 		for (size_t k = 0; k < H; k++) {
-			dw_ih[j * X + k] += dz[j] * out_at(r, l - 1, t, n)[k];
-			dx[k] += dz[j] * w_ih[j * X + k];
+			dw_ih[j * X + k] += da[j] * out_at(r, l - 1, t, n)[k];
+			dx[k] += da[j] * w_ih[j * X + k];
 		}
 	}
-	free(dz);
+	free(da);
+	free(db);
 }
 
 void reference_backward(struct reference *r)
@@ -374,7 +429,7 @@ void reference_update(struct reference *r, const struct adam_options *o, double 
 		const size_t first = reference_offset(r, i), n = reference_size(r, i);
 		const bool matrix = i == tensors - 2 || (i < tensors - 2 && i % 4 < 2);
 		if (o->muon && matrix && i > 0 && i < tensors - 2)
-			for (size_t gate = 0; gate < 4; gate++)
+			for (size_t gate = 0; gate < r->G; gate++)
 				muon(r, o, first + gate * r->H * r->H, scale, rate, step);
 		else
 			adam(r, o, first, n, scale, i == 0 ? rate * o->input_rate : rate,

@@ -2,7 +2,7 @@
  * the equations, to be compared with everything that computes the same fast.
  *
  * Nothing here is shared with lib/nn but the order of the tensors (params.h), in the layouts that
- * files have: weight_ih_l (4H,V) or (4H,H), weight_hh_l (4H,H), bias_ih_l and bias_hh_l (4H) of
+ * files have: weight_ih_l (GH,V) or (GH,H), weight_hh_l (GH,H), bias_ih_l and bias_hh_l (GH) of
  * each layer, then fc.weight (V,H) and fc.bias (V), one behind the other without padding. */
 #ifndef TESTS_REFERENCE_H
 #define TESTS_REFERENCE_H
@@ -15,6 +15,8 @@
 #include <stdint.h>
 
 struct reference {
+	enum cell_type cell;
+	size_t G; /* its gates */
 	size_t V, H, L, N, T;
 	size_t parameters;
 	double *w, *dw;     /* (parameters): weights; gradient of the mean loss */
@@ -24,7 +26,7 @@ struct reference {
 	const bool *hidden; /* (T,N): inputs that aren't seen; NULL: none. Not owned */
 	/* The last forward pass, for the backward pass: */
 	uint32_t *inputs, *targets; /* (T,N) */
-	double *gates;              /* (L,T,N,4H): i, f, g, o */
+	double *gates;              /* (L,T,N,4H): of reference_cell_forward() */
 	double *hs, *cs;            /* (L,T+1,N,H); [l][0] is the state before */
 	double *out;                /* (L,T,N,H): outputs behind the mask */
 	double *logits;             /* (T,N,V) */
@@ -33,7 +35,8 @@ struct reference {
 
 /* A model with zero weights, moments and state for windows of N rows and T steps. Ends the test
  * program when there is no memory. */
-void reference_init(struct reference *r, size_t V, size_t H, size_t L, size_t N, size_t T);
+void reference_init(
+	struct reference *r, enum cell_type cell, size_t V, size_t H, size_t L, size_t N, size_t T);
 void reference_release(struct reference *r);
 
 /* Where tensor i (in the order above) begins in w, and how many numbers it has. */
@@ -55,6 +58,17 @@ double reference_norm(const struct reference *r);
  * (norm + 1e-6)); clip 0 doesn't scale. v of what Muon moves is its direction. No average. */
 void reference_update(
 	struct reference *r, const struct adam_options *options, double rate, unsigned step);
+
+/* f of nn/cell.h, one row: from a and b (GH) each, h0 and c0 to h1 and c1, (H) each. gates (4H): what
+ * the way back needs: i, f, g, o of an LSTM, r, z, n, b_n of a GRU. */
+void reference_cell_forward(enum cell_type cell, size_t H, const double *a, const double *b,
+	const double *h0, const double *c0, double *gates, double *h1, double *c1);
+
+/* The same backward. dh: gradient of h1 in, out what of it comes to h0, but for what comes through b;
+ * dc: of c1 in, of c0 out; da and db (GH). */
+void reference_cell_backward(enum cell_type cell, size_t H, const double *gates, const double *h0,
+	const double *c0, const double *h1, const double *c1, double *dh, double *dc, double *da,
+	double *db);
 
 /* Of ops.h, of one matrix (n,n). */
 void reference_orthogonalise(size_t n, double *x);

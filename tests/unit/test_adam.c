@@ -80,7 +80,8 @@ static void init_run(struct run *run, unsigned threads, size_t V, size_t H, size
 	*run = (struct run){.V = V, .N = N, .T = T};
 	run->device = device_for_test(threads, &err);
 	assert_non_null(run->device);
-	assert_ok(model_init(&run->model, run->device, V, H, LAYERS, MODEL_TRAINING, N, T, &err),
+	assert_ok(model_init(&run->model, run->device, &lstm_cell, V, H, LAYERS, MODEL_TRAINING, N,
+			  T, &err),
 		&err);
 	assert_ok(model_state_init(&run->state, &run->model, N, &err), &err);
 	assert_ok(adam_init(&run->adam, &run->model, options, &err), &err);
@@ -181,7 +182,7 @@ static void check_training(size_t V, size_t H, size_t N, size_t T, uint32_t step
 	struct run run;
 	struct reference r;
 	init_run(&run, 2, V, H, N, T, options);
-	reference_init(&r, V, H, LAYERS, N, T);
+	reference_init(&r, run.model.params.cell->type, V, H, LAYERS, N, T);
 	float *arena = get_arena(&run, WEIGHTS);
 	double *average = zeros(r.parameters, sizeof *average);
 	to_reference(&run.model.params, arena, r.w);

@@ -447,77 +447,95 @@ static void bfloat16_is_the_nearest_one_and_keeps_nan(void **state)
 		}
 }
 
-/* Inputs and results of one time step of one layer. */
-struct unit {
-	size_t rows, H;
-	float *gates, *c_old, *c, *h, *dh, *dc;
-};
-
-static struct unit random_cell(size_t rows, size_t H)
+/* A scan of two steps, so that the second one has one before. */
+static struct scan random_scan(const struct cell *cell, size_t rows, size_t H)
 {
-	size_t n = rows * H;
-	return (struct unit){.rows = rows,
+	const size_t n = 2 * rows * H, GH = cell->gates * n, row = rows * H;
+	return (struct scan){.cell = cell,
+		.T = 2,
+		.N = rows,
 		.H = H,
-		.gates = random_numbers(1, 4 * n, 4),
-		.c_old = random_numbers(2, n, 2),
-		.c = random_numbers(3, n, 2),
-		.h = random_numbers(4, n, 1),
+		.gates = random_numbers(1, GH, 4),
+		.recurrent = cell->apart ? random_numbers(2, GH, 4) : NULL,
+		.h = random_numbers(3, n + row, 1),
+		.c = cell->states > 1 ? random_numbers(4, n + row, 2) : NULL,
 		.dh = random_numbers(5, n, 1),
-		.dc = random_numbers(6, n, 1)};
+		.dc = random_numbers(6, row, 1)};
 }
 
-static void release_cell(struct unit *cell)
+static void release_scan(struct scan *s)
 {
-	float *owned[] = {cell->gates, cell->c_old, cell->c, cell->h, cell->dh, cell->dc};
+	float *owned[] = {s->gates, s->recurrent, s->h, s->c, s->dh, s->dc};
 	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
 		free(owned[i]);
 }
 
-static void check_cell(const struct kernels *k, size_t rows, size_t H)
+static double *doubles(const float *x, size_t n)
 {
-	size_t n = rows * H;
-	struct unit a = random_cell(rows, H), b = random_cell(rows, H);
-	double *gates = zeros(4 * n, sizeof *gates), *c = zeros(n, sizeof *c);
-	double *h = zeros(n, sizeof *h), *dc = zeros(n, sizeof *dc);
-	for (size_t i = 0; i < 4 * n; i++)
-		gates[i] = i / H % 4 == 2 ? tanh((double)a.gates[i]) : sigmoid((double)a.gates[i]);
-	for (size_t i = 0; i < n; i++) {
-		const double *gate = gates + i / H * 4 * H + i % H;
-		c[i] = gate[H] * (double)a.c_old[i] + gate[0] * gate[2 * H];
-		h[i] = gate[3 * H] * tanh(c[i]);
-	}
-	k->lstm_forward(rows, H, 0, H, a.gates, a.c_old, a.c, a.h);
-	assert_near("gates", k, a.gates, gates, 4 * n, 1e-6);
-	assert_near("c", k, a.c, c, n, 1e-6);
-	assert_near("h", k, a.h, h, n, 1e-6);
-	/* Any cut into units gives the same bits. */
-	for (size_t first = 0, last; first < H; first = last) {
-		last = first + k->panel < H ? first + k->panel : H;
-		k->lstm_forward(rows, H, first, last, b.gates, b.c_old, b.c, b.h);
-	}
-	assert_memory_equal(a.gates, b.gates, 4 * n * sizeof *a.gates);
-	assert_memory_equal(a.c, b.c, n * sizeof *a.c);
-	assert_memory_equal(a.h, b.h, n * sizeof *a.h);
+	double *y = zeros(n, sizeof *y);
+	for (size_t i = 0; x && i < n; i++)
+		y[i] = (double)x[i];
+	return y;
+}
 
-	for (size_t i = 0; i < n; i++) {
-		double *gate = gates + i / H * 4 * H + i % H, y = tanh(c[i]), dh = (double)a.dh[i];
-		double gi = gate[0], gf = gate[H], gg = gate[2 * H], go = gate[3 * H];
-		double d = (double)a.dc[i] + dh * go * (1 - y * y);
-		gate[0] = d * gg * gi * (1 - gi);
-		gate[H] = d * (double)a.c_old[i] * gf * (1 - gf);
-		gate[2 * H] = d * gi * (1 - gg * gg);
-		gate[3 * H] = dh * y * go * (1 - go);
-		dc[i] = d * gf;
+/* Step 1 of that scan, forward and backward, against the reference's. */
+static void check_cell(const struct kernels *k, const struct cell *cell, size_t rows, size_t H)
+{
+	const size_t G = cell->gates, n = rows * H;
+	const struct cell_kernels *kernels = &k->cells[cell->type];
+	struct scan a = random_scan(cell, rows, H), b = random_scan(cell, rows, H);
+	double *in = doubles(a.gates + G * n, G * n);
+	double *recurrent = doubles(a.recurrent ? a.recurrent + G * n : NULL, G * n);
+	double *h0 = doubles(a.h + n, n), *c0 = doubles(a.c ? a.c + n : NULL, n);
+	double *h1 = zeros(n, sizeof *h1), *c1 = zeros(n, sizeof *c1);
+	double *gates = zeros(4 * n, sizeof *gates);
+	double *dh = doubles(a.dh + n, n), *dc = doubles(a.dc, n), *before = doubles(a.dh, n);
+	double *da = zeros(G * n, sizeof *da), *db = zeros(G * n, sizeof *db);
+	for (size_t r = 0; r < rows; r++)
+		reference_cell_forward(cell->type, H, in + G * r * H, recurrent + G * r * H,
+			h0 + r * H, c0 + r * H, gates + 4 * r * H, h1 + r * H, c1 + r * H);
+	for (size_t r = 0; r < rows; r++)
+		reference_cell_backward(cell->type, H, gates + 4 * r * H, h0 + r * H, c0 + r * H,
+			h1 + r * H, c1 + r * H, dh + r * H, dc + r * H, da + G * r * H,
+			db + G * r * H);
+	for (size_t i = 0; i < n; i++)
+		before[i] += dh[i];
+
+	const struct part all = {1, 0, rows, 0, H};
+	kernels->forward(&a, &all);
+	assert_near("h", k, a.h + 2 * n, h1, n, 1e-6);
+	if (a.c)
+		assert_near("c", k, a.c + 2 * n, c1, n, 1e-6);
+	kernels->backward(&a, &all);
+	assert_near("da", k, a.gates + G * n, da, G * n, 4e-6);
+	if (a.recurrent)
+		assert_near("db", k, a.recurrent + G * n, db, G * n, 4e-6);
+	if (a.c)
+		assert_near("dc", k, a.dc, dc, n, 2e-6);
+	assert_near("dh of the step before", k, a.dh, before, n, 2e-6);
+
+	/* Any cut into units and rows gives the same bits. */
+	struct part part = all;
+	for (part.u0 = 0; part.u0 < H; part.u0 = part.u1) {
+		part.u1 = part.u0 + k->panel < H ? part.u0 + k->panel : H;
+		kernels->forward(&b, &part);
 	}
-	k->lstm_backward(rows, H, 0, H, a.gates, a.c_old, a.c, a.dh, a.dc);
-	assert_near("dz", k, a.gates, gates, 4 * n, 2e-6);
-	assert_near("dc", k, a.dc, dc, n, 2e-6);
-	release_cell(&a);
-	release_cell(&b);
-	free(gates);
-	free(c);
-	free(h);
-	free(dc);
+	part = all;
+	for (part.r0 = 0; part.r0 < rows; part.r0 = part.r1) {
+		part.r1 = part.r0 + 1;
+		kernels->backward(&b, &part);
+	}
+	assert_memory_equal(a.gates, b.gates, 2 * G * n * sizeof *a.gates);
+	assert_memory_equal(a.h, b.h, 3 * n * sizeof *a.h);
+	assert_memory_equal(a.dh, b.dh, 2 * n * sizeof *a.dh);
+	assert_memory_equal(a.dc, b.dc, n * sizeof *a.dc);
+	if (a.recurrent)
+		assert_memory_equal(a.recurrent, b.recurrent, 2 * G * n * sizeof *a.recurrent);
+	release_scan(&a);
+	release_scan(&b);
+	double *owned[] = {in, recurrent, h0, c0, h1, c1, gates, dh, dc, before, da, db};
+	for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+		free(owned[i]);
 }
 
 static void a_cell_follows_the_equations_however_it_is_cut(void **state)
@@ -526,7 +544,8 @@ static void a_cell_follows_the_equations_however_it_is_cut(void **state)
 	for (const struct kernels *k = kernels_best(); k; k = kernels_next(k))
 		for (size_t i = 0; i < SIZES; i++)
 			for (size_t rows = 1; rows < 4; rows++)
-				check_cell(k, rows, sizes[i]);
+				for (enum cell_type cell = 0; cell < CELL_TYPES; cell++)
+					check_cell(k, cell_of(cell), rows, sizes[i]);
 }
 
 static void dropout_masks_are_the_same_in_all_kernels(void **state)

@@ -130,7 +130,7 @@ static void a_model_is_written_as_the_specification_has_it(void **state)
 	static const uint32_t symbols[] = {'\n', 'a', 0x1f600};
 	struct model_file model = {.has_vocab = true, .dropout = 0.5};
 	struct error err;
-	assert_int_equal(params_init(&model.params, 3, 2, 1, &err), 0);
+	assert_int_equal(params_init(&model.params, &lstm_cell, 3, 2, 1, &err), 0);
 	assert_int_equal(
 		vocab_init(&model.vocab, VOCAB_CODEPOINT, VOCAB_UNIVERSAL, symbols, 3, &err), 0);
 	set_golden_weights(&model);
@@ -168,7 +168,7 @@ static void data_starts_at_a_multiple_of_64(void **state)
 	for (uint64_t hidden = 1; hidden < 200; hidden += 9) {
 		struct model_file model = {0}, again;
 		struct error err;
-		assert_int_equal(params_init(&model.params, 2, hidden, 1, &err), 0);
+		assert_int_equal(params_init(&model.params, &lstm_cell, 2, hidden, 1, &err), 0);
 		model.weights = memory_alloc(model.params.total * sizeof *model.weights);
 		struct bytes b = write_bytes(&model);
 		assert_int_equal((8 + b.v[0] + 256 * b.v[1]) % 64, 0);
@@ -187,7 +187,7 @@ static void numbers_come_back_with_all_their_bits(void **state)
 	for (size_t i = 0; i < sizeof dropouts / sizeof *dropouts; i++) {
 		struct model_file model = {.dropout = dropouts[i]}, again;
 		struct error err;
-		assert_int_equal(params_init(&model.params, 2, 1, 1, &err), 0);
+		assert_int_equal(params_init(&model.params, &lstm_cell, 2, 1, 1, &err), 0);
 		model.weights = memory_alloc(model.params.total * sizeof *model.weights);
 		model.training = json_pack("{s:f,s:f,s:s}", "x", dropouts[i], "third", 1 / 3.0,
 			"text", "\xc3\xa9 \"\\ \n");
@@ -209,7 +209,7 @@ static void every_symbol_comes_back(void **state)
 	enum { V = sizeof symbols / sizeof *symbols };
 	struct model_file model = {.has_vocab = true}, again;
 	struct error err;
-	assert_int_equal(params_init(&model.params, V, 1, 1, &err), 0);
+	assert_int_equal(params_init(&model.params, &lstm_cell, V, 1, 1, &err), 0);
 	assert_int_equal(
 		vocab_init(&model.vocab, VOCAB_CODEPOINT, VOCAB_KEEP, symbols, V, &err), 0);
 	model.weights = memory_alloc(model.params.total * sizeof *model.weights);
@@ -659,7 +659,7 @@ static struct bytes small_checkpoint(void)
 	static const uint32_t symbols[] = {0, '\n', 255};
 	struct model_file model = {.has_vocab = true, .dropout = 0.5};
 	struct error err;
-	assert_int_equal(params_init(&model.params, 3, 2, 1, &err), 0);
+	assert_int_equal(params_init(&model.params, &lstm_cell, 3, 2, 1, &err), 0);
 	assert_int_equal(vocab_init(&model.vocab, VOCAB_BYTE, VOCAB_KEEP, symbols, 3, &err), 0);
 	set_golden_weights(&model);
 	model.training = json_pack("{s:i}", "steps", 10);

@@ -567,168 +567,207 @@ static void scatter_add_adds_rows_in_their_order(void **state)
 	CHECK(state, &op, shapes);
 }
 
-/* --- the scan of one layer: d = T, N, H ------------------------------------------------------- */
+/* --- the scan of one layer: d = T, N, H, cell -------------------------------------------------- */
 
-static double sigmoid(double x)
+/* What a scan takes, and gives: on the device and in the twin. */
+struct shape {
+	enum cell_type cell;
+	size_t T, N, H;
+	size_t gates, states; /* floats: of gates, and of h or c but for what is given */
+};
+
+static struct shape shape_of(const size_t *d)
 {
-	return 1 / (1 + exp(-x));
+	const enum cell_type cell = (enum cell_type)d[3];
+	return (struct shape){cell, d[0], d[1], d[2], d[0] * d[1] * cell_of(cell)->gates * d[2],
+		d[0] * d[1] * d[2]};
 }
 
+/* Weights that keep b of order one however wide the layer is. */
+static float *scan_weights(struct work *w, const struct shape *s)
+{
+	const size_t n = cell_of(s->cell)->gates * s->H * s->H;
+	return random_numbers(w, 1, n, (float)(1.5 / sqrt((double)s->H)));
+}
+
+static void make_operand(struct work *w, struct operand *b)
+{
+	struct error err;
+	assert_int_equal(operand_init(b, w->device, &err), 0);
+	w->device->ops->operand_update(w->device, b);
+}
+
+/* Forward, and, if `back`, backward. */
+static void scan_run(struct work *w, const struct shape *s, bool back, struct scan *scan)
+{
+	const struct ops *ops = w->device->ops;
+	const struct cell *cell = cell_of(s->cell);
+	const size_t GH = cell->gates * s->H, row = s->N * s->H;
+	float *weights = upload(w, scan_weights(w, s), GH * s->H * sizeof(float));
+	struct operand forward = {.k = s->H, .n = GH, .transposed = true, .w = weights};
+	struct operand backward = {.k = GH, .n = s->H, .w = weights};
+	*scan = (struct scan){.cell = cell,
+		.T = s->T,
+		.N = s->N,
+		.H = s->H,
+		.w_hh = &forward,
+		.gates = upload_numbers(w, 2, s->gates, 3),
+		.h = upload_numbers(w, 3, s->states + row, 1)};
+	if (cell->states > 1)
+		scan->c = upload_numbers(w, 4, s->states + row, 2);
+	if (cell->apart) {
+		forward.bias1 = upload_numbers(w, 5, GH, 2);
+		scan->recurrent = upload_numbers(w, 6, s->gates, 1);
+	}
+	make_operand(w, &forward);
+	make_operand(w, &backward);
+	ops->scan_forward(w->device, scan);
+	if (back) {
+		scan->w_hh = &backward;
+		scan->dh = upload_numbers(w, 7, s->states, 1);
+		scan->dc = upload_numbers(w, 8, row, 1);
+		ops->scan_backward(w->device, scan);
+	}
+	operand_release(&forward, w->device);
+	operand_release(&backward, w->device);
+}
+
+/* The same, row by row: h and c (T,N,H), and the gradients da and db (T,N,GH). */
+static void scan_twin(
+	struct work *w, const struct shape *s, double *h, double *c, double *da, double *db)
+{
+	const size_t T = s->T, N = s->N, H = s->H, GH = cell_of(s->cell)->gates * H, row = N * H;
+	const float *weights = scan_weights(w, s), *x = random_numbers(w, 2, s->gates, 3);
+	const float *h_given = random_numbers(w, 3, row, 1),
+		    *c_given = random_numbers(w, 4, row, 2);
+	const float *bias = random_numbers(w, 5, GH, 2), *above = random_numbers(w, 7, T * row, 1);
+	double *hs = host_memory(w, (T + 1) * H * sizeof *hs);
+	double *cs = host_memory(w, (T + 1) * H * sizeof *cs);
+	double *gates = host_memory(w, T * 4 * H * sizeof *gates);
+	double *a = host_memory(w, GH * sizeof *a), *b = host_memory(w, GH * sizeof *b);
+	double *dh = host_memory(w, H * sizeof *dh), *dc = host_memory(w, H * sizeof *dc);
+	for (size_t n = 0; n < N; n++) {
+		for (size_t u = 0; u < H; u++) {
+			hs[u] = (double)h_given[n * H + u], cs[u] = (double)c_given[n * H + u];
+			dh[u] = dc[u] = 0;
+		}
+		for (size_t t = 0; t < T; t++) {
+			for (size_t j = 0; j < GH; j++) {
+				a[j] = (double)x[(t * N + n) * GH + j];
+				b[j] = cell_of(s->cell)->apart ? (double)bias[j] : 0;
+				for (size_t k = 0; k < H; k++)
+					b[j] += (double)weights[j * H + k] * hs[t * H + k];
+			}
+			reference_cell_forward(s->cell, H, a, b, hs + t * H, cs + t * H,
+				gates + t * 4 * H, hs + (t + 1) * H, cs + (t + 1) * H);
+			memcpy(h + (t * N + n) * H, hs + (t + 1) * H, H * sizeof *h);
+			memcpy(c + (t * N + n) * H, cs + (t + 1) * H, H * sizeof *c);
+		}
+		for (size_t t = T; t-- > 0;) {
+			double *const to = db + (t * N + n) * GH;
+			for (size_t u = 0; u < H; u++)
+				dh[u] += (double)above[(t * N + n) * H + u];
+			reference_cell_backward(s->cell, H, gates + t * 4 * H, hs + t * H,
+				cs + t * H, hs + (t + 1) * H, cs + (t + 1) * H, dh, dc,
+				da + (t * N + n) * GH, to);
+			for (size_t j = 0; j < GH; j++)
+				for (size_t k = 0; k < H; k++)
+					dh[k] += to[j] * (double)weights[j * H + k];
+		}
+	}
+}
+
+/* h, then c where there is one. */
 static size_t scan_forward_size(const size_t *d)
 {
-	return d[0] * d[1] * 4 * d[2] + 2 * (d[0] + 1) * d[1] * d[2];
-}
-
-/* Weights that keep z of order one however wide the layer is. */
-static float weight_scale(size_t H)
-{
-	return (float)(1.5 / sqrt((double)H));
+	const struct shape s = shape_of(d);
+	return cell_of(s.cell)->states * s.states;
 }
 
 static void scan_forward_run(struct work *w, const size_t *d, float *out)
 {
-	size_t T = d[0], N = d[1], H = d[2], gates_n = T * N * 4 * H, state_n = (T + 1) * N * H;
-	const struct ops *ops = w->device->ops;
-	struct operand b = {.k = H,
-		.n = 4 * H,
-		.transposed = true,
-		.w = upload_numbers(w, 1, 4 * H * H, weight_scale(H))};
-	struct error err;
-	float *gates = upload_numbers(w, 2, gates_n, 3);
-	float *h = upload_numbers(w, 3, state_n, 1), *c = upload_numbers(w, 4, state_n, 2);
-	assert_int_equal(operand_init(&b, w->device, &err), 0);
-	ops->operand_update(w->device, &b);
-	ops->scan_forward(w->device, T, N, H, &b, gates, h, c);
-	download(w, out, gates, gates_n * sizeof *out);
-	download(w, out + gates_n, h, state_n * sizeof *out);
-	download(w, out + gates_n + state_n, c, state_n * sizeof *out);
-	operand_release(&b, w->device);
+	const struct shape s = shape_of(d);
+	struct scan scan;
+	scan_run(w, &s, false, &scan);
+	download(w, out, scan.h + s.N * s.H, s.states * sizeof *out);
+	if (scan.c)
+		download(w, out + s.states, scan.c + s.N * s.H, s.states * sizeof *out);
 }
 
 static void scan_forward_twin(struct work *w, const size_t *d, double *out)
 {
-	size_t T = d[0], N = d[1], H = d[2], gates_n = T * N * 4 * H, state_n = (T + 1) * N * H;
-	const float *w_hh = random_numbers(w, 1, 4 * H * H, weight_scale(H));
-	const float *z_x = random_numbers(w, 2, gates_n, 3);
-	const float *h0 = random_numbers(w, 3, state_n, 1), *c0 = random_numbers(w, 4, state_n, 2);
-	double *gates = out, *h = out + gates_n, *c = h + state_n;
-	for (size_t i = 0; i < N * H; i++)
-		h[i] = (double)h0[i], c[i] = (double)c0[i];
-	for (size_t t = 0; t < T; t++)
-		for (size_t n = 0; n < N; n++) {
-			double *gate = gates + (t * N + n) * 4 * H, *h1 = h + ((t + 1) * N + n) * H;
-			double *c1 = c + ((t + 1) * N + n) * H;
-			const double *h_old = h1 - N * H, *c_old = c1 - N * H;
-			for (size_t j = 0; j < 4 * H; j++) {
-				double z = (double)z_x[(t * N + n) * 4 * H + j];
-				for (size_t k = 0; k < H; k++)
-					z += (double)w_hh[j * H + k] * h_old[k];
-				gate[j] = j / H == 2 ? tanh(z) : sigmoid(z);
-			}
-			for (size_t u = 0; u < H; u++) {
-				c1[u] = gate[H + u] * c_old[u] + gate[u] * gate[2 * H + u];
-				h1[u] = gate[3 * H + u] * tanh(c1[u]);
-			}
-		}
+	const struct shape s = shape_of(d);
+	double *c = host_memory(w, s.states * sizeof *c),
+	       *da = host_memory(w, s.gates * sizeof *da);
+	double *db = host_memory(w, s.gates * sizeof *db);
+	scan_twin(w, &s, out, c, da, db);
+	if (cell_of(s.cell)->states > 1)
+		memcpy(out + s.states, c, s.states * sizeof *c);
 }
 
-static const struct op scan_forward = {
-	"scan_forward", scan_forward_size, scan_forward_run, scan_forward_twin, 1, 5e-6};
-
-static const size_t scans[][DIMENSIONS] = {
-	{1, 1, 1},
-	{1, 1, 8},
-	{2, 1, 100},
-	{3, 2, 7},
-	{3, 5, 15},
-	{4, 7, 16},
-	{3, 8, 17},
-	{2, 17, 31},
-	{5, 33, 33},
-	{2, 130, 20},
-	{3, 65, 40},
-	{2, 3, 128},
-	{1, 9, 257},
-	{20, 3, 12},
-};
-
-static void scan_forward_follows_the_equations(void **state)
-{
-	CHECK(state, &scan_forward, scans);
-}
-
+/* da, then db where it is another. */
 static size_t scan_backward_size(const size_t *d)
 {
-	return d[0] * d[1] * 4 * d[2];
-}
-
-/* Gates as a forward pass could have left them: i, f, o in (0, 1), g in (-1, 1). */
-static float *random_gates(struct work *w, size_t T, size_t N, size_t H)
-{
-	float *gates = random_numbers(w, 2, T * N * 4 * H, 0.9999f);
-	for (size_t i = 0; i < T * N * 4 * H; i++)
-		if (i / H % 4 != 2)
-			gates[i] = gates[i] / 2 + 0.5f;
-	return gates;
+	const struct shape s = shape_of(d);
+	return (cell_of(s.cell)->apart ? 2 : 1) * s.gates;
 }
 
 static void scan_backward_run(struct work *w, const size_t *d, float *out)
 {
-	size_t T = d[0], N = d[1], H = d[2], gates_n = T * N * 4 * H;
-	const struct ops *ops = w->device->ops;
-	struct operand b = {
-		.k = 4 * H, .n = H, .w = upload_numbers(w, 1, 4 * H * H, weight_scale(H))};
-	struct error err;
-	float *gates = upload(w, random_gates(w, T, N, H), gates_n * sizeof *gates);
-	float *c = upload_numbers(w, 3, (T + 1) * N * H, 2),
-	      *dh = upload_numbers(w, 4, T * N * H, 1);
-	float *dc = upload_numbers(w, 5, N * H, 1);
-	assert_int_equal(operand_init(&b, w->device, &err), 0);
-	ops->operand_update(w->device, &b);
-	ops->scan_backward(w->device, T, N, H, &b, gates, c, dh, dc);
-	download(w, out, gates, gates_n * sizeof *out);
-	operand_release(&b, w->device);
+	const struct shape s = shape_of(d);
+	struct scan scan;
+	scan_run(w, &s, true, &scan);
+	download(w, out, scan.gates, s.gates * sizeof *out);
+	if (scan.recurrent)
+		download(w, out + s.gates, scan.recurrent, s.gates * sizeof *out);
 }
 
 static void scan_backward_twin(struct work *w, const size_t *d, double *out)
 {
-	size_t T = d[0], N = d[1], H = d[2];
-	const float *w_hh = random_numbers(w, 1, 4 * H * H, weight_scale(H));
-	const float *gates = random_gates(w, T, N, H);
-	const float *c = random_numbers(w, 3, (T + 1) * N * H, 2);
-	const float *dh_above = random_numbers(w, 4, T * N * H, 1);
-	double *dh = host_memory(w, H * sizeof *dh), *dc = host_memory(w, H * sizeof *dc);
-	for (size_t n = 0; n < N; n++) {
-		memset(dh, 0, H * sizeof *dh);
-		memset(dc, 0, H * sizeof *dc);
-		for (size_t t = T; t-- > 0;) {
-			const float *gate = gates + (t * N + n) * 4 * H;
-			double *dz = out + (t * N + n) * 4 * H;
-			for (size_t u = 0; u < H; u++) {
-				double i = (double)gate[u], f = (double)gate[H + u];
-				double g = (double)gate[2 * H + u], o = (double)gate[3 * H + u];
-				double y = tanh((double)c[((t + 1) * N + n) * H + u]);
-				double d_h = dh[u] + (double)dh_above[(t * N + n) * H + u];
-				double d_c = dc[u] + d_h * o * (1 - y * y);
-				dz[u] = d_c * g * i * (1 - i);
-				dz[H + u] = d_c * (double)c[(t * N + n) * H + u] * f * (1 - f);
-				dz[2 * H + u] = d_c * i * (1 - g * g);
-				dz[3 * H + u] = d_h * y * o * (1 - o);
-				dc[u] = d_c * f;
-				dh[u] = 0;
-			}
-			for (size_t j = 0; j < 4 * H; j++)
-				for (size_t k = 0; k < H; k++)
-					dh[k] += dz[j] * (double)w_hh[j * H + k];
-		}
-	}
+	const struct shape s = shape_of(d);
+	double *h = host_memory(w, s.states * sizeof *h), *c = host_memory(w, s.states * sizeof *c);
+	double *db = host_memory(w, s.gates * sizeof *db);
+	scan_twin(w, &s, h, c, out, db);
+	if (cell_of(s.cell)->apart)
+		memcpy(out + s.gates, db, s.gates * sizeof *db);
+}
+
+static void check_scans(void **state, const struct op *op)
+{
+	static const size_t scans[][3] = {
+		{1, 1, 1},
+		{1, 1, 8},
+		{2, 1, 100},
+		{3, 2, 7},
+		{3, 5, 15},
+		{4, 7, 16},
+		{3, 8, 17},
+		{2, 17, 31},
+		{5, 33, 33},
+		{2, 130, 20},
+		{3, 65, 40},
+		{2, 3, 128},
+		{1, 9, 257},
+		{20, 3, 12},
+	};
+	for (size_t i = 0; i < sizeof scans / sizeof *scans; i++)
+		for (size_t cell = 0; cell < CELL_TYPES; cell++)
+			check_shape(*state, op,
+				(size_t[DIMENSIONS]){scans[i][0], scans[i][1], scans[i][2], cell});
+}
+
+static void scan_forward_follows_the_equations(void **state)
+{
+	static const struct op op = {
+		"scan_forward", scan_forward_size, scan_forward_run, scan_forward_twin, 1, 5e-6};
+	check_scans(state, &op);
 }
 
 static void scan_backward_follows_the_chain_rule(void **state)
 {
 	static const struct op op = {"scan_backward", scan_backward_size, scan_backward_run,
 		scan_backward_twin, 1, 1e-5};
-	CHECK(state, &op, scans);
+	check_scans(state, &op);
 }
 
 static void a_row_of_a_scan_is_the_same_bits_among_any_rows(void **state)
@@ -737,20 +776,22 @@ static void a_row_of_a_scan_is_the_same_bits_among_any_rows(void **state)
 		return;
 	struct device **devices = *state;
 	enum { T = 1, H = 19, ROWS = 150 };
-	size_t all_n = scan_forward_size((size_t[]){T, ROWS, H});
-	float *all = calloc(all_n, sizeof *all), *some = calloc(all_n, sizeof *some);
-	assert_true(all && some);
-	struct work w = {.device = devices[1]};
-	scan_forward_run(&w, (size_t[]){T, ROWS, H}, all);
-	release(&w);
-	for (size_t rows = 1; rows < ROWS; rows += 1 + rows / 5) {
-		scan_forward_run(&w, (size_t[]){T, rows, H}, some);
+	for (size_t cell = 0; cell < CELL_TYPES; cell++) {
+		size_t d[] = {T, ROWS, H, cell}, all_n = scan_forward_size(d);
+		float *all = calloc(all_n, sizeof *all), *some = calloc(all_n, sizeof *some);
+		assert_true(all && some);
+		struct work w = {.device = devices[1]};
+		scan_forward_run(&w, d, all);
 		release(&w);
-		/* With one step, the gates of the first rows come first whatever N is. */
-		assert_memory_equal(all, some, rows * 4 * H * sizeof *all);
+		for (d[1] = 1; d[1] < ROWS; d[1] += 1 + d[1] / 5) {
+			scan_forward_run(&w, d, some);
+			release(&w);
+			/* With one step, h of the first rows comes first whatever N is. */
+			assert_memory_equal(all, some, d[1] * H * sizeof *all);
+		}
+		free(all);
+		free(some);
 	}
-	free(all);
-	free(some);
 }
 
 /* --- dropout: d = T, N, H, first row, case of drops[] ----------------------------------------- */

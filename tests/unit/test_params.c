@@ -23,7 +23,7 @@ static void the_notebooks_models_have_their_numbers_of_parameters(void **state)
 	for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
 		struct params params;
 		struct error err;
-		assert_int_equal(params_init(&params, models[i].vocab, models[i].hidden,
+		assert_int_equal(params_init(&params, &lstm_cell, models[i].vocab, models[i].hidden,
 					 models[i].layers, &err),
 			0);
 		assert_int_equal(params.parameters, models[i].parameters);
@@ -52,7 +52,7 @@ static void names_and_shapes_are_pytorchs(void **state)
 	};
 	struct params params;
 	struct error err;
-	assert_int_equal(params_init(&params, 7, 5, 2, &err), 0);
+	assert_int_equal(params_init(&params, &lstm_cell, 7, 5, 2, &err), 0);
 	assert_int_equal(params.count, sizeof expected / sizeof *expected);
 	for (size_t i = 0; i < params.count; i++) {
 		assert_string_equal(params.v[i].name, expected[i].name);
@@ -73,7 +73,7 @@ static void tensors_lie_one_behind_the_other_at_multiples_of_16(void **state)
 		struct params params;
 		struct error err;
 		size_t end = 0;
-		assert_int_equal(params_init(&params, 3, hidden, 3, &err), 0);
+		assert_int_equal(params_init(&params, &lstm_cell, 3, hidden, 3, &err), 0);
 		for (size_t i = 0; i < params.count; i++) {
 			const struct param *p = &params.v[i];
 			assert_int_equal(p->size, p->rows * (p->cols ? p->cols : 1));
@@ -102,14 +102,16 @@ static void impossible_dimensions_are_refused(void **state)
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct params params;
 		struct error err;
-		assert_int_equal(params_init(&params, bad[i][0], bad[i][1], bad[i][2], &err), -1);
+		assert_int_equal(
+			params_init(&params, &lstm_cell, bad[i][0], bad[i][1], bad[i][2], &err),
+			-1);
 		assert_int_equal(err.status, STATUS_DATA);
 		params_release(&params);
 	}
 	const uint64_t V = PARAMS_VOCAB_MAX, H = PARAMS_HIDDEN_MAX, L = PARAMS_LAYERS_MAX;
 	struct params largest;
 	struct error err;
-	assert_int_equal(params_init(&largest, V, H, L, &err), 0);
+	assert_int_equal(params_init(&largest, &lstm_cell, V, H, L, &err), 0);
 	assert_int_equal(largest.parameters,
 		4 * H * V + (L - 1) * 4 * H * H + L * (4 * H * H + 8 * H) + V * H + V);
 	params_release(&largest);
@@ -128,7 +130,7 @@ static void first_values_are_those_of_the_definition_in_file_order(void **state)
 	(void)state;
 	struct params params;
 	struct error err;
-	assert_int_equal(params_init(&params, 7, 5, 2, &err), 0);
+	assert_int_equal(params_init(&params, &lstm_cell, 7, 5, 2, &err), 0);
 	float *arena = malloc(params.total * sizeof *arena);
 	float *file = malloc(params.total * sizeof *file);
 	memset(arena, 0xff, params.total * sizeof *arena);
@@ -162,7 +164,7 @@ static void first_values_are_uniform_within_the_bound(void **state)
 	(void)state;
 	struct params params;
 	struct error err;
-	assert_int_equal(params_init(&params, 83, 100, 2, &err), 0);
+	assert_int_equal(params_init(&params, &lstm_cell, 83, 100, 2, &err), 0);
 	float *arena = malloc(params.total * sizeof *arena);
 	params_initialise(&params, 1, 0, arena);
 	for (size_t i = 0; i < params.count; i++) {
@@ -186,7 +188,7 @@ static void the_first_layers_input_weights_lie_transposed(void **state)
 	(void)state;
 	struct params params;
 	struct error err;
-	assert_int_equal(params_init(&params, 45, 9, 1, &err), 0);
+	assert_int_equal(params_init(&params, &lstm_cell, 45, 9, 1, &err), 0);
 	const struct param *w = params_layer(&params, 0, PARAM_W_IH);
 	float *arena = calloc(params.total, sizeof *arena);
 	float *file = calloc(w->size, sizeof *file), *again = calloc(w->size, sizeof *again);

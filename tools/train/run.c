@@ -101,8 +101,8 @@ int run_make(struct run *run, const struct run_options *options, const struct sh
 	size_t validation = validation_rows(data), most = larger(rows, validation);
 	const enum model_use use =
 		options->precision == RUN_PRECISION_BF16 ? MODEL_TRAINING_BF16 : MODEL_TRAINING;
-	if (model_init(&run->model, device, vocab, options->hidden, options->layers, use, most,
-		    window, err) < 0)
+	if (model_init(&run->model, device, &lstm_cell, vocab, options->hidden, options->layers,
+		    use, most, window, err) < 0)
 		return -1;
 	run->model.dropout = options->dropout;
 	run->model.seed = (uint32_t)options->seed;
