@@ -17,7 +17,7 @@
 #include <zlib.h>
 
 enum {
-	MODEL_VERSION = 1, /* read are all up to these */
+	MODEL_VERSION = 2, /* read are all up to these; LSTMs are still written as of version 1 */
 	CHECKPOINT_VERSION = 1,
 	ALIGN = 64,               /* of the data section */
 	OBJECT_VALUES_MAX = 1024, /* of `training` and `checkpoint`, which have some dozens */
@@ -57,23 +57,57 @@ static bool is_float(const char *dtype)
 	       strcmp(dtype, "BF16") == 0 || strcmp(dtype, "F64") == 0;
 }
 
-/* V, H and L from the tensors' shapes. */
+/* A layer's tensor; NULL where there is none. */
+static const struct safetensors_tensor *find_weight(
+	const struct safetensors *st, const struct cell *cell, const char *which, uint64_t layer)
+{
+	char name[48];
+	snprintf(name, sizeof name, "%s.%s_l%" PRIu64, cell_name(cell), which, layer);
+	return safetensors_find(st, name);
+}
+
+/* Weights under one cell's name that have another's number of gates. */
+static int check_gates(
+	const struct safetensors *st, const struct cell *cell, uint64_t rows, struct error *err)
+{
+	const struct safetensors_tensor *w = find_weight(st, cell, "weight_hh", 0);
+	char text[96];
+	for (enum cell_type type = 0; w && w->dims == 2 && type < CELL_TYPES; type++) {
+		const struct cell *other = cell_of(type);
+		if (other->gates != cell->gates && w->shape[0] == rows && w->shape[1] > 0 &&
+			rows % other->gates == 0 && rows / other->gates == w->shape[1])
+			return error_set(err, STATUS_DATA,
+				"tensor %s: %s: %zu gates, those of %s.*; expected %zu", w->name,
+				safetensors_describe(w, text), other->gates, cell_name(other),
+				cell->gates);
+	}
+	return 0;
+}
+
+/* The cell from the tensors' names, V, H and L from their shapes. */
 static int infer_params(struct params *params, const struct safetensors *st, struct error *err)
 {
-	const struct safetensors_tensor *w = safetensors_find(st, "lstm.weight_ih_l0");
-	char text[96], name[40];
+	const struct safetensors_tensor *w = NULL;
+	const struct cell *cell = NULL;
+	char text[96];
+	for (enum cell_type type = 0; !w && type < CELL_TYPES; type++) {
+		cell = cell_of(type);
+		w = find_weight(st, cell, "weight_ih", 0);
+	}
 	if (!w)
 		return error_set(err, STATUS_DATA,
-			"no tensor lstm.weight_ih_l0: not a character-level LSTM (it has %s)",
+			"no tensor lstm.weight_ih_l0, nor one of gru or rnn: not a character-level "
+			"network of these (it has %s)",
 			st->count ? st->tensors[0].name : "no tensors");
-	if (w->dims != 2 || w->shape[0] % 4 != 0)
-		return error_set(err, STATUS_DATA, "tensor %s: %s; expected F32 (4H,V)", w->name,
-			safetensors_describe(w, text));
+	if (w->dims == 2 && check_gates(st, cell, w->shape[0], err) < 0)
+		return -1;
+	if (w->dims != 2 || w->shape[0] % cell->gates != 0)
+		return error_set(err, STATUS_DATA, "tensor %s: %s; expected F32 (%zuH,V)", w->name,
+			safetensors_describe(w, text), cell->gates);
 	uint64_t layers = 1;
-	do
-		snprintf(name, sizeof name, "lstm.weight_ih_l%" PRIu64, layers);
-	while (safetensors_find(st, name) && layers++ <= PARAMS_LAYERS_MAX);
-	return params_init(params, &lstm_cell, w->shape[1], w->shape[0] / 4, layers, err);
+	while (find_weight(st, cell, "weight_ih", layers) && layers++ <= PARAMS_LAYERS_MAX)
+		;
+	return params_init(params, cell, w->shape[1], w->shape[0] / cell->gates, layers, err);
 }
 
 /* Finds each parameter's tensor, checks its shape, sets owner[tensor] to the parameter's index plus
@@ -119,8 +153,8 @@ static int match_tensors(
 			continue;
 		if (strncmp(t->name, TRAIN, sizeof TRAIN - 1) != 0)
 			return error_set(err, STATUS_DATA,
-				"tensor %s: unknown; expected lstm.* and fc.* of one direction",
-				t->name);
+				"tensor %s: unknown; expected %s.* and fc.* of one direction",
+				t->name, cell_name(model->params.cell));
 		const char *name = t->name + sizeof TRAIN - 1;
 		if (!model->checkpoint || strcmp(t->dtype, "F32") != 0 || t->dims > 3 ||
 			strlen(name) >= sizeof to->name)
@@ -142,16 +176,37 @@ static int match_tensors(
 
 /* --- reading: metadata ------------------------------------------------------------------------ */
 
-/* A dimension that the metadata may repeat. */
-static int check_dimension(
-	const struct safetensors *st, const char *key, uint32_t expected, struct error *err)
+/* What the tensors say of a network, and the metadata may repeat: under `key`, and among the options
+ * of a checkpoint under `option`, where it may be absent if it is the default. */
+struct shape_text {
+	const char *key, *option;
+	bool may_lack;
+	char text[16];
+};
+
+enum { SHAPE_TEXTS = 3 };
+
+static void tell_shape(const struct params *params, struct shape_text shape[SHAPE_TEXTS])
 {
-	const char *text = safetensors_metadata(st, key);
-	char digits[16];
-	snprintf(digits, sizeof digits, "%u", (unsigned)expected);
-	if (text && strcmp(text, digits) != 0)
-		return error_set(err, STATUS_DATA, "metadata %s: %s; the tensors have %s", key,
-			text, digits);
+	shape[0] = (struct shape_text){.key = "n_hidden", .option = "hidden"};
+	shape[1] = (struct shape_text){.key = "n_layers", .option = "layers"};
+	shape[2] = (struct shape_text){
+		.key = "cell", .option = "cell", .may_lack = params->cell == &lstm_cell};
+	snprintf(shape[0].text, sizeof shape->text, "%" PRIu32, params->hidden);
+	snprintf(shape[1].text, sizeof shape->text, "%" PRIu32, params->layers);
+	snprintf(shape[2].text, sizeof shape->text, "%s", cell_name(params->cell));
+}
+
+static int check_shape(const struct params *params, const struct safetensors *st, struct error *err)
+{
+	struct shape_text shape[SHAPE_TEXTS];
+	tell_shape(params, shape);
+	for (size_t i = 0; i < SHAPE_TEXTS; i++) {
+		const char *text = safetensors_metadata(st, shape[i].key);
+		if (text && strcmp(text, shape[i].text) != 0)
+			return error_set(err, STATUS_DATA, "metadata %s: %s; the tensors have %s",
+				shape[i].key, text, shape[i].text);
+	}
 	return 0;
 }
 
@@ -301,28 +356,22 @@ out:
 static int check_options(const struct model_file *model, struct error *err)
 {
 	const json_t *options = json_object_get(model->checkpoint, "options");
-	const struct {
-		const char *name;
-		uint32_t expected;
-	} dimensions[] = {{"hidden", model->params.hidden}, {"layers", model->params.layers}};
-	for (size_t i = 0; options && i < sizeof dimensions / sizeof *dimensions; i++) {
-		const char *name = dimensions[i].name;
-		const char *text = json_string_value(json_object_get(options, name));
-		char digits[16];
-		snprintf(digits, sizeof digits, "%" PRIu32, dimensions[i].expected);
-		if (!text || strcmp(text, digits) != 0)
+	struct shape_text shape[SHAPE_TEXTS];
+	tell_shape(&model->params, shape);
+	for (size_t i = 0; options && i < SHAPE_TEXTS; i++) {
+		const json_t *option = json_object_get(options, shape[i].option);
+		const char *text = json_string_value(option);
+		if (!(text ? strcmp(text, shape[i].text) == 0 : !option && shape[i].may_lack))
 			return error_set(err, STATUS_DATA,
-				"metadata checkpoint: options say %s %s; the tensors have %s", name,
-				text ? text : "nothing", digits);
+				"metadata checkpoint: options say %s %s; the tensors have %s",
+				shape[i].option, text ? text : "nothing", shape[i].text);
 	}
 	return 0;
 }
 
 static int read_metadata(struct model_file *model, const struct safetensors *st, struct error *err)
 {
-	if (check_dimension(st, "n_hidden", model->params.hidden, err) < 0 ||
-		check_dimension(st, "n_layers", model->params.layers, err) < 0 ||
-		read_dropout(model, st, err) < 0 ||
+	if (check_shape(&model->params, st, err) < 0 || read_dropout(model, st, err) < 0 ||
 		read_object(st, "training", &model->training, err) < 0 ||
 		read_object(st, "checkpoint", &model->checkpoint, err) < 0 ||
 		check_options(model, err) < 0)
@@ -553,14 +602,18 @@ static bool put(json_t *object, const char *key, const char *text)
 /* The metadata in its fixed order, the CRC's place held by zeros; NULL without memory. */
 static json_t *make_metadata(const struct model_file *model)
 {
-	char hidden[16], layers[16], dropout[SHOW_REAL];
-	snprintf(hidden, sizeof hidden, "%u", (unsigned)model->params.hidden);
-	snprintf(layers, sizeof layers, "%u", (unsigned)model->params.layers);
+	struct shape_text shape[SHAPE_TEXTS];
+	char dropout[SHOW_REAL];
+	tell_shape(&model->params, shape);
 
 	json_t *meta = json_object();
-	bool ok = put(meta, "crc32", "00000000") && put(meta, "format", "pt") &&
-		  put(meta, "n_hidden", hidden) && put(meta, "n_layers", layers) &&
-		  put(meta, "drop_prob", show_real(model->dropout, dropout));
+	bool ok = put(meta, "crc32", "00000000") && put(meta, "format", "pt");
+	if (model->params.cell != &lstm_cell)
+		ok = ok && put(meta, "charpipe_model", "2");
+	for (size_t i = 0; i < SHAPE_TEXTS; i++)
+		if (!shape[i].may_lack)
+			ok = ok && put(meta, shape[i].key, shape[i].text);
+	ok = ok && put(meta, "drop_prob", show_real(model->dropout, dropout));
 	if (ok && model->has_vocab) {
 		const struct vocab *vocab = &model->vocab;
 		ok = put_owned(meta, "tokens", tokens_text(vocab)) &&

@@ -11,7 +11,8 @@
 #include <zlib.h>
 
 enum {
-	VERSION = 1, /* of states; read are all up to it */
+	VERSION =
+		2, /* of states; read are all up to it; those of LSTMs are still written as of 1 */
 	TENSORS = CELL_STATES + 1,
 	ALIGN = 64,
 };
@@ -120,7 +121,10 @@ static bool within(uint64_t size, uint64_t max)
  * where none of them is 0. */
 static int init_as_found(struct state_file *state, const struct safetensors *st, struct error *err)
 {
-	const struct cell *cell = &lstm_cell;
+	const char *name = safetensors_metadata(st, "cell");
+	const struct cell *cell = name ? cell_find(name) : &lstm_cell;
+	if (!cell)
+		return error_set(err, STATUS_DATA, "metadata cell: %s, which is none", name);
 	const struct safetensors_tensor *h = safetensors_find(st, cell->state_names[0]);
 	const struct safetensors_tensor *logits = safetensors_find(st, "logits");
 	if (!h || !logits || h->dims != 3 || logits->dims != 1 || h->shape[1] != 1 ||
@@ -243,8 +247,10 @@ int state_file_write(
 	int rc = -1;
 	const size_t count = list_tensors(state, tensors, data);
 	snprintf(model, sizeof model, "%08x", (unsigned)model_crc);
-	json_t *meta = json_pack("{s:s, s:s, s:s, s:s}", "crc32", "00000000", "charpipe_state", "1",
-		"format", "pt", "model_crc32", model);
+	const bool lstm = state->cell == &lstm_cell;
+	json_t *meta = json_pack("{s:s, s:s, s:s, s:s, s:s*}", "crc32", "00000000",
+		"charpipe_state", lstm ? "1" : "2", "format", "pt", "model_crc32", model, "cell",
+		lstm ? NULL : cell_name(state->cell));
 	if (!meta) {
 		error_memory(err, 4096, "the header of a state");
 		goto out;

@@ -22,7 +22,6 @@ enum {
 
 struct cell {
 	enum cell_type type;
-	const char *name;  /* what its tensors' names begin with: "lstm" */
 	const char *title; /* for people: "LSTM" */
 	size_t gates;      /* G */
 	bool apart;        /* f needs b by itself: a and b are not added up where they are made */
@@ -31,6 +30,13 @@ struct cell {
 };
 
 extern const struct cell lstm_cell, gru_cell, rnn_cell;
+
+/* What their tensors' names begin with, "lstm" and so on, by number; and NULL. */
+extern const char *const cell_names[CELL_TYPES + 1];
+static inline const char *cell_name(const struct cell *cell)
+{
+	return cell_names[cell->type];
+}
 
 /* By number, and by name; NULL for a name that no cell has. */
 const struct cell *cell_of(enum cell_type type);

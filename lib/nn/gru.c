@@ -10,7 +10,6 @@
 
 const struct cell gru_cell = {
 	.type = CELL_GRU,
-	.name = "gru",
 	.title = "GRU",
 	.gates = 3,
 	.apart = true,

@@ -9,7 +9,6 @@
 
 const struct cell lstm_cell = {
 	.type = CELL_LSTM,
-	.name = "lstm",
 	.title = "LSTM",
 	.gates = 4,
 	.states = 2,

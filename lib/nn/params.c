@@ -73,7 +73,7 @@ int params_init(struct params *params, const struct cell *cell, uint64_t vocab, 
 		};
 		for (size_t k = 0; k < PARAMS_PER_LAYER; k++) {
 			char name[sizeof params->v->name];
-			snprintf(name, sizeof name, "%s.%s_l%zu", params->cell->name, names[k], l);
+			snprintf(name, sizeof name, "%s.%s_l%zu", cell_name(cell), names[k], l);
 			add(params, l * PARAMS_PER_LAYER + k, name, params->cell->gates * hidden,
 				cols[k]);
 			if (k == PARAM_W_HH || (k == PARAM_W_IH && l > 0))

@@ -8,7 +8,6 @@
 
 const struct cell rnn_cell = {
 	.type = CELL_RNN,
-	.name = "rnn",
 	.title = "RNN",
 	.gates = 1,
 	.states = 1,

@@ -58,13 +58,15 @@ write_model(out + "/made.safetensors", ["\n", "a", "b"],
             {k: v[:3] if k.startswith("fc.") else v for k, v in
              read_model(path("small.safetensors"))[1].items()}, newlines="universal")
 
-text = b"all happy families \xff\0\r\n"
-logits = scores(read_model(path("checkpoint.safetensors"))[1], text[:-1])
-nats = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(text) - 1), list(text[1:])]
-with open(out + "/text", "wb") as f:
-    f.write(text)
-with open(out + "/nats", "w") as f:
-    f.write("%.6f\n" % nats.mean())
+for name, text in ("checkpoint", b"all happy families \xff\0\r\n"), ("gru", "a\n\U0001f600aa\n"), ("rnn", "aa\n\na"):
+    tokens, tensors, _ = read_model(path(name + ".safetensors"))
+    ids = [tokens.index(symbol) for symbol in text]
+    logits = scores(tensors, ids[:-1])
+    nats = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(ids) - 1), ids[1:]]
+    with open(f"{out}/{name}.text", "wb") as f:
+        f.write(text if isinstance(text, bytes) else text.encode())
+    with open(f"{out}/{name}.nats", "w") as f:
+        f.write("%.6f\n" % nats.mean())
 PYTHON
 
 ok "the recipes run" "$PYTHON" "$TMP/recipes.py" "$GOLDEN" "$TMP"
@@ -82,11 +84,13 @@ ok "a model that the recipe wrote samples" sample -n 3 "$TMP/made.safetensors"
 
 
 # Both layers, both biases and the order of the gates tell in this number.
-ok "evalloss scores a text" evalloss --input text "$GOLDEN/checkpoint.safetensors" "$TMP/text"
-nats=$(awk -F '\t' 'NR == 2 { print $4 }' "$TMP/out")
-ok "a text's loss is the one that the recipe computes from the tensors" \
-    awk -v a="$nats" -v b="$(cat "$TMP/nats")" 'BEGIN { exit !(a - b < 1e-5 && b - a < 1e-5) }'
-like "$nats" '^[0-9]+\.[0-9]' "... and a number"
+for name in checkpoint gru rnn; do
+    ok "evalloss scores a text" evalloss --input text "$GOLDEN/$name.safetensors" "$TMP/$name.text"
+    nats=$(awk -F '\t' 'NR == 2 { print $4 }' "$TMP/out")
+    ok "a text's loss is the one that the recipe computes from the tensors of $name" \
+        awk -v a="$nats" -v b="$(cat "$TMP/$name.nats")" 'BEGIN { exit !(a - b < 1e-5 && b - a < 1e-5) }'
+    like "$nats" '^[0-9]+\.[0-9]' "... and a number"
+done
 
 mkdir "$TMP/made"
 ok "the golden files' script runs" "$PYTHON" "$GOLDEN/make.py" "$TMP/made"

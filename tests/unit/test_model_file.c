@@ -147,7 +147,8 @@ static void a_model_is_written_as_the_specification_has_it(void **state)
 static void reading_and_writing_give_the_same_bytes(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"small.safetensors", "checkpoint.safetensors"};
+	static const char *const names[] = {"small.safetensors", "gru.safetensors",
+		"rnn.safetensors", "checkpoint.safetensors"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		char path[128];
 		struct model_file model;
@@ -303,6 +304,24 @@ static void weights_of_other_types_become_floats(void **state)
 	model_file_release(&model);
 }
 
+static void pytorchs_names_tell_the_cell(void **state)
+{
+	(void)state;
+	for (enum cell_type type = 0; type < CELL_TYPES; type++) {
+		char name[64];
+		struct model_file model;
+		snprintf(name, sizeof name, "%s%sstate_dict.safetensors",
+			type == CELL_LSTM ? "" : cell_names[type], type == CELL_LSTM ? "" : "-");
+		golden(&model, name);
+		assert_ptr_equal(model.params.cell, cell_of(type));
+		assert_int_equal(model.params.hidden, 2);
+		assert_int_equal(model.params.layers, 2);
+		assert_int_equal(model.params.vocab, 3);
+		assert_golden_weights(&model);
+		model_file_release(&model);
+	}
+}
+
 static void a_model_reads_from_a_pipe(void **state)
 {
 	(void)state;
@@ -337,6 +356,7 @@ static const struct {
 	const char *name, *says;
 } invalid[] = {
 	{"broken-json", "header, byte"},
+	{"cell-contradicts", "cell: gru; the tensors have lstm"},
 	{"crc-elsewhere", "crc32: expected as eight hex digits at byte 34"},
 	{"damaged-weight", "damaged"},
 	{"deep-json", "header, byte"},
@@ -348,6 +368,7 @@ static const struct {
 	{"extent-contradicts", "fc.bias: data_offsets"},
 	{"flat-matrix", "lstm.weight_hh_l0: F32 (16); expected F32 (8,2)"},
 	{"foreign-key", "fc.bias: expected \"dtype\""},
+	{"gates-of-another", "lstm.weight_hh_l0: F32 (12,4): 3 gates, those of gru.*; expected 4"},
 	{"hidden-contradicts", "n_hidden: 3; the tensors have 2"},
 	{"hole", "a hole"},
 	{"huge-data", "truncated"},
@@ -369,6 +390,7 @@ static const struct {
 	{"no-crc", "without crc32"},
 	{"no-lstm", "no tensor lstm.weight_ih_l0"},
 	{"no-tensors", "no tensor lstm.weight_ih_l0"},
+	{"options-contradict", "options say cell rnn; the tensors have lstm"},
 	{"overlap", "an overlap"},
 	{"pickle", "Python pickle"},
 	{"shape-contradicts", "lstm.weight_hh_l0: F32 (4,4); expected F32 (8,2)"},
@@ -496,9 +518,10 @@ static void metadata_and_tensors_are_checked(void **state)
 		{"\"drop_prob\":\"-0.5\"", NULL, 0, "drop_prob"},
 		{"\"drop_prob\":\"0x0p0\"", NULL, 0, "drop_prob"},
 		{CRC ",\"charpipe_model\":\"1\",\"charpipe_checkpoint\":\"1\"", NULL, 0, NULL},
-		{CRC ",\"charpipe_model\":\"2\"", NULL, 0,
-			"written by a newer charpipe (model version 2); this program reads up to "
-			"1"},
+		{CRC ",\"charpipe_model\":\"2\",\"cell\":\"lstm\"", NULL, 0, NULL},
+		{CRC ",\"charpipe_model\":\"3\"", NULL, 0,
+			"written by a newer charpipe (model version 3); this program reads up to "
+			"2"},
 		{CRC ",\"charpipe_checkpoint\":\"12\"", NULL, 0,
 			"newer charpipe (checkpoint version 12)"},
 		{CRC ",\"charpipe_model\":\"-1\"", NULL, 0, "expected a version number"},
@@ -723,6 +746,7 @@ int main(void)
 		cmocka_unit_test(a_bare_state_dict_is_a_model_without_vocabulary),
 		cmocka_unit_test(a_notebooks_own_file_reads_with_fc_linear_and_escaped_tokens),
 		cmocka_unit_test(weights_of_other_types_become_floats),
+		cmocka_unit_test(pytorchs_names_tell_the_cell),
 		cmocka_unit_test(a_model_reads_from_a_pipe),
 		cmocka_unit_test(every_invalid_file_is_refused_and_says_why),
 		cmocka_unit_test(charpipes_other_streams_are_told_apart),

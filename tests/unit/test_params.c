@@ -66,6 +66,31 @@ static void names_and_shapes_are_pytorchs(void **state)
 	params_release(&params);
 }
 
+static void other_cells_have_as_many_rows_as_gates(void **state)
+{
+	(void)state;
+	for (enum cell_type type = 0; type < CELL_TYPES; type++) {
+		const struct cell *cell = cell_of(type);
+		struct params params;
+		struct error err;
+		char name[40];
+		assert_int_equal(cell->type, type);
+		assert_ptr_equal(cell_find(cell_names[type]), cell);
+		assert_int_equal(params_init(&params, cell, 7, 5, 2, &err), 0);
+		assert_int_equal(params.count, 10);
+		snprintf(name, sizeof name, "%s.weight_hh_l1", cell_name(cell));
+		const struct param *p = params_layer(&params, 1, PARAM_W_HH);
+		assert_string_equal(p->name, name);
+		assert_int_equal(p->rows, 5 * cell->gates);
+		assert_int_equal(p->squares, cell->gates);
+		assert_int_equal(
+			params.parameters, 5 * cell->gates * (7 + 5 + 2 + 2 * 5 + 2) + 7 * (5 + 1));
+		assert_int_equal(params_state_size(&params), cell->states * 2 * 5);
+		params_release(&params);
+	}
+	assert_null(cell_find("elman"));
+}
+
 static void tensors_lie_one_behind_the_other_at_multiples_of_16(void **state)
 {
 	(void)state;
@@ -211,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_notebooks_models_have_their_numbers_of_parameters),
 		cmocka_unit_test(names_and_shapes_are_pytorchs),
+		cmocka_unit_test(other_cells_have_as_many_rows_as_gates),
 		cmocka_unit_test(tensors_lie_one_behind_the_other_at_multiples_of_16),
 		cmocka_unit_test(impossible_dimensions_are_refused),
 		cmocka_unit_test(first_values_are_those_of_the_definition_in_file_order),

@@ -12,19 +12,25 @@ enum { L = 2, H = 3, V = 4, MODEL = 0x0123abcd };
 static const struct params sizes = {.cell = &lstm_cell, .layers = L, .hidden = H, .vocab = V};
 
 /* A state that holds 0, 1/8, 2/8, ... */
-static struct state_file make(void)
+static struct state_file make_of(const struct params *params)
 {
 	struct state_file state;
 	struct error err;
-	assert_int_equal(state_file_init(&state, &sizes, &err), 0);
-	assert_int_equal(state.size, 2 * L * H);
-	for (int i = 0; i < 2 * L * H; i++) {
+	const int n = (int)params->cell->states * L * H;
+	assert_int_equal(state_file_init(&state, params, &err), 0);
+	assert_int_equal(state.size, n);
+	for (int i = 0; i < n; i++) {
 		assert_true(state.state[i] == 0);
 		state.state[i] = (float)i / 8;
 	}
 	for (int i = 0; i < V; i++)
-		state.logits[i] = (float)(2 * L * H + i) / 8;
+		state.logits[i] = (float)(n + i) / 8;
 	return state;
+}
+
+static struct state_file make(void)
+{
+	return make_of(&sizes);
 }
 
 static struct bytes write_state(const struct state_file *state)
@@ -58,30 +64,34 @@ static int read_state(struct state_file *state, uint32_t model, struct bytes fil
 
 static void what_is_written_is_read_back(void **unused)
 {
-	struct state_file state = make(), again;
-	struct bytes file = write_state(&state);
-	struct error err;
 	(void)unused;
-	for (int way = 0; way < 4; way++) {
+	for (int way = 0; way < 4 * CELL_TYPES; way++) {
+		struct params params = sizes;
+		params.cell = cell_of((enum cell_type)(way / 4));
+		struct state_file state = make_of(&params), again;
+		struct bytes file = write_state(&state);
+		struct error err;
 		uint32_t model = way & 1 ? MODEL : 0;
 		if (model)
-			assert_int_equal(state_file_init(&again, &sizes, &err), 0);
+			assert_int_equal(state_file_init(&again, &params, &err), 0);
 		if (read_state(&again, model, file, way & 2 ? IN_PIPE : IN_FILE, &err) < 0)
 			fail_msg("%s", err.text);
+		assert_ptr_equal(again.cell, params.cell);
 		assert_int_equal(again.layers, L);
 		assert_int_equal(again.hidden, H);
 		assert_int_equal(again.vocab, V);
-		assert_memory_equal(again.state, state.state, 2 * L * H * sizeof(float));
+		assert_int_equal(again.size, state.size);
+		assert_memory_equal(again.state, state.state, state.size * sizeof(float));
 		assert_memory_equal(again.logits, state.logits, V * sizeof(float));
 		struct bytes same = write_state(&again);
 		assert_int_equal(same.n, file.n);
 		assert_memory_equal(same.v, file.v, file.n);
 		free(same.v);
+		free(file.v);
 		state_file_release(&again);
+		state_file_release(&state);
+		state_file_release(&state);
 	}
-	state_file_release(&state);
-	state_file_release(&state);
-	free(file.v);
 }
 
 static void damaged(const char *what, struct bytes file)
@@ -154,8 +164,8 @@ static void what_is_no_state_is_refused(void **unused)
 		bool no_crc;
 	} cases[] = {
 		{"this is a model; expected a state", {"format", "pt"}, {FULL}, false},
-		{"written by a newer charpipe (state version 2); this program reads up to 1",
-			{"charpipe_state", "2", "model_crc32", "0123abcd"}, {FULL}, false},
+		{"written by a newer charpipe (state version 3); this program reads up to 2",
+			{"charpipe_state", "3", "model_crc32", "0123abcd"}, {FULL}, false},
 		{"charpipe_state: 01; expected a version",
 			{"charpipe_state", "01", "model_crc32", "0123abcd"}, {FULL}, false},
 		{"without model_crc32", {"charpipe_state", "1"}, {FULL}, false},

@@ -9,18 +9,21 @@ import json, os, struct, sys, zlib
 import numpy as np
 
 
-def shapes(V, H, L, fc="fc"):
-    table = []
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+
+
+def shapes(V, H, L, fc="fc", cell="lstm"):
+    table, G = [], GATES[cell]
     for l in range(L):
-        table += [(f"lstm.weight_ih_l{l}", (4 * H, V if l == 0 else H)),
-                  (f"lstm.weight_hh_l{l}", (4 * H, H)),
-                  (f"lstm.bias_ih_l{l}", (4 * H,)), (f"lstm.bias_hh_l{l}", (4 * H,))]
+        table += [(f"{cell}.weight_ih_l{l}", (G * H, V if l == 0 else H)),
+                  (f"{cell}.weight_hh_l{l}", (G * H, H)),
+                  (f"{cell}.bias_ih_l{l}", (G * H,)), (f"{cell}.bias_hh_l{l}", (G * H,))]
     return table + [(f"{fc}.weight", (V, H)), (f"{fc}.bias", (V,))]
 
 
-def weights(V, H, L, fc="fc"):
+def weights(V, H, L, fc="fc", cell="lstm"):
     tensors, e = {}, 0
-    for name, shape in shapes(V, H, L, fc):
+    for name, shape in shapes(V, H, L, fc, cell):
         n = int(np.prod(shape))
         tensors[name] = ((np.arange(e, e + n) * 37 % 101 - 50) / 64).astype("<f4").reshape(shape)
         e += n
@@ -56,11 +59,12 @@ def pack(header, tensors, align=64, ascii=False):
     return bytes(whole)
 
 
-def charpipe(V, H, L, drop, tokens, unit, newlines, training=None, checkpoint=None):
+def charpipe(V, H, L, drop, tokens, unit, newlines, training=None, checkpoint=None, cell="lstm"):
     def dumps(x):
         return json.dumps(x, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
-    m = {"crc32": "00000000", "format": "pt", "n_hidden": str(H), "n_layers": str(L),
-         "drop_prob": drop, "tokens": dumps(tokens), "unit": unit, "newlines": newlines}
+    other = cell != "lstm"
+    m = {"crc32": "00000000", "format": "pt", **({"charpipe_model": "2"} if other else {}),
+         "n_hidden": str(H), "n_layers": str(L), **({"cell": cell} if other else {}), "drop_prob": drop, "tokens": dumps(tokens), "unit": unit, "newlines": newlines}
     if training is not None:
         m["training"] = dumps(training)
     if checkpoint is not None:
@@ -72,9 +76,9 @@ def sorted_by_name(tensors):
     return dict(sorted(tensors.items()))
 
 
-def small():
+def small(cell="lstm"):
     return charpipe(3, 2, 1, "0.5", ["\n", "a", "\U0001f600"], "codepoint", "universal",
-                    {"clip": 5.0, "lr": 0.001, "seed": 1, "steps": 10}), weights(3, 2, 1)
+                    {"clip": 5.0, "lr": 0.001, "seed": 1, "steps": 10}, cell=cell), weights(3, 2, 1, cell=cell)
 
 
 def checkpoint():
@@ -90,6 +94,12 @@ def checkpoint():
 def valid():
     metadata, tensors = small()
     yield "small.safetensors", pack(header_of(tensors, metadata), tensors)
+    # The other cells, as charpipe writes them and as PyTorch does.
+    for cell in "gru", "rnn":
+        metadata, tensors = small(cell)
+        yield f"{cell}.safetensors", pack(header_of(tensors, metadata), tensors)
+        tensors = sorted_by_name(weights(3, 2, 2, "fc_linear", cell))
+        yield f"{cell}-state_dict.safetensors", pack(header_of(tensors), tensors, 8)
     metadata, tensors = checkpoint()
     yield "checkpoint.safetensors", pack(header_of(tensors, metadata), tensors)
     # What safetensors.torch.save_file(net.state_dict(), ...) writes: no metadata, sorted by name,
@@ -147,6 +157,11 @@ def invalid():
         header[tensor] = {**header[tensor], **keys}
         return name, pack(header, tensors)
 
+    # A GRU, called an LSTM; a checkpoint's run of another cell.
+    gru = {k.replace("gru", "lstm"): v for k, v in weights(3, 4, 1, cell="gru").items()}
+    yield "gates-of-another", pack(header_of(gru), gru)
+    yield changed("cell-contradicts", cell="gru")
+    yield changed("options-contradict", checkpoint='{"options":{"cell":"rnn","hidden":"2","layers":"1"}}')
     yield entry("shape-contradicts", "lstm.weight_hh_l0", shape=[4, 4])
     yield entry("flat-matrix", "lstm.weight_hh_l0", shape=[16])
     yield entry("extent-contradicts", "fc.bias", shape=[4])
