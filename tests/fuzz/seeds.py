@@ -46,15 +46,17 @@ def model_without_crc(file):
 
 def state(h=(2, 1, 3), logits=(4,), names=("h", "c", "logits"), dtype="F32", first=None, **metadata):
     """A state of fuzz_state.c's model by formats/state.md, or something like one."""
-    data = struct.pack("<16f", *(first if first is not None else k / 7 - 1 for k in range(16)))
     tensors, at = {}, 0
-    for name, shape in zip(names, (h, h, logits)):
+    for name in names:
+        shape = logits if name == "logits" else h
         size = 4
         for d in shape:
             size *= d
         tensors[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + size]}
         at += size
     metadata = {"crc32": "0" * 8, "charpipe_state": "1", "format": "pt", "model_crc32": "01234567", **metadata}
+    n = at // 4
+    data = struct.pack(f"<{n}f", *(first if first is not None else k / 7 - 1 for k in range(n)))
     head = json.dumps({"__metadata__": metadata, **tensors}, separators=(",", ":")).encode()
     head += b" " * (-(8 + len(head)) % 64)
     file = struct.pack("<Q", len(head)) + head + data
@@ -66,7 +68,9 @@ def states():
     yield "compressed", gzip.compress(state(), mtime=0)
     yield "cut", state()[:-5]
     yield "longer", state() + b"x"
-    yield "newer", state(charpipe_state="2")
+    yield "newer", state(charpipe_state="3")
+    yield "of-a-gru", state(names=("h", "logits"), charpipe_state="2", cell="gru")
+    yield "of-no-cell", state(cell="lstn")
     yield "of-another-model", state(model_crc32="76543210")
     yield "other-shape", state(h=(1, 2, 3))
     yield "another-model's", state(h=(1, 1, 4), logits=(8,), model_crc32="76543210")
@@ -80,8 +84,8 @@ def states():
 
 
 def trained(train):
-    """A model of one step, and checkpoints of two: without an evaluation yet, with one, and of a run that
-    was changed on its way."""
+    """A model of one step, and checkpoints of two: without an evaluation yet, with one (of a GRU, too), and
+    of a run that was changed on its way."""
     shards = os.path.join(ROOT, "tests", "golden", "streams", "wrap.shards")
     with tempfile.TemporaryDirectory() as folder:
         def run(*options):
@@ -91,6 +95,7 @@ def trained(train):
                 return f.read()
         return (run("--steps", "1", "-o", "model"),
                 [run("--steps", "2", "--eval-every", "5", "--checkpoint", "early"),
+                 run("--steps", "2", "--eval-every", "1", "--cell", "gru", "--checkpoint", "gru"),
                  run("--steps", "2", "--eval-every", "1", "-L", "1", "--checkpoint", "late"),
                  run("--steps", "1", "--checkpoint", "changed") and
                  run("--steps", "2", "--change", "-d", "0.25", "--resume", "changed")])

@@ -61,6 +61,7 @@ class Model:
         self.symbols = json.loads(self.meta["tokens"])
         self.ids = {c: i for i, c in enumerate(self.symbols)}
         self.layers = int(self.meta["n_layers"])
+        self.cell = next(name.split(".")[0] for name in self.w if name.endswith("weight_ih_l0"))
         self.reset()
 
     def reset(self):
@@ -72,11 +73,20 @@ class Model:
         """The log-probabilities of what follows id i."""
         w = self.w
         for l in range(self.layers):
-            x = w["lstm.weight_ih_l0"][:, i] if l == 0 else w[f"lstm.weight_ih_l{l}"] @ self.h[l - 1]
-            z = x + w[f"lstm.bias_ih_l{l}"] + w[f"lstm.weight_hh_l{l}"] @ self.h[l] + w[f"lstm.bias_hh_l{l}"]
-            i_, f, g, o = np.split(z, 4)
-            self.c[l] = sigmoid(f) * self.c[l] + sigmoid(i_) * np.tanh(g)
-            self.h[l] = sigmoid(o) * np.tanh(self.c[l])
+            w_ih, w_hh, b_ih, b_hh = (w[f"{self.cell}.{kind}_l{l}"] for kind in
+                                      ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+            a = b_ih + (w_ih[:, i] if l == 0 else w_ih @ self.h[l - 1])
+            b = b_hh + w_hh @ self.h[l]
+            if self.cell == "lstm":
+                i_, f, g, o = np.split(a + b, 4)
+                self.c[l] = sigmoid(f) * self.c[l] + sigmoid(i_) * np.tanh(g)
+                self.h[l] = sigmoid(o) * np.tanh(self.c[l])
+            elif self.cell == "gru":
+                (a_r, a_z, a_n), (b_r, b_z, b_n) = np.split(a, 3), np.split(b, 3)
+                n, z = np.tanh(a_n + sigmoid(a_r + b_r) * b_n), sigmoid(a_z + b_z)
+                self.h[l] = (1 - z) * n + z * self.h[l]
+            else:
+                self.h[l] = np.tanh(a + b)
         scores = w["fc.weight"] @ self.h[-1] + w["fc.bias"]
         top = scores.max()
         return scores - top - np.log(np.exp(scores - top).sum())

@@ -65,11 +65,11 @@ static int set_weights(struct run *run, const float *arena, struct error *err)
 static int init_weights(struct run *run, const struct model_file *from, struct error *err)
 {
 	const struct params *params = &run->model.params;
-	if (from &&
-		(from->params.hidden != params->hidden || from->params.layers != params->layers))
+	if (from && (from->params.cell != params->cell || from->params.hidden != params->hidden ||
+			    from->params.layers != params->layers))
 		return error_set(err, STATUS_DATA,
-			"the model to start from is not %" PRIu32 " x %" PRIu32, params->layers,
-			params->hidden);
+			"the model to start from is not %" PRIu32 " x %" PRIu32 " %s",
+			params->layers, params->hidden, params->cell->title);
 	if (from && !run->added)
 		return set_weights(run, from->weights, err);
 	float *arena = calloc(params->total, sizeof *arena);
@@ -101,8 +101,8 @@ int run_make(struct run *run, const struct run_options *options, const struct sh
 	size_t validation = validation_rows(data), most = larger(rows, validation);
 	const enum model_use use =
 		options->precision == RUN_PRECISION_BF16 ? MODEL_TRAINING_BF16 : MODEL_TRAINING;
-	if (model_init(&run->model, device, &lstm_cell, vocab, options->hidden, options->layers,
-		    use, most, window, err) < 0)
+	if (model_init(&run->model, device, cell_of(options->cell), vocab, options->hidden,
+		    options->layers, use, most, window, err) < 0)
 		return -1;
 	run->model.dropout = options->dropout;
 	run->model.seed = (uint32_t)options->seed;

@@ -43,6 +43,7 @@ enum run_precision {
 
 /* The options that shape a run's numbers. */
 struct run_options {
+	unsigned cell; /* enum cell_type */
 	uint64_t hidden, layers;
 	struct model_dropout dropout;
 	struct schedule schedule;
@@ -80,9 +81,9 @@ struct run {
 	uint64_t stale; /* evaluations since the best one */
 };
 
-/* Makes a run over the training part of `shards`: weights, vocabulary, hidden and layers from
- * `from`, or initialised from the seed where that is NULL. options->hidden and ->layers must be
- * those of `from`. Its symbols may be in another order than the data's, and more; fewer with
+/* Makes a run over the training part of `shards`: weights, vocabulary, cell, hidden and layers
+ * from `from`, or initialised from the seed where that is NULL. options->cell, ->hidden and ->layers must
+ * be those of `from`. Its symbols may be in another order than the data's, and more; fewer with
  * options->new_symbols alone: what belongs to the new ones is initialised then. */
 int run_init(struct run *run, const struct run_options *options, const struct settings *settings,
 	struct shards *shards, struct device *device, const struct model_file *from,

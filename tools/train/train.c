@@ -39,13 +39,17 @@ static const char *const precision_choices[] = {"f32", "bf16", NULL};
 #define AT(member) offsetof(struct values, member)
 /* clang-format off */
 static const struct option table[] = {
+	{.name = "cell", .argument = "lstm|gru|rnn", .type = OPTION_CHOICE,
+	 .effect = EFFECT_SHAPES, .offset = AT(run.cell), .initial = "lstm",
+	 .choices = cell_names, .also = "model rnn-type cell-type",
+	 .help = "the kind of recurrent layer"},
 	{.letter = 'H', .name = "hidden", .argument = "H", .type = OPTION_INTEGER,
 	 .effect = EFFECT_SHAPES, .offset = AT(run.hidden), .initial = "512", .low = 1,
 	 .high = PARAMS_HIDDEN_MAX, .also = "hidden-size n-hidden rnn-size hidden-dim",
-	 .help = "units of each LSTM layer"},
+	 .help = "units of each layer"},
 	{.letter = 'L', .name = "layers", .argument = "L", .type = OPTION_INTEGER,
 	 .effect = EFFECT_SHAPES, .offset = AT(run.layers), .initial = "2", .low = 1,
-	 .high = PARAMS_LAYERS_MAX, .also = "num-layers n-layers", .help = "LSTM layers"},
+	 .high = PARAMS_LAYERS_MAX, .also = "num-layers n-layers", .help = "recurrent layers"},
 	{.letter = 'd', .name = "dropout", .argument = "P", .type = OPTION_REAL,
 	 .effect = EFFECT_TUNES, .offset = AT(run.dropout.between), .initial = "0.5", .low = 0,
 	 .high = 0.999, .also = "drop-prob",
@@ -294,20 +298,24 @@ static int take_dropout(
  * dropout is, unless another is given. */
 static int take_dimensions(struct tool *tool, const struct model_file *from, struct error *err)
 {
-	const struct {
+	const struct params *params = &from->params;
+	struct {
 		const char *name;
-		uint32_t size;
-	} dimensions[] = {{"hidden", from->params.hidden}, {"layers", from->params.layers}};
+		char value[32];
+	} dimensions[] = {{.name = "cell"}, {.name = "hidden"}, {.name = "layers"}};
 	const char *path = ((const struct values *)tool->values)->init;
+	snprintf(dimensions[0].value, sizeof dimensions->value, "%s", cell_name(params->cell));
+	snprintf(dimensions[1].value, sizeof dimensions->value, "%" PRIu32, params->hidden);
+	snprintf(dimensions[2].value, sizeof dimensions->value, "%" PRIu32, params->layers);
 	for (size_t i = 0; i < sizeof dimensions / sizeof *dimensions; i++) {
 		const struct option *option = options_find(&tool->options, dimensions[i].name);
-		char given[32], size[32];
+		const char *value = dimensions[i].value;
+		char given[32];
 		options_format(&tool->options, option, given, sizeof given);
-		snprintf(size, sizeof size, "%" PRIu32, dimensions[i].size);
-		if (options_given(&tool->options, option->name) && strcmp(given, size) != 0)
+		if (options_given(&tool->options, option->name) && strcmp(given, value) != 0)
 			return error_set(err, STATUS_USAGE, "--%s %s: %s has --%s %s", option->name,
-				given, path, option->name, size);
-		if (options_set(&tool->options, option, size, SOURCE_MODEL, path, err) < 0)
+				given, path, option->name, value);
+		if (options_set(&tool->options, option, value, SOURCE_MODEL, path, err) < 0)
 			return -1;
 	}
 	return take_dropout(&tool->options, from, path, err);
@@ -438,8 +446,9 @@ static void describe(const struct train *t)
 	char size[32], names[160], validation[96] = "no validation batches";
 	device_tell(t->tool, t->device);
 	tool_note(t->tool,
-		"network: %" PRIu32 " x %" PRIu32 " LSTM, %" PRIu32 " symbols, %s parameters",
-		params->layers, params->hidden, params->vocab, grouped(params->parameters, size));
+		"network: %" PRIu32 " x %" PRIu32 " %s, %" PRIu32 " symbols, %s parameters",
+		params->layers, params->hidden, params->cell->title, params->vocab,
+		grouped(params->parameters, size));
 	if (t->run.added > 0)
 		tool_note(t->tool, "new symbols: %" PRIu32 ", which the model didn't know: %s",
 			t->run.added,
@@ -845,8 +854,9 @@ int main(int argc, char **argv)
 	struct tool tool = {
 		.name = "train",
 		.synopsis = "[OPTION...] [SHARDS]",
-		.summary = "Reads shards, trains a character-level LSTM on them, writes the best "
-			   "model.",
+		.summary =
+			"Reads shards, trains a character-level network on them, writes the best "
+			"model.",
 		.table = table,
 		.elsewhere = elsewhere,
 		.values = &values,
