@@ -1,4 +1,4 @@
-/* charpipe.h: character-level LSTM language models for programs of one's own: `pkg-config --cflags
+/* charpipe.h: character-level language models for programs of one's own: `pkg-config --cflags
  * --libs charpipe` says how to compile them, charpipe(3) is the manual, examples/embed shows some.
  *
  *     struct charpipe_error error;
@@ -53,16 +53,17 @@ struct charpipe_error {
 /* The options below begin with their own size, so that programs go on working with libraries that
  * know more of them. The macros are their defaults; so is NULL in the place of a pointer to some. */
 
-/* Of a new network: what train(1) calls --hidden, --layers, --dropout and --seed. */
+/* Of a new network: what train(1) calls --hidden, --layers, --dropout, --seed and --cell. */
 struct charpipe_network {
 	size_t size;
 	uint32_t hidden, layers;
 	double dropout;
 	uint32_t seed;
+	const char *cell;
 };
 #define CHARPIPE_NETWORK \
 	{ \
-		sizeof(struct charpipe_network), 512, 2, 0.5, 1 \
+		sizeof(struct charpipe_network), 512, 2, 0.5, 1, "lstm" \
 	}
 
 /* How a text becomes batches: --rows, --window, --val and --test of batchify(1), --bytes and
@@ -133,6 +134,9 @@ int charpipe_model_save(
 uint32_t charpipe_model_vocab(const struct charpipe_model *model);
 uint32_t charpipe_model_hidden(const struct charpipe_model *model);
 uint32_t charpipe_model_layers(const struct charpipe_model *model);
+
+/* The kind of its layers: "lstm", "gru" or "rnn". */
+const char *charpipe_model_cell(const struct charpipe_model *model);
 
 /* The text of an id, 1 to 4 bytes and a NUL, into `text`. Returns the bytes without the NUL: 0 where
  * there is no such id, or the model doesn't say what its ids stand for. */

@@ -118,11 +118,16 @@ int charpipe_model_save(
 static int initialise(struct model_file *file, const struct vocab *vocab,
 	const struct charpipe_network *network, struct error *err)
 {
+	/* Programs that fill in what they know leave NULL. */
+	const struct cell *cell = network->cell ? cell_find(network->cell) : &lstm_cell;
+	if (!cell)
+		return error_set(
+			err, STATUS_USAGE, "cell %s: expected lstm, gru or rnn", network->cell);
 	if (!(network->dropout >= 0 && network->dropout < 1))
 		return error_set(
 			err, STATUS_USAGE, "dropout %g: expected 0 to below 1", network->dropout);
-	if (params_init(&file->params, &lstm_cell, vocab->size, network->hidden, network->layers,
-		    err) < 0) {
+	if (params_init(&file->params, cell, vocab->size, network->hidden, network->layers, err) <
+		0) {
 		/* What is wrong data in a file is here what the caller asks for. */
 		err->status = err->status == STATUS_DATA ? STATUS_USAGE : err->status;
 		return -1;
@@ -200,6 +205,11 @@ uint32_t charpipe_model_hidden(const struct charpipe_model *model)
 uint32_t charpipe_model_layers(const struct charpipe_model *model)
 {
 	return model->file.params.layers;
+}
+
+const char *charpipe_model_cell(const struct charpipe_model *model)
+{
+	return cell_name(model->file.params.cell);
 }
 
 const struct vocab *door_vocab(const struct charpipe_model *model, struct error *err)

@@ -93,6 +93,42 @@ static void expect_the_same(
 
 /* --- models ----------------------------------------------------------------------------------- */
 
+static void a_model_has_the_cells_that_it_was_made_with(void **unused)
+{
+	static const char *const names[] = {NULL, "lstm", "gru", "rnn"};
+	struct charpipe_data *data = new_data();
+	(void)unused;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		struct charpipe_network network = CHARPIPE_NETWORK;
+		double first, nats = 0;
+		network.hidden = 12;
+		network.cell = names[i];
+		struct charpipe_model *model = charpipe_model_new(data, &network, 1, &error);
+		good(model ? 0 : -1);
+		assert_string_equal(charpipe_model_cell(model), names[i] ? names[i] : "lstm");
+		struct charpipe_trainer *trainer = charpipe_trainer_new(model, data, NULL, &error);
+		good(trainer ? 0 : -1);
+		good(charpipe_trainer_set_lr(trainer, 0.02, &error));
+		good(charpipe_trainer_step(trainer, &first, &error));
+		for (int step = 0; step < 50; step++)
+			good(charpipe_trainer_step(trainer, &nats, &error));
+		assert_true(nats < first * 0.9);
+		charpipe_trainer_free(trainer);
+		struct charpipe_state *state = new_state(model), *copy;
+		read_text(state, "the");
+		copy = charpipe_state_copy(state, &error);
+		good(copy ? 0 : -1);
+		read_text(state, " ");
+		read_text(copy, " ");
+		expect_the_same(
+			model, charpipe_state_logits(state), charpipe_state_logits(copy), 0);
+		charpipe_state_free(state);
+		charpipe_state_free(copy);
+		charpipe_model_free(model);
+	}
+	charpipe_data_free(data);
+}
+
 static void a_model_says_what_it_is(void **unused)
 {
 	struct charpipe_model *model = charpipe_model_open(MODEL, 1, &error);
@@ -480,6 +516,9 @@ static void options_out_of_range_are_refused(void **unused)
 	network.hidden = 0;
 	no(charpipe_model_new(data, &network, 1, &error), CHARPIPE_USAGE, "hidden");
 	network.hidden = 4;
+	network.cell = "lstn";
+	no(charpipe_model_new(data, &network, 1, &error), CHARPIPE_USAGE, "lstm, gru or rnn");
+	network.cell = "lstm";
 	network.dropout = 1;
 	no(charpipe_model_new(data, &network, 1, &error), CHARPIPE_USAGE, "dropout");
 	training.lr = 0;
@@ -568,6 +607,7 @@ static void models_of_different_threads_know_nothing_of_each_other(void **unused
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_model_has_the_cells_that_it_was_made_with),
 		cmocka_unit_test(a_model_says_what_it_is),
 		cmocka_unit_test(what_is_no_model_is_refused),
 		cmocka_unit_test(a_model_without_vocabulary_reads_ids_only),
