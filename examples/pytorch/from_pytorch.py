@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 
 def save(state_dict, tokens, path):
     tensors = {name: t.detach().cpu().contiguous() for name, t in state_dict.items()}
+    weights = [t for name, t in tensors.items() if ".weight_hh_l" in name]
     metadata = {
         "format": "pt",
-        "n_hidden": str(tensors["lstm.weight_hh_l0"].shape[1]),
-        "n_layers": str(sum(name.startswith("lstm.weight_hh_l") for name in tensors)),
+        "n_hidden": str(weights[0].shape[1]),
+        "n_layers": str(len(weights)),
         "tokens": json.dumps(list(tokens)),
     }
     save_file(tensors, path, metadata)

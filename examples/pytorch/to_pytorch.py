@@ -19,7 +19,7 @@ def load(path):
     with safe_open(path, "pt") as f:
         meta = f.metadata()
     net = CharRNN(json.loads(meta["tokens"]), int(meta["n_hidden"]), int(meta["n_layers"]),
-                  float(meta["drop_prob"]))
+                  float(meta["drop_prob"]), meta.get("cell", "lstm"))
     tensors = {k: v for k, v in load_file(path).items() if not k.startswith("train.")}
     net.load_state_dict(tensors)  # strict: every name and shape fits (a checkpoint has train.* too)
     return net.eval()
