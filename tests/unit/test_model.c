@@ -728,6 +728,10 @@ static void logits_loss_and_gradients_are_pytorchs(void **state)
 	(void)state;
 	check_golden("h13", CELL_LSTM);
 	check_golden("h16", CELL_LSTM);
+	check_golden("gru13", CELL_GRU);
+	check_golden("gru16", CELL_GRU);
+	check_golden("rnn13", CELL_RNN);
+	check_golden("rnn16", CELL_RNN);
 }
 
 int main(void)

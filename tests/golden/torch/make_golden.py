@@ -3,8 +3,8 @@
 
     python3 make_golden.py [FOLDER]            (needs torch and numpy; the tests need neither)
 
-It trains a small character-level LSTM as the notebooks do it: one-hot input, nn.LSTM, a linear
-output layer, cross-entropy, the state carried from batch to batch without its history, the norm
+It trains small character-level networks as the notebooks do it: one-hot input, nn.LSTM, nn.GRU or
+nn.RNN, a linear output layer, cross-entropy, the state carried from batch to batch without its history, the norm
 clipped, Adam. Dropout is 0, since no two libraries draw the same masks. Weights are drawn here
 with numpy, so that nothing depends on PyTorch's generator.
 
@@ -17,54 +17,58 @@ import numpy as np
 import torch
 from torch import nn
 
-# name, V, H, L, N, T, learning rate, clip: once with a clip that acts in every step, once with
-# the notebooks' own learning rate and clip, which never acts on so small a model
+# name, cell, V, H, L, N, T, steps, learning rate, clip: once with a clip that acts in every step, once
+# with the notebooks' own learning rate and clip, which never acts on so small a model
 MODELS = [
-    ("h13", 11, 13, 2, 3, 7, 0.01, 0.05),
-    ("h16", 11, 16, 2, 3, 7, 0.001, 5.0),
+    ("h13", "lstm", 11, 13, 2, 3, 7, 10, 0.01, 0.05),
+    ("h16", "lstm", 11, 16, 2, 3, 7, 10, 0.001, 5.0),
+    ("gru13", "gru", 11, 13, 2, 3, 7, 30, 0.01, 0.05),
+    ("gru16", "gru", 11, 16, 2, 3, 7, 30, 0.001, 5.0),
+    ("rnn13", "rnn", 11, 13, 2, 3, 7, 30, 0.01, 0.05),
+    ("rnn16", "rnn", 11, 16, 2, 3, 7, 30, 0.001, 5.0),
 ]
-STEPS = 10
+CELLS = {"lstm": (nn.LSTM, "hc"), "gru": (nn.GRU, "h"), "rnn": (nn.RNN, "h")}
 
 
 class CharRNN(nn.Module):
 
-    def __init__(self, vocab, hidden, layers):
+    def __init__(self, cell, vocab, hidden, layers):
         super().__init__()
-        self.vocab = vocab
-        self.lstm = nn.LSTM(vocab, hidden, layers, dropout=0, batch_first=True)
+        self.vocab, self.cell = vocab, cell
+        setattr(self, cell, CELLS[cell][0](vocab, hidden, layers, dropout=0, batch_first=True))
         self.fc = nn.Linear(hidden, vocab)
 
     def forward(self, ids, state):
         x = nn.functional.one_hot(ids, self.vocab).float()
-        x, state = self.lstm(x, state)
-        return self.fc(x), state
+        x, state = getattr(self, self.cell)(x, state if self.cell == "lstm" else state[0])
+        return self.fc(x), state if self.cell == "lstm" else (state,)
 
 
-def golden(vocab, hidden, layers, rows, window, lr, clip):
+def golden(cell, vocab, hidden, layers, rows, window, steps, lr, clip):
     """The numbers of one model, name by name."""
     random = np.random.RandomState(1000 + hidden)
-    net = CharRNN(vocab, hidden, layers)
+    net = CharRNN(cell, vocab, hidden, layers)
     bound = 1 / np.sqrt(hidden)
     with torch.no_grad():
         for p in net.parameters():
             p.copy_(torch.from_numpy(random.uniform(-bound, bound, tuple(p.shape)).astype("f4")))
 
-    yield "shape", [vocab, hidden, layers, rows, window, STEPS]
+    yield "shape", [vocab, hidden, layers, rows, window, steps]
     yield "lr", lr
     yield "clip", clip
     for name, p in net.named_parameters():
         yield "initial." + name, p
     # a text with some structure to learn: mostly the next symbol, sometimes any
-    text = np.zeros((rows, STEPS * window + 1), int)
+    text = np.zeros((rows, steps * window + 1), int)
     for row in text:
         for i in range(1, len(row)):
             row[i] = (row[i - 1] + 1) % vocab if random.rand() < 0.7 else random.randint(vocab)
-    batches = [text[:, k * window:(k + 1) * window + 1] for k in range(STEPS)]
+    batches = [text[:, k * window:(k + 1) * window + 1] for k in range(steps)]
     yield "batches", np.stack(batches)  # (steps, rows, window + 1)
 
     optimizer = torch.optim.Adam(net.parameters(), lr=lr)
     criterion = nn.CrossEntropyLoss()
-    state = tuple(torch.zeros(layers, rows, hidden) for _ in "hc")
+    state = tuple(torch.zeros(layers, rows, hidden) for _ in CELLS[cell][1])
     losses, norms = [], []
     for step, batch in enumerate(batches):
         ids = torch.from_numpy(batch)
@@ -84,7 +88,7 @@ def golden(vocab, hidden, layers, rows, window, lr, clip):
         optimizer.step()
     yield "losses", losses
     yield "norms", norms  # before clipping
-    for name, s in zip("hc", state):
+    for name, s in zip(CELLS[cell][1], state):
         yield "final." + name, s
     for name, p in net.named_parameters():
         yield "final." + name, p
