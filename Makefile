@@ -39,7 +39,7 @@ lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/
               $(formats_src:%=formats/%.c)
 tool_src    = tools/tool.c tools/device.c tools/network.c tools/reader.c \
               tools/table.c tools/files.c
-train_src   = checkpoint log run settings signals
+train_src   = checkpoint log pace run settings signals
 sample_src  = context draw interactive stop unescape
 evalloss_src = chars heat html lines rows score view whole
 door_pages  = charpipe charpipe_model charpipe_state charpipe_data charpipe_trainer

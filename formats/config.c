@@ -83,7 +83,8 @@ static int apply(const struct yaml *y, const struct yaml_node *key, const struct
 	if (value->plain && (value->count == 0 || strcmp(text, "~") == 0))
 		return yaml_error(
 			y, value, err, "%s: has no value (an empty text is written \"\")", name);
-	if (!value->plain && option->type != OPTION_TEXT && option->type != OPTION_CHOICE)
+	if (!value->plain && option->type != OPTION_TEXT && option->type != OPTION_CHOICE &&
+		option->type != OPTION_TIME)
 		return yaml_error(y, value, err, "%s: expected %s, found the text \"%s\"", name,
 			option->type == OPTION_FLAG ? "true or false" : "a number", text);
 	if (option->type == OPTION_FLAG && strcmp(text, "true") != 0 && strcmp(text, "false") != 0)

@@ -45,6 +45,30 @@ static bool parse_integer(const char *s, uint64_t *value)
 	return true;
 }
 
+/* Hours, minutes and seconds with their letters, or seconds alone, of a value that fits. */
+static bool parse_time(const char *s, uint64_t *value)
+{
+	static const struct {
+		char letter;
+		unsigned seconds;
+	} units[] = {{'h', 3600}, {'m', 60}, {'s', 1}};
+	const size_t count = sizeof units / sizeof *units;
+	size_t unit = 0;
+	if (parse_integer(s, value))
+		return true;
+	*value = 0;
+	while (*s != '\0') {
+		const size_t digits = strspn(s, "0123456789");
+		while (unit < count && units[unit].letter != s[digits])
+			unit++;
+		if (digits < 1 || digits > 9 || unit == count)
+			return false;
+		*value += strtoul(s, NULL, 10) * units[unit++].seconds;
+		s += digits + 1;
+	}
+	return true;
+}
+
 /* A decimal number such as -1, 0.5, .5, 1e-3. strtod(3) alone would also take hex, inf and nan. */
 static bool parse_real(const char *s, double *value)
 {
@@ -114,6 +138,11 @@ static bool store(const struct options *options, const struct option *option, co
 			return false;
 		*(uint64_t *)value = integer;
 		return true;
+	case OPTION_TIME:
+		if (!parse_time(text, &integer) || !in_range(option, (double)integer))
+			return false;
+		*(uint64_t *)value = integer;
+		return true;
 	case OPTION_REAL:
 		if (!parse_real(text, &real) || !in_range(option, real))
 			return false;
@@ -142,6 +171,7 @@ static void store_default(const struct options *options, const struct option *op
 		[OPTION_REAL] = sizeof(double),
 		[OPTION_TEXT] = sizeof(const char *),
 		[OPTION_CHOICE] = sizeof(unsigned),
+		[OPTION_TIME] = sizeof(uint64_t),
 	};
 
 	memset(value_of(options, option), 0, sizes[option->type]);
@@ -178,6 +208,10 @@ static void describe(const struct option *option, char *buf, size_t n)
 		snprintf(buf, n,
 			option->open_low ? "a number above %g and up to %g"
 					 : "a number from %g to %g",
+			option->low, option->high);
+		break;
+	case OPTION_TIME:
+		snprintf(buf, n, "a time such as 90s, 10m or 1h30m, from %.0f to %.0f seconds",
 			option->low, option->high);
 		break;
 	case OPTION_TEXT:
@@ -553,6 +587,9 @@ void options_format(const struct options *options, const struct option *option, 
 			snprintf(buf, n, "inf");
 		else
 			snprintf(buf, n, "%" PRIu64, *(const uint64_t *)value);
+		break;
+	case OPTION_TIME:
+		snprintf(buf, n, "%" PRIu64 "s", *(const uint64_t *)value);
 		break;
 	case OPTION_REAL:
 		snprintf(buf, n, "%s", show_real(*(const double *)value, real));

@@ -17,6 +17,7 @@ enum option_type {
 	OPTION_REAL,    /* double, low..high, finite */
 	OPTION_TEXT,    /* const char *; NULL when not given and without a default */
 	OPTION_CHOICE,  /* unsigned: the index in `choices` */
+	OPTION_TIME,    /* uint64_t: seconds, low..high, written as 90s, 10m, 1h30m, or 90 */
 };
 
 /* What the value of a text is the name of. */

@@ -83,6 +83,15 @@ void adam_release(struct adam *adam)
 	*adam = (struct adam){0};
 }
 
+void adam_reset(struct adam *adam)
+{
+	struct device *device = adam->model->device;
+	const size_t total = adam->model->params.total;
+	device->ops->zero(device, adam->arenas[ADAM_M], total);
+	device->ops->zero(device, adam->arenas[ADAM_V], total);
+	adam->step = 0;
+}
+
 /* Whether Muon looks for a new direction in that update. Soon after the start they change fast. */
 static bool is_due(const struct adam_options *options, uint64_t update)
 {

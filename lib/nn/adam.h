@@ -54,6 +54,8 @@ struct adam {
 int adam_init(struct adam *adam, struct model *model, const struct adam_options *options,
 	struct error *err);
 void adam_release(struct adam *adam);
+/* As after adam_init(), but for the average. */
+void adam_reset(struct adam *adam);
 
 /* One training step on a batch (N,T+1) of exactly state->rows rows, at that learning rate: the
  * gradients (model->gradients, overwritten) of the mean loss, dropout on with the masks of step

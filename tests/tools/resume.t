@@ -37,6 +37,12 @@ while run.poll() is None and count() <= rows:
 run.send_signal(number)
 print(run.wait())' "$@"
 }
+# config KEY FILE...: the line of --print-config for it.
+config() {
+    key=$1
+    shift
+    train --resume "$@" --print-config shards | sed -n "s/^[ #]*$key: //p"
+}
 last_step() {
     tail -n 1 "$1" | cut -f 2
 }
@@ -61,7 +67,7 @@ small --steps 130 --checkpoint whole -o straight shards
 same part whole "the checkpoints at the end are the same too"
 train --resume run -o again shards 2>err
 same again straight "a run that has ended gives its model again"
-like "$(cat err)" "nothing is left to do: --epochs or --steps is reached" "and says so"
+like "$(cat err)" "nothing is left to do: --epochs, --steps or --time is reached" "and says so"
 small --steps 50 -o a shards
 train -q --resume run --steps 50 -o b shards
 same b straight "and the best so far where fewer steps are asked for"
@@ -117,6 +123,32 @@ train --resume run --change --schedule linear --steps 20 -l begun.log -o m shard
 is "$(sed 1d begun.log | cut -f 6 | tr '\n' ' ')" "0.01 0.009 0.008 0.007 0.006 0.005 0.004 0.003 0.002 0.001 " \
     "a schedule that a run gets on its way ends where it does"
 like "$(cat err)" "changed from step 11 on: --horizon 20 \(before: null\)" "which is told"
+
+# --- --time --------------------------------------------------------------------------------------
+
+# ended FILE: the step that ends a run by what it says on standard error.
+ended() {
+    sed -n 's/^train: --time .* ends after step \([0-9]*\) at the latest$/\1/p' "$1"
+}
+rm -f run*
+is "$(signalled INT 20 run.log train -H 8 -d 0.25 -r 0.02 --eval-every 7 --schedule linear --time 5m \
+    --checkpoint run -l run.log -o part shards 2>err)" -2 "a run of minutes is interrupted"
+steps=$(($(last_step run.log) + 10)) n=$(ended err)
+cp run again
+train -q --resume run --steps "$steps" -l run.log -o resumed shards
+small --steps "$steps" --schedule linear --horizon "$n" -o straight shards
+same resumed straight "it goes on exactly, towards the step that was found to end it"
+is "$(config time again) $(config steps again)" \
+    "300s # checkpoint; limits the run not set; limits the run" "its time is told"
+train -H 8 --time 1 --steps 9 --checkpoint run -o part shards 2>err
+for given in '' '--time 1s --steps 12'; do
+    cp run again
+    # shellcheck disable=SC2086
+    train --resume again $given -o m shards 2>err
+    is "$(ended err)" "" "the run's own time is not measured again ($given)"
+done
+train --resume again --time 2s --steps 15 -o m shards 2>err
+ok "another one is" test "$(ended err)" -ge 12
 
 # --- a checkpoint is a model ---------------------------------------------------------------------
 
@@ -216,12 +248,6 @@ ok "having saved a checkpoint before that of its end" test -s run~
 
 # --- what may differ -----------------------------------------------------------------------------
 
-# config KEY FILE...: the line of --print-config for it.
-config() {
-    key=$1
-    shift
-    train --resume "$@" --print-config shards | sed -n "s/^[ #]*$key: //p"
-}
 rm -f run*
 small --steps 10 --checkpoint run --checkpoint-every 4 --patience 50 --print-every 3 -o model shards
 is "$(config hidden run)" "8 # checkpoint" "--print-config tells what came from the checkpoint"

@@ -182,6 +182,35 @@ done
 small --init one --input-scale 1 --steps 2 -o m shards 2>err
 like "$(cat err)" "--input-scale does nothing without" "nor does --input-scale with --init"
 
+# --- a time --------------------------------------------------------------------------------------
+
+# ended FILE: the step that ends a run by what it says on standard error.
+ended() {
+    sed -n 's/^train: --time .* ends after step \([0-9]*\) at the latest$/\1/p' "$1"
+}
+"$PYTHON" -c 'import sys, time; print(time.time())' >begin
+small --time 3s -j 1 --schedule cosine --warmup 5 --weight-decay 0.1 --average 0.99 --keep last -l log -o timed shards 2>err
+n=$(ended err)
+is "$(tail -n 1 log | cut -f 2) $(training timed horizon)" "$n $n" \
+    "--time ends the run, and the schedule, after so many steps as it tells"
+ok "which take about as long (the machine may have more to do)" "$PYTHON" -c '
+import sys, time
+assert 0.75 < time.time() - float(open("begin").read()) < 15'
+small -q --steps "$n" -j 2 --schedule cosine --warmup 5 --weight-decay 0.1 --average 0.99 --keep last -o repeated shards
+same timed repeated "that many --steps repeat it to the bit"
+small --time 1m --steps 3 --checkpoint c -o m shards 2>err
+is "$(training m steps)" 3 "the first of --time, --steps and --epochs ends the run"
+for text in 0 10x 3m1h 1.5h m 1h30 1e3 99999999h; do
+    fails 64 "time: expected a time such as 90s, 10m or 1h30m" "$text is no time" \
+        train --time "$text" -o m shards
+done
+for text in 90 90s 1m30s; do
+    is "$(train --time "$text" --print-config | grep ' time:')" \
+        "  time: 90s # command line; limits the run" "$text is one"
+done
+is "$(train --time 1h1m1s --print-config | grep -c 'time: 3661s\|# epochs: not set')" 2 \
+    "--time alone lifts the default of -e"
+
 # --- which model is written ----------------------------------------------------------------------
 
 # With this learning rate the loss soon goes up and down.

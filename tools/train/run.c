@@ -139,6 +139,14 @@ int run_init(struct run *run, const struct run_options *options, const struct se
 	return init_weights(run, from, err);
 }
 
+int run_reset(struct run *run, const struct model_file *from, struct error *err)
+{
+	adam_reset(&run->adam);
+	model_state_zero(&run->state);
+	run->skipped = 0;
+	return init_weights(run, from, err);
+}
+
 void run_release(struct run *run)
 {
 	struct device *device = run->model.device;
@@ -194,15 +202,26 @@ double run_rate(const struct run *run)
 	return schedule_rate(&run->options->schedule, run_steps(run) + 1);
 }
 
-int run_step(struct run *run, double *nats, double *norm, struct error *err)
+static int train_batch(struct run *run, double rate, double *nats, double *norm, struct error *err)
 {
 	uint64_t k = run_steps(run) % run_epoch_steps(run);
 	if (k == 0)
 		model_state_zero(&run->state);
 	if (read_batch(run, SHARDS_TRAIN, k, err) < 0)
 		return -1;
-	if (adam_train(&run->adam, &run->state, run->batch, run->shards->header.window,
-		    run_rate(run), nats, norm, err) < 0)
+	return adam_train(&run->adam, &run->state, run->batch, run->shards->header.window, rate,
+		nats, norm, err);
+}
+
+int run_rehearse(struct run *run, struct error *err)
+{
+	double nats, norm;
+	return train_batch(run, 0, &nats, &norm, err);
+}
+
+int run_step(struct run *run, double *nats, double *norm, struct error *err)
+{
+	if (train_batch(run, run_rate(run), nats, norm, err) < 0)
 		return -1;
 	if (isfinite(*nats) && isfinite(*norm))
 		return 0;
@@ -218,10 +237,9 @@ int run_step(struct run *run, double *nats, double *norm, struct error *err)
 	return 0;
 }
 
-static int score(struct run *run, double *nats, struct error *err)
+static int score(struct run *run, uint64_t batches, double *nats, struct error *err)
 {
 	const struct shards_header *data = &run->shards->header;
-	uint64_t batches = data->batches[SHARDS_VALIDATION];
 	double total = 0;
 	model_state_zero(&run->validation);
 	for (uint64_t k = 0; k < batches; k++) {
@@ -237,12 +255,17 @@ static int score(struct run *run, double *nats, struct error *err)
 	return 0;
 }
 
-int run_validate(struct run *run, double *nats, struct error *err)
+int run_score(struct run *run, uint64_t batches, double *nats, struct error *err)
 {
 	adam_exchange(&run->adam);
-	int rc = score(run, nats, err);
+	int rc = score(run, batches, nats, err);
 	adam_exchange(&run->adam);
 	return rc;
+}
+
+int run_validate(struct run *run, double *nats, struct error *err)
+{
+	return run_score(run, run->shards->header.batches[SHARDS_VALIDATION], nats, err);
 }
 
 /* What is kept and written of the weights of now. */
@@ -254,10 +277,15 @@ static int get_result(struct run *run, struct error *err)
 	return rc;
 }
 
+uint64_t run_evaluation_steps(const struct run *run)
+{
+	return run->options->eval_every ? run->options->eval_every : run_epoch_steps(run);
+}
+
 bool run_evaluation_due(const struct run *run)
 {
-	uint64_t every = run->options->eval_every ? run->options->eval_every : run_epoch_steps(run);
-	return run_has_validation(run) && run_steps(run) > 0 && run_steps(run) % every == 0;
+	return run_has_validation(run) && run_steps(run) > 0 &&
+	       run_steps(run) % run_evaluation_steps(run) == 0;
 }
 
 int run_evaluated(struct run *run, double nats, struct error *err)

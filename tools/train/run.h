@@ -90,6 +90,9 @@ int run_init(struct run *run, const struct run_options *options, const struct se
 	struct error *err);
 void run_release(struct run *run);
 
+/* Back to where run_init() left it, with the same `from`. */
+int run_reset(struct run *run, const struct model_file *from, struct error *err);
+
 /* The part of run_init() that takes memory, all that a run has until its result is written; weights
  * and vocabulary (but for its size) are still missing. On a counter (nn/counter.h) it says how much
  * that is. *run is zero before. */
@@ -113,11 +116,18 @@ double run_rate(const struct run *run);
  * so, run->skipped counts the step. */
 int run_step(struct run *run, double *nats, double *norm, struct error *err);
 
+/* A step that moves no weights but all else, for the time that it takes. run_reset() is to follow. */
+int run_rehearse(struct run *run, struct error *err);
+
 /* The mean nats of a character of the validation part, dropout off, with the average of the weights
  * where there is one, as in all that is kept. The training goes on undisturbed. */
 int run_validate(struct run *run, double *nats, struct error *err);
 
-/* Whether the schedule has an evaluation after the step done last. */
+/* The same of its first batches alone, at least one. */
+int run_score(struct run *run, uint64_t batches, double *nats, struct error *err);
+
+/* Steps between two evaluations; and whether there is one after the step done last. */
+uint64_t run_evaluation_steps(const struct run *run);
 bool run_evaluation_due(const struct run *run);
 
 /* Takes note of a scheduled evaluation: of the weights, if they are the best so far. */

@@ -61,6 +61,7 @@ static json_t *typed(const struct option *option, const char *text)
 		return json_real(strtod(text, NULL));
 	case OPTION_TEXT:
 	case OPTION_CHOICE:
+	case OPTION_TIME:
 		break;
 	}
 	return json_string(text);

@@ -10,6 +10,7 @@
 #include "tools/tool.h"
 #include "tools/train/checkpoint.h"
 #include "tools/train/log.h"
+#include "tools/train/pace.h"
 #include "tools/train/run.h"
 #include "tools/train/settings.h"
 #include "tools/train/signals.h"
@@ -25,7 +26,7 @@ struct values {
 	struct tool_common common;
 	struct run_options run;
 	struct device_options device;
-	uint64_t epochs, steps;
+	uint64_t epochs, steps, time, time_steps;
 	uint64_t print_every;
 	uint64_t checkpoint_every, checkpoint_keep;
 	const char *log, *checkpoint, *resume, *init;
@@ -70,6 +71,15 @@ static const struct option table[] = {
 	 .also = "max-steps num-steps max-iters iterations",
 	 .help = "optimizer steps in all since initialisation; given alone it lifts the default of "
 		"--epochs; 0 writes the initial model"},
+	{.name = "time", .argument = "TIME", .type = OPTION_TIME, .newer = true,
+	 .effect = EFFECT_LIMITS, .offset = AT(time), .low = 1, .high = 1e7, .group = "end",
+	 .also = "max-time duration",
+	 .help = "end the run in about TIME, as 90s, 10m or 1h30m: the steps that fit into it are "
+		"counted before the first one; given alone it lifts the default of --epochs"},
+	/* What was counted, for those that go on. */
+	{.name = "time-steps", .argument = "N", .type = OPTION_INTEGER, .newer = true,
+	 .effect = EFFECT_LIMITS, .offset = AT(time_steps), .low = 1, .high = UINT32_MAX,
+	 .group = "end", .command_line_only = true},
 	{.letter = 'r', .name = "lr", .argument = "RATE", .type = OPTION_REAL,
 	 .effect = EFFECT_TUNES, .offset = AT(run.schedule.rate), .initial = "0.001", .low = 0,
 	 .open_low = true, .high = 1e3, .also = "learning-rate",
@@ -219,9 +229,10 @@ struct train {
 	struct log log;
 	struct checkpoint checkpoint;
 	struct output out;
-	uint64_t last;   /* the step that ends the run */
+	double started;  /* tool_seconds() of the program, and */
 	uint64_t first;  /* the step that it began after */
-	double began;    /* tool_seconds() */
+	double began;    /* of the first step */
+	uint64_t last;   /* the step that ends the run */
 	double val_loss; /* of the last weights, if they were evaluated, else NAN */
 	bool unlogged;   /* rows of the log couldn't be written so far, which has been told */
 	double retry_at; /* when a checkpoint that couldn't be saved is tried again; 0: none waits
@@ -335,6 +346,20 @@ static int settle(struct tool *tool, struct error *err)
 	return 0;
 }
 
+/* A run that is given its own --time again goes on to the step that this was found to be. */
+static int keep_time(struct tool *tool, const json_t *checkpoint, struct error *err)
+{
+	const json_t *values = json_object_get(checkpoint, "options");
+	const char *time = json_string_value(json_object_get(values, "time"));
+	const char *steps = json_string_value(json_object_get(values, "time-steps"));
+	char given[32];
+	options_format(&tool->options, options_find(&tool->options, "time"), given, sizeof given);
+	if (!options_given(&tool->options, "time") || !time || !steps || strcmp(time, given) != 0)
+		return 0;
+	return options_set(&tool->options, options_find(&tool->options, "time-steps"), steps,
+		SOURCE_CHECKPOINT, "the checkpoint's --time-steps", err);
+}
+
 /* Reads what the run starts from or goes on from, if it does. Afterwards the options are those of
  * the run. */
 static int read_beginning(
@@ -347,7 +372,9 @@ static int read_beginning(
 		return -1;
 	if (values->init && take_dimensions(tool, from, err) < 0)
 		return -1;
-	if (values->resume && settings_restore(settings, from->checkpoint, values->change, err) < 0)
+	if (values->resume &&
+		(keep_time(tool, from->checkpoint, err) < 0 ||
+			settings_restore(settings, from->checkpoint, values->change, err) < 0))
 		return error_prefix(err, "%s: ", path);
 	return settle(tool, err);
 }
@@ -357,6 +384,8 @@ static int set_last_step(struct train *t, struct error *err)
 	const struct options *options = &t->tool->options;
 	uint64_t epoch = run_epoch_steps(&t->run);
 	t->last = options_has(options, "steps") ? t->values->steps : UINT32_MAX;
+	if (options_has(options, "time-steps") && t->values->time_steps < t->last)
+		t->last = t->values->time_steps;
 	if (!options_has(options, "epochs"))
 		return 0;
 	if (t->values->epochs > UINT32_MAX / epoch)
@@ -366,6 +395,31 @@ static int set_last_step(struct train *t, struct error *err)
 	uint64_t end = t->values->epochs * epoch;
 	t->last = end < t->last ? end : t->last;
 	return 0;
+}
+
+/* Finds out how long a step takes by some that count for nothing. */
+static int measure(
+	struct train *t, struct pace *pace, const struct model_file *from, struct error *err)
+{
+	const double share = 0.03, most = 15;
+	const double seconds = fmin(share * (double)t->values->time, most);
+	if (pace_measure(pace, &t->run, seconds, err) < 0)
+		return -1;
+	return run_reset(&t->run, from, err);
+}
+
+/* The step that --time ends the run with is then part of the run, whatever the clock says. */
+static int set_time_steps(struct train *t, const struct pace *pace, struct error *err)
+{
+	const double kept_back = 0.02; /* for what was not measured */
+	const double left = (double)t->values->time * (1 - kept_back);
+	uint64_t last = pace_last_step(pace, &t->run, left - (tool_seconds() - t->started));
+	tool_note(t->tool,
+		"--time %" PRIu64
+		"s: a step takes %.3g s, an evaluation %.3g s; the run ends after step "
+		"%" PRIu64 " at the latest",
+		t->values->time, pace->step, pace->evaluation, last);
+	return settings_derive(&t->settings, "time-steps", last, t->first, err);
 }
 
 /* A schedule ends where the run does, unless it was told or that is the past: later it is where it
@@ -474,7 +528,7 @@ static void describe(const struct train *t)
 	if (t->values->resume && (t->first >= t->last || run_stale(&t->run)))
 		tool_note(t->tool, "nothing is left to do: %s; the model is written again",
 			run_stale(&t->run) ? "--patience has run out"
-					   : "--epochs or --steps is reached");
+					   : "--epochs, --steps or --time is reached");
 }
 
 /* The bytes that a run of these shards takes: of the host's memory, and of a device's own. */
@@ -579,6 +633,8 @@ static int open_all(struct train *t, const char *path, struct error *err)
 	struct values *values = t->values;
 	struct model_file from = {0};
 	const char *begun = values->resume ? values->resume : values->init;
+	struct pace pace;
+	bool timed;
 	uint64_t log_bytes = 0;
 	uint32_t log_crc = 0;
 	int rc = -1;
@@ -608,6 +664,10 @@ static int open_all(struct train *t, const char *path, struct error *err)
 			error_prefix(err, "%s: ", begun);
 		goto out;
 	}
+	timed = options_has(&t->tool->options, "time") &&
+		!options_has(&t->tool->options, "time-steps");
+	if (timed && measure(t, &pace, begun ? &from : NULL, err) < 0)
+		goto out;
 	if (values->resume &&
 		checkpoint_restore(&t->checkpoint, &from, &t->run, &log_bytes, &log_crc, err) < 0) {
 		error_prefix(err, "%s: ", begun);
@@ -615,6 +675,8 @@ static int open_all(struct train *t, const char *path, struct error *err)
 	}
 	t->checkpoint.keep = values->checkpoint_keep;
 	t->first = run_steps(&t->run);
+	if (timed && set_time_steps(t, &pace, err) < 0)
+		goto out;
 	if (set_last_step(t, err) < 0 || set_horizon(t, err) < 0)
 		goto out;
 	rc = log_begin(&t->log, values->resume, log_bytes, log_crc, err);
@@ -827,8 +889,12 @@ static int finish(struct train *t, struct error *err)
 static int run(struct tool *tool, int argc, char **argv, struct error *err)
 {
 	struct values *values = tool->values;
-	struct train t = {
-		.tool = tool, .values = values, .log.fd = -1, .checkpoint.lock = -1, .in.fd = -1};
+	struct train t = {.tool = tool,
+		.values = values,
+		.log.fd = -1,
+		.checkpoint.lock = -1,
+		.in.fd = -1,
+		.started = tool_seconds()};
 	int rc = -1;
 	if (check_options(tool, argc, argv, err) < 0)
 		return -1;
