@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "nn/adam.h"
+#include "nn/schedule.h"
 
 #include "device.h"
 #include "golden.h"
@@ -408,16 +409,32 @@ static void the_average_takes_the_place_of_the_weights_and_gives_it_back(void **
 
 /* --- PyTorch ---------------------------------------------------------------------------------- */
 
-static void check_golden(const char *name, enum cell_type cell)
+/* What one of the models has more than the notebooks' optimizer. */
+static void take_adamw(const struct golden *golden, size_t steps, struct adam_options *options,
+	struct schedule *schedule)
+{
+	const float *part = golden_part(golden, "adamw", "", 5);
+	options->beta1 = (double)part[0];
+	options->beta2 = (double)part[1];
+	options->decay = (double)part[2];
+	schedule->kind = SCHEDULE_COSINE;
+	schedule->warmup = (uint64_t)part[3];
+	schedule->least = (double)part[4];
+	schedule->horizon = steps;
+}
+
+static void check_golden(const char *name, enum cell_type cell, bool adamw)
 {
 	struct golden golden = golden_open(name);
 	struct error err;
 	struct run run;
 	const size_t N = golden_size(&golden, 3), T = golden_size(&golden, 4);
 	const size_t steps = golden_size(&golden, 5), ids_n = N * (T + 1);
-	const double rate = (double)golden_part(&golden, "lr", "", 1)[0];
+	struct schedule schedule = {.rate = (double)golden_part(&golden, "lr", "", 1)[0]};
 	const double clip = (double)golden_part(&golden, "clip", "", 1)[0];
-	const struct adam_options options = clipped(clip);
+	struct adam_options options = clipped(clip);
+	if (adamw)
+		take_adamw(&golden, steps, &options, &schedule);
 	init_run(&run, cell, 1, golden_size(&golden, 0), golden_size(&golden, 1), N, T, &options);
 	assert_int_equal(golden_size(&golden, 2), LAYERS);
 
@@ -437,7 +454,8 @@ static void check_golden(const char *name, enum cell_type cell)
 		double nats, norm;
 		for (size_t i = 0; i < ids_n; i++)
 			batch[i] = (uint32_t)batches[step * ids_n + i];
-		assert_ok(adam_train(&run.adam, &run.state, batch, T, rate, &nats, &norm, &err),
+		assert_ok(adam_train(&run.adam, &run.state, batch, T,
+				  schedule_rate(&schedule, step + 1), &nats, &norm, &err),
 			&err);
 		assert_close("loss", nats, (double)losses[step], 1e-5);
 		assert_close("norm", norm, (double)norms[step], 1e-4);
@@ -494,12 +512,18 @@ static void check_golden(const char *name, enum cell_type cell)
 static void training_steps_are_pytorchs(void **state)
 {
 	(void)state;
-	check_golden("h13", CELL_LSTM);
-	check_golden("h16", CELL_LSTM);
-	check_golden("gru13", CELL_GRU);
-	check_golden("gru16", CELL_GRU);
-	check_golden("rnn13", CELL_RNN);
-	check_golden("rnn16", CELL_RNN);
+	check_golden("h13", CELL_LSTM, false);
+	check_golden("h16", CELL_LSTM, false);
+	check_golden("gru13", CELL_GRU, false);
+	check_golden("gru16", CELL_GRU, false);
+	check_golden("rnn13", CELL_RNN, false);
+	check_golden("rnn16", CELL_RNN, false);
+}
+
+static void adamw_warm_up_and_cosine_are_pytorchs(void **state)
+{
+	(void)state;
+	check_golden("adamw13", CELL_LSTM, true);
 }
 
 int main(void)
@@ -514,6 +538,7 @@ int main(void)
 		cmocka_unit_test(a_norm_that_is_no_number_changes_nothing),
 		cmocka_unit_test(the_average_takes_the_place_of_the_weights_and_gives_it_back),
 		cmocka_unit_test(training_steps_are_pytorchs),
+		cmocka_unit_test(adamw_warm_up_and_cosine_are_pytorchs),
 	};
 	return cmocka_run_group_tests_name("adam", tests, NULL, NULL);
 }

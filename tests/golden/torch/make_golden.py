@@ -5,7 +5,7 @@
 
 It trains small character-level networks as the notebooks do it: one-hot input, nn.LSTM, nn.GRU or
 nn.RNN, a linear output layer, cross-entropy, the state carried from batch to batch without its history, the norm
-clipped, Adam. Dropout is 0, since no two libraries draw the same masks. Weights are drawn here
+clipped, Adam; one of them with AdamW, whose rate rises and then falls along a cosine. Dropout is 0, since no two libraries draw the same masks. Weights are drawn here
 with numpy, so that nothing depends on PyTorch's generator.
 
 NAME.f32 is little-endian float32 numbers (ids and dimensions too); NAME.txt names its parts in
@@ -26,6 +26,7 @@ MODELS = [
     ("gru16", "gru", 11, 16, 2, 3, 7, 30, 0.001, 5.0),
     ("rnn13", "rnn", 11, 13, 2, 3, 7, 30, 0.01, 0.05),
     ("rnn16", "rnn", 11, 16, 2, 3, 7, 30, 0.001, 5.0),
+    ("adamw13", "lstm", 11, 13, 2, 3, 7, 50, 0.02, 0.5, (0.8, 0.99, 0.3, 6, 0.002)),
 ]
 CELLS = {"lstm": (nn.LSTM, "hc"), "gru": (nn.GRU, "h"), "rnn": (nn.RNN, "h")}
 
@@ -44,7 +45,17 @@ class CharRNN(nn.Module):
         return self.fc(x), state if self.cell == "lstm" else (state,)
 
 
-def golden(cell, vocab, hidden, layers, rows, window, steps, lr, clip):
+def adamw(net, lr, steps, beta1, beta2, decay, warmup, least):
+    """AdamW, the decay for matrices alone, and its schedule."""
+    groups = [{"params": [p for p in net.parameters() if p.dim() > 1], "weight_decay": decay},
+              {"params": [p for p in net.parameters() if p.dim() == 1], "weight_decay": 0}]
+    optimizer = torch.optim.AdamW(groups, lr=lr, betas=(beta1, beta2))
+    rise = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / warmup, 1, warmup - 1)
+    fall = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps - warmup, least)
+    return optimizer, torch.optim.lr_scheduler.SequentialLR(optimizer, [rise, fall], [warmup])
+
+
+def golden(cell, vocab, hidden, layers, rows, window, steps, lr, clip, more=None):
     """The numbers of one model, name by name."""
     random = np.random.RandomState(1000 + hidden)
     net = CharRNN(cell, vocab, hidden, layers)
@@ -56,6 +67,8 @@ def golden(cell, vocab, hidden, layers, rows, window, steps, lr, clip):
     yield "shape", [vocab, hidden, layers, rows, window, steps]
     yield "lr", lr
     yield "clip", clip
+    if more:
+        yield "adamw", more  # betas, decay, steps of the warm-up, rate that the cosine falls towards
     for name, p in net.named_parameters():
         yield "initial." + name, p
     # a text with some structure to learn: mostly the next symbol, sometimes any
@@ -67,6 +80,9 @@ def golden(cell, vocab, hidden, layers, rows, window, steps, lr, clip):
     yield "batches", np.stack(batches)  # (steps, rows, window + 1)
 
     optimizer = torch.optim.Adam(net.parameters(), lr=lr)
+    schedule = None
+    if more:
+        optimizer, schedule = adamw(net, lr, steps, *more)
     criterion = nn.CrossEntropyLoss()
     state = tuple(torch.zeros(layers, rows, hidden) for _ in CELLS[cell][1])
     losses, norms = [], []
@@ -86,6 +102,8 @@ def golden(cell, vocab, hidden, layers, rows, window, steps, lr, clip):
                 sum(float((p.grad.double()**2).sum()) for p in net.parameters()))
         losses.append(loss.item())
         optimizer.step()
+        if schedule:
+            schedule.step()
     yield "losses", losses
     yield "norms", norms  # before clipping
     for name, s in zip(CELLS[cell][1], state):
