@@ -79,15 +79,18 @@ struct charpipe_batching {
 		sizeof(struct charpipe_batching), 128, 100, 0.1, 0, 0, 0 \
 	}
 
-/* How a model learns: --lr, --clip and --seed of train(1). */
+/* How a model learns: --lr, --clip, --seed, --beta1, --beta2, --weight-decay and --muon-every of
+ * train(1). */
 struct charpipe_training {
 	size_t size;
 	double lr, clip;
 	uint32_t seed;
+	double beta1, beta2, weight_decay;
+	uint32_t muon_every; /* 0: Adam alone */
 };
 #define CHARPIPE_TRAINING \
 	{ \
-		sizeof(struct charpipe_training), 0.001, 5, 1 \
+		sizeof(struct charpipe_training), 0.001, 5, 1, 0.9, 0.999, 0, 0 \
 	}
 
 /* How characters are drawn: --top-k (0: all), --seed, --temperature, --top-p and --min-p of

@@ -23,6 +23,29 @@ static int check_lr(double lr, struct error *err)
 	return error_set(err, STATUS_USAGE, "lr %g: expected above 0", lr);
 }
 
+static int take_options(
+	const struct charpipe_training *options, struct adam_options *adam, struct error *err)
+{
+	*adam = adam_defaults;
+	adam->clip = options->clip;
+	adam->beta1 = options->beta1;
+	adam->beta2 = options->beta2;
+	adam->decay = options->weight_decay;
+	adam->muon = options->muon_every > 0;
+	adam->muon_every = options->muon_every;
+	if (check_lr(options->lr, err) < 0)
+		return -1;
+	if (!(adam->clip >= 0))
+		return error_set(err, STATUS_USAGE, "clip %g: expected 0 or above", adam->clip);
+	if (!(adam->beta1 >= 0 && adam->beta1 < 1 && adam->beta2 >= 0 && adam->beta2 < 1))
+		return error_set(err, STATUS_USAGE, "betas %g and %g: expected 0 or above, below 1",
+			adam->beta1, adam->beta2);
+	if (!(adam->decay >= 0 && isfinite(adam->decay)))
+		return error_set(
+			err, STATUS_USAGE, "weight_decay %g: expected 0 or above", adam->decay);
+	return 0;
+}
+
 static int map_symbols(struct charpipe_trainer *trainer, struct error *err)
 {
 	const struct model_file *file = &trainer->model->file;
@@ -46,16 +69,11 @@ static int prepare(struct charpipe_trainer *trainer, struct error *err)
 	const struct params *params = &file->params;
 	const struct shards_header *header = trainer->data->header;
 	const size_t window = header->window;
-	struct adam_options adam = adam_defaults;
+	struct adam_options adam;
 	size_t rows = 0;
-	adam.clip = options->clip;
 	for (enum shards_split s = 0; s < SHARDS_SPLITS; s++)
 		rows = header->rows[s] > rows ? header->rows[s] : rows;
-	if (check_lr(options->lr, err) < 0)
-		return -1;
-	if (!(options->clip >= 0))
-		return error_set(err, STATUS_USAGE, "clip %g: expected 0 or above", options->clip);
-	if (map_symbols(trainer, err) < 0)
+	if (take_options(options, &adam, err) < 0 || map_symbols(trainer, err) < 0)
 		return -1;
 	if (model_init(&trainer->net, trainer->model->device, params->cell, params->vocab,
 		    params->hidden, params->layers, MODEL_TRAINING, rows, window, err) < 0)
@@ -127,14 +145,26 @@ void charpipe_trainer_free(struct charpipe_trainer *trainer)
 	free(trainer);
 }
 
+/* Of what is off by default only what is on. */
+static json_t *describe(const struct charpipe_trainer *trainer)
+{
+	const struct charpipe_training *options = &trainer->options;
+	const struct shards_header *header = trainer->data->header;
+	const uint32_t muon = options->muon_every;
+	return json_pack("{s:I, s:s, s:f, s:f, s:I, s:I, s:I, s:o*, s:o*, s:o*, s:o*}", "steps",
+		(json_int_t)trainer->adam.step, "optimizer", muon ? "muon" : "adam", "lr",
+		options->lr, "clip", options->clip, "seed", (json_int_t)options->seed, "rows",
+		(json_int_t)header->rows[SHARDS_TRAIN], "window", (json_int_t)header->window,
+		"beta1", options->beta1 != adam_defaults.beta1 ? json_real(options->beta1) : NULL,
+		"beta2", options->beta2 != adam_defaults.beta2 ? json_real(options->beta2) : NULL,
+		"weight-decay", options->weight_decay > 0 ? json_real(options->weight_decay) : NULL,
+		"muon-every", muon > 1 ? json_integer(muon) : NULL);
+}
+
 int door_trainer_collect(
 	struct charpipe_trainer *trainer, struct model_file *file, struct error *err)
 {
-	const struct shards_header *header = trainer->data->header;
-	json_t *training = json_pack("{s:I, s:s, s:f, s:f, s:I, s:I, s:I}", "steps",
-		(json_int_t)trainer->adam.step, "optimizer", "adam", "lr", trainer->options.lr,
-		"clip", trainer->options.clip, "seed", (json_int_t)trainer->options.seed, "rows",
-		(json_int_t)header->rows[SHARDS_TRAIN], "window", (json_int_t)header->window);
+	json_t *training = describe(trainer);
 	if (!training)
 		return error_memory(err, 4096, "a model's metadata");
 	if (model_get_weights(&trainer->net, file->weights, err) < 0) {

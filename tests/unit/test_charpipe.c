@@ -431,6 +431,39 @@ static void training_teaches_the_model_itself(void **unused)
 	charpipe_data_free(data);
 }
 
+/* The loss of a new model's fourth step. */
+static double fourth_loss(const struct charpipe_training *training)
+{
+	struct charpipe_data *data = new_data();
+	struct charpipe_model *model = new_model(data);
+	struct charpipe_trainer *trainer = charpipe_trainer_new(model, data, training, &error);
+	double nats = 0;
+	good(trainer ? 0 : -1);
+	for (int i = 0; i < 4; i++)
+		good(charpipe_trainer_step(trainer, &nats, &error));
+	charpipe_trainer_free(trainer);
+	charpipe_model_free(model);
+	charpipe_data_free(data);
+	return nats;
+}
+
+static void the_optimizers_options_change_what_is_learned(void **unused)
+{
+	struct charpipe_training all[6];
+	(void)unused;
+	for (size_t i = 0; i < 6; i++)
+		all[i] = (struct charpipe_training)CHARPIPE_TRAINING;
+	all[1].beta1 = 0.5;
+	all[2].beta2 = 0.5;
+	all[3].weight_decay = 1;
+	all[4].muon_every = 1;
+	all[5].size = offsetof(struct charpipe_training, beta1); /* an older program's */
+	all[5].beta1 = 17;
+	const double plain = fourth_loss(NULL);
+	for (size_t i = 0; i < 6; i++)
+		assert_true((fourth_loss(&all[i]) == plain) == (i == 0 || i == 5));
+}
+
 static void a_loss_that_is_no_number_stops_training(void **unused)
 {
 	struct charpipe_training training = CHARPIPE_TRAINING;
@@ -526,6 +559,12 @@ static void options_out_of_range_are_refused(void **unused)
 	training.lr = 1;
 	training.clip = NAN;
 	no(charpipe_trainer_new(model, data, &training, &error), CHARPIPE_USAGE, "clip");
+	training.clip = 5;
+	training.beta2 = 1;
+	no(charpipe_trainer_new(model, data, &training, &error), CHARPIPE_USAGE, "betas");
+	training.beta2 = 0.9;
+	training.weight_decay = -1;
+	no(charpipe_trainer_new(model, data, &training, &error), CHARPIPE_USAGE, "weight_decay");
 	how.temperature = 0;
 	bad(charpipe_state_sample(state, &how, 2, text, NULL, &error), CHARPIPE_USAGE,
 		"temperature");
@@ -619,6 +658,7 @@ int main(void)
 		cmocka_unit_test(data_are_batches),
 		cmocka_unit_test(carriage_returns_are_read_as_asked),
 		cmocka_unit_test(training_teaches_the_model_itself),
+		cmocka_unit_test(the_optimizers_options_change_what_is_learned),
 		cmocka_unit_test(a_loss_that_is_no_number_stops_training),
 		cmocka_unit_test(data_that_do_not_fit_are_refused),
 		cmocka_unit_test(options_of_other_versions_are_understood),
