@@ -27,6 +27,7 @@ enum {
 	TILE_COLUMNS = 128,     /* of one task where rows are not cut */
 	TILE_GRADIENT = 256,    /* rows of a weight gradient that one task computes */
 	ROUNDED_ROWS = 512,     /* of its factors, where they are rounded first */
+	ROUNDED_SQUARE = 32,    /* whose multiples all kernels' panels fill */
 	SUM_PARTS = 256,        /* a sum is made of this many, joined in order */
 };
 
@@ -306,7 +307,7 @@ static void rounded_gradient_task(void *arg, size_t i)
 {
 	const struct gradient_job *job = arg;
 	job->kernels->product_tn_bf16(
-		job->rows, job->m, job->n, job->dy_panels, job->x_panels, i, i + 1, job->dw);
+		job->rows, job->m, job->n, job->dy_panels, job->x_panels, i, i + 1, 0, job->dw);
 }
 
 /* ROUNDED_ROWS at a time: both factors are rounded and packed, then multiplied. */
@@ -789,43 +790,94 @@ static void cpu_average(struct device *device, size_t n, const struct adam_updat
 		run_update(device, &job, average_task);
 }
 
-/* One of the three products of a step, in tiles of whole rows. */
+/* Each step of the iteration has these stages, in tiles of whole rows. Where products are of bfloat16,
+ * their factors are rounded and packed before, in room that is free at that time; the left one is
+ * transposed by the product, which changes nothing of A and b; and of these, which are symmetric, only
+ * what lies right of the diagonal is computed. */
+enum { ROUND_X, SQUARE, ROUND_A, POLYNOMIAL, ROUND_B, STEP, STAGES };
+
 struct orthogonal_job {
-	enum { SQUARE, POLYNOMIAL, STEP } product;
-	size_t n, tiles; /* of a matrix */
 	const struct kernels *kernels;
 	const struct blas *blas;
-	float *x, *y, *a, *b; /* (count,n,n) */
+	bool rounded;
+	size_t n, tile, tiles; /* of a matrix: rows, of them in a tile, and tiles */
+	float *x, *y, *a, *b;  /* (count,n,n) */
 };
 
-/* to (rows,n) = alpha x (rows,n) y (n,n), or y transposed, + beta to. */
-static void multiply_square(const struct orthogonal_job *job, size_t rows, float alpha,
-	const float *x, const float *y, bool transposed, float beta, float *to)
+/* Rows `first`.. of to (n,n) = alpha x y + beta to; x is what the panels hold the transpose of, and y,
+ * with OpenBLAS, may be transposed. */
+static void multiply_square(const struct orthogonal_job *job, size_t first, float alpha,
+	const float *x, const void *x_panels, const float *y, bool transposed, const void *y_panels,
+	bool symmetric, float beta, float *to)
 {
-	const blasint n = (blasint)job->n;
-	job->blas->sgemm(CblasRowMajor, CblasNoTrans, transposed ? CblasTrans : CblasNoTrans,
-		(blasint)rows, n, n, alpha, x, n, y, n, beta, to, n);
+	const struct kernels *k = job->kernels;
+	const size_t n = job->n, rows = smaller(job->tile, n - first), panel = first / k->panel;
+	float *tile = to + first * n;
+	if (!job->rounded) {
+		job->blas->sgemm(CblasRowMajor, CblasNoTrans,
+			transposed ? CblasTrans : CblasNoTrans, (blasint)rows, (blasint)n,
+			(blasint)n, alpha, x + first * n, (blasint)n, y, (blasint)n, beta, tile,
+			(blasint)n);
+		return;
+	}
+	k->mix(rows * n, beta / alpha, tile, 0, tile);
+	k->product_tn_bf16(
+		n, n, n, x_panels, y_panels, panel, panel + 1, symmetric ? panel : 0, to);
+	k->mix(rows * n, alpha, tile, 0, tile);
 }
 
-static void orthogonal_task(void *arg, size_t i)
+/* What is symmetric is made whole: columns `first`.. below their tile from the rows right of it. */
+static void mirror(const struct orthogonal_job *job, size_t first, float *x)
+{
+	const size_t n = job->n, end = first + job->tile;
+	for (size_t i = end; job->rounded && i < n; i++)
+		for (size_t j = first; j < end; j++)
+			x[i * n + j] = x[j * n + i];
+}
+
+static void round_square(const struct orthogonal_job *job, size_t first, const float *x,
+	bool transposed, void *panels)
+{
+	const size_t n = job->n, panel = first / job->kernels->panel;
+	if (job->rounded)
+		job->kernels->of[OPERAND_BF16].pack(
+			n, n, transposed, x, panel, panel + 1, NULL, panels);
+}
+
+static void orthogonal_task(void *arg, size_t step, size_t i)
 {
 	const struct orthogonal_job *job = arg;
-	const size_t n = job->n, first = i % job->tiles * TILE_COLUMNS;
-	const size_t rows = smaller(TILE_COLUMNS, n - first);
-	const size_t matrix = i / job->tiles * n * n, at = matrix + first * n;
-	switch (job->product) {
+	const size_t n = job->n, matrix = i / job->tiles * n * n;
+	const size_t first = i % job->tiles * job->tile, at = first * n;
+	const size_t bytes = smaller(job->tile, n - first) * n * sizeof(float);
+	const bool odd = step / STAGES % 2;
+	float *x = matrix + (odd ? job->y : job->x), *y = matrix + (odd ? job->x : job->y);
+	float *a = matrix + job->a, *b = matrix + job->b, *half = a + n * n / 2;
+	switch (step % STAGES) {
+	case ROUND_X:
+		round_square(job, first, x, true, y);
+		break;
 	case SQUARE:
-		multiply_square(job, rows, 1, job->x + at, job->x + matrix, true, 0, job->a + at);
+		memset(a + at, 0, bytes);
+		multiply_square(job, first, 1, x, y, x, true, y, true, 0, a);
+		break;
+	case ROUND_A:
+		mirror(job, first, a);
+		round_square(job, first, a, false, y);
 		break;
 	case POLYNOMIAL:
-		memcpy(job->b + at, job->a + at, rows * n * sizeof *job->b);
-		multiply_square(job, rows, ORTHOGONALISE_C, job->a + at, job->a + matrix, false,
-			ORTHOGONALISE_B, job->b + at);
+		memcpy(b + at, a + at, bytes);
+		multiply_square(
+			job, first, ORTHOGONALISE_C, a, y, a, false, y, true, ORTHOGONALISE_B, b);
+		break;
+	case ROUND_B:
+		mirror(job, first, b);
+		round_square(job, first, b, false, a);
+		round_square(job, first, x, false, half);
 		break;
 	case STEP:
-		memcpy(job->y + at, job->x + at, rows * n * sizeof *job->y);
-		multiply_square(job, rows, 1, job->b + at, job->x + matrix, false, ORTHOGONALISE_A,
-			job->y + at);
+		memcpy(y + at, x + at, bytes);
+		multiply_square(job, first, 1, b, a, x, false, half, false, ORTHOGONALISE_A, y);
 		break;
 	}
 }
@@ -840,29 +892,26 @@ static void normalise_task(void *arg, size_t i)
 	job->kernels->mix(n, (float)(1 / (norm + 1e-12)), x, 0, x);
 }
 
-static void cpu_orthogonalise(
-	struct device *device, size_t count, size_t n, float *x, float *scratch)
+static void cpu_orthogonalise(struct device *device, enum operand_type type, size_t count, size_t n,
+	float *x, float *scratch)
 {
 	struct cpu *cpu = cpu_of(device);
 	const size_t size = count * n * n;
-	struct orthogonal_job job = {.n = n,
-		.tiles = quotient_up(n, TILE_COLUMNS),
-		.kernels = cpu->kernels,
+	struct orthogonal_job job = {.kernels = cpu->kernels,
 		.blas = &cpu->blas,
+		.rounded = type == OPERAND_BF16 && n % ROUNDED_SQUARE == 0,
+		.n = n,
 		.x = x,
 		.y = scratch,
 		.a = scratch + size,
 		.b = scratch + 2 * size};
+	job.tile = job.rounded ? cpu->kernels->panel : TILE_COLUMNS;
+	job.tiles = quotient_up(n, job.tile);
 	pool_run(cpu->pool, count, normalise_task, &job);
-	for (int step = 0; step < ORTHOGONALISE_STEPS; step++) {
-		for (job.product = SQUARE; job.product <= STEP; job.product++)
-			pool_run(cpu->pool, count * job.tiles, orthogonal_task, &job);
-		float *swap = job.x;
-		job.x = job.y;
-		job.y = swap;
-	}
-	if (job.x != x)
-		memcpy(x, job.x, size * sizeof *x);
+	pool_run_steps(
+		cpu->pool, ORTHOGONALISE_STEPS * STAGES, count * job.tiles, orthogonal_task, &job);
+	if (ORTHOGONALISE_STEPS % 2)
+		memcpy(x, scratch, size * sizeof *x);
 }
 
 /* --- the device ------------------------------------------------------------------------------- */

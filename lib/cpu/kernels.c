@@ -438,13 +438,13 @@ PRODUCT_NARROW(f16, OPERAND_F16, 2)
 PRODUCT_NARROW(i8, OPERAND_I8, 4)
 
 static void product_tn_bf16(size_t rows, size_t m, size_t n, const void *a, const void *b,
-	size_t first, size_t last, float *c)
+	size_t first, size_t last, size_t from, float *c)
 {
 	const size_t words = quotient_up(rows, 2);
 	for (size_t p = first; p < last; p++) {
 		const size_t i = p * PANEL;
 		rows_of_panels(OPERAND_BF16, smaller(PANEL, m - i), words, n, word_at(a, words * i),
-			1, PANEL, NULL, b, words * PANEL, c + i * n, n, 0, quotient_up(n, PANEL),
+			1, PANEL, NULL, b, words * PANEL, c + i * n, n, from, quotient_up(n, PANEL),
 			c + i * n);
 	}
 }

@@ -52,9 +52,10 @@ struct kernels {
 	struct products of[OPERAND_TYPES];
 
 	/* c (m,n) += a (rows,m) transposed, times b (rows,n), for the columns of a in panels
-	 * first..last-1; both packed as operands of bfloat16, not transposed. */
+	 * first..last-1 and those of b from panel `from` on; both packed as operands of bfloat16,
+	 * not transposed. */
 	void (*product_tn_bf16)(size_t rows, size_t m, size_t n, const void *a, const void *b,
-		size_t first, size_t last, float *c);
+		size_t first, size_t last, size_t from, float *c);
 
 	struct cell_kernels cells[CELL_TYPES];
 

@@ -548,9 +548,10 @@ static float *orthogonalise_one(struct cuda *cuda, size_t n, float *x, float *a,
 	return x;
 }
 
-static void cuda_orthogonalise(
-	struct device *device, size_t count, size_t n, float *x, float *scratch)
+static void cuda_orthogonalise(struct device *device, enum operand_type type, size_t count,
+	size_t n, float *x, float *scratch)
 {
+	(void)type;
 	struct cuda *cuda = cuda_of(device);
 	const size_t size = n * n;
 	for (; count > 0; count--, x += size) {

@@ -120,7 +120,8 @@ static void queue_muon(struct adam *adam, const struct adam_range *range, struct
 	ops->momentum(device, n, &update, model->gradients + range->offset,
 		adam->arenas[ADAM_M] + range->offset, direction, nats, squares);
 	if (direction)
-		ops->orthogonalise(device, range->squares, H, direction, direction + n);
+		ops->orthogonalise(
+			device, model->fc.type, range->squares, H, direction, direction + n);
 	ops->descend(device, n, &update, model->weights + range->offset,
 		adam->arenas[ADAM_V] + range->offset, direction, nats, squares);
 }

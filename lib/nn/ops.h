@@ -237,9 +237,10 @@ struct ops {
 	 * it: its singular values to about 1 (0.7 to 1.2), by five steps of an iteration of Newton
 	 * and Schulz, x = a x + (b A + c A A) x with A = x x^T, which starts from x over its
 	 * Frobenius norm. K. Jordan et al.: Muon: An optimizer for hidden layers in neural
-	 * networks, 2024. scratch: (3,count,n,n). */
-	void (*orthogonalise)(
-		struct device *device, size_t count, size_t n, float *x, float *scratch);
+	 * networks, 2024. scratch: (3,count,n,n). OPERAND_BF16 may round the factors of the
+	 * products, as Jordan does; other types are as F32. */
+	void (*orthogonalise)(struct device *device, enum operand_type type, size_t count, size_t n,
+		float *x, float *scratch);
 };
 
 #endif

@@ -5,6 +5,7 @@
 #include "reference.h"
 
 #include "base/philox.h"
+#include "numbers.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -368,19 +369,26 @@ static void adam(struct reference *r, const struct adam_options *o, size_t first
 	}
 }
 
-/* to (n,n) = x y, or x times y transposed. */
-static void multiply(size_t n, const double *x, const double *y, bool transposed, double *to)
+static double kept(bool rounded, double x)
+{
+	return rounded ? (double)numbers_bf16((float)x) : x;
+}
+
+/* to (n,n) = x y, or x times y transposed; the factors may be rounded to bfloat16. */
+static void multiply(
+	size_t n, bool rounded, const double *x, const double *y, bool transposed, double *to)
 {
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < n; j++) {
 			double sum = 0;
 			for (size_t k = 0; k < n; k++)
-				sum += x[i * n + k] * (transposed ? y[j * n + k] : y[k * n + j]);
+				sum += kept(rounded, x[i * n + k]) *
+				       kept(rounded, transposed ? y[j * n + k] : y[k * n + j]);
 			to[i * n + j] = sum;
 		}
 }
 
-void reference_orthogonalise(size_t n, double *x)
+void reference_orthogonalise(size_t n, bool rounded, double *x)
 {
 	const size_t size = n * n;
 	double *a = zeros(size, sizeof *a), *b = zeros(size, sizeof *b), squares = 0;
@@ -389,11 +397,11 @@ void reference_orthogonalise(size_t n, double *x)
 	for (size_t i = 0; i < size; i++)
 		x[i] /= sqrt(squares) + 1e-12;
 	for (int step = 0; step < 5; step++) {
-		multiply(n, x, x, true, a);
-		multiply(n, a, a, false, b);
+		multiply(n, rounded, x, x, true, a);
+		multiply(n, rounded, a, a, false, b);
 		for (size_t i = 0; i < size; i++)
 			b[i] = -4.7750 * a[i] + 2.0315 * b[i];
-		multiply(n, b, x, false, a);
+		multiply(n, rounded, b, x, false, a);
 		for (size_t i = 0; i < size; i++)
 			x[i] = 3.4445 * x[i] + a[i];
 	}
@@ -414,7 +422,7 @@ static void muon(struct reference *r, const struct adam_options *o, size_t first
 			r->v[i] = 0.95 * r->m[i] + 0.05 * g;
 	}
 	if (due)
-		reference_orthogonalise(H, r->v + first);
+		reference_orthogonalise(H, false, r->v + first);
 	for (size_t i = first; i < first + H * H; i++) {
 		r->w[i] -= rate * o->decay * r->w[i];
 		r->w[i] -= rate * 0.2 * sqrt((double)H) * r->v[i];

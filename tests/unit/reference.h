@@ -70,8 +70,8 @@ void reference_cell_backward(enum cell_type cell, size_t H, const double *gates,
 	const double *c0, const double *h1, const double *c1, double *dh, double *dc, double *da,
 	double *db);
 
-/* Of ops.h, of one matrix (n,n). */
-void reference_orthogonalise(size_t n, double *x);
+/* Of ops.h, of one matrix (n,n); rounded: the factors of products to bfloat16. */
+void reference_orthogonalise(size_t n, bool rounded, double *x);
 
 /* Whether a mask, as nn/ops.h defines it, keeps unit u of row n at time t. */
 bool reference_keeps(const struct dropout *dropout, uint32_t t, uint32_t n, uint32_t u);

@@ -375,12 +375,15 @@ static void check_product_tn(const struct kernels *k, size_t rows, size_t m, siz
 	of->pack(rows, n, false, b, 0, b_panels, NULL, b_packed);
 	for (size_t i = 0; i < m * n; i++) {
 		expected[i] = (double)c[i];
+		/* From the first or second panel of b on. */
+		if (i % n < i / n / k->panel % 2 * k->panel)
+			continue;
 		for (size_t r = 0; r < rows; r++)
 			expected[i] += (double)numbers_bf16(a[r * m + i / n]) *
 				       (double)numbers_bf16(b[r * n + i % n]);
 	}
 	for (size_t p = 0; p < a_panels; p++)
-		k->product_tn_bf16(rows, m, n, a_packed, b_packed, p, p + 1, c);
+		k->product_tn_bf16(rows, m, n, a_packed, b_packed, p, p + 1, p % 2, c);
 	assert_near("product_tn", k, c, expected, m * n, 4e-6);
 	free(a);
 	free(b);

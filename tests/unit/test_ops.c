@@ -1411,7 +1411,7 @@ static void orthogonalise_run(struct work *w, const size_t *d, float *out)
 	float *x = upload_numbers(w, 1, size, 1e-3f);
 	float *scratch = upload(w, NULL, 3 * size * sizeof *scratch);
 	assert_int_equal(w->device->ops->prepare_gradients(w->device, &err), 0);
-	w->device->ops->orthogonalise(w->device, count, n, x, scratch);
+	w->device->ops->orthogonalise(w->device, (enum operand_type)d[2], count, n, x, scratch);
 	download(w, out, x, size * sizeof *out);
 }
 
@@ -1422,16 +1422,22 @@ static void orthogonalise_twin(struct work *w, const size_t *d, double *out)
 	for (size_t i = 0; i < d[0] * size; i++)
 		out[i] = (double)from[i];
 	for (size_t i = 0; i < d[0]; i++)
-		reference_orthogonalise(n, out + i * size);
+		reference_orthogonalise(n, d[2] == OPERAND_BF16 && n % 32 == 0, out + i * size);
 }
 
 static void matrices_are_brought_near_orthogonal_ones(void **state)
 {
 	static const struct op op = {"orthogonalise", orthogonalise_size, orthogonalise_run,
 		orthogonalise_twin, 1, 1e-4};
+	static const struct op rounded = {"orthogonalise in bfloat16", orthogonalise_size,
+		orthogonalise_run, orthogonalise_twin, 1, 0.1};
 	static const size_t shapes[][DIMENSIONS] = {
 		{1, 1}, {3, 2}, {4, 7}, {2, 16}, {4, 33}, {1, 130}};
+	static const size_t even[][DIMENSIONS] = {{1, 32, OPERAND_BF16}, {3, 64, OPERAND_BF16},
+		{2, 33, OPERAND_BF16}, {4, 96, OPERAND_BF16}};
 	CHECK(state, &op, shapes);
+	if (knows(**(struct device ***)state, OPERAND_BF16))
+		CHECK(state, &rounded, even);
 }
 
 /* No direction comes of no gradient. */
@@ -1443,7 +1449,8 @@ static void a_matrix_of_zeros_stays_so(void **state)
 	struct error err;
 	float *x = upload(&w, NULL, SIZE * sizeof *x), got[SIZE];
 	assert_int_equal(w.device->ops->prepare_gradients(w.device, &err), 0);
-	w.device->ops->orthogonalise(w.device, 1, N, x, upload(&w, NULL, 3 * SIZE * sizeof *x));
+	w.device->ops->orthogonalise(
+		w.device, OPERAND_F32, 1, N, x, upload(&w, NULL, 3 * SIZE * sizeof *x));
 	download(&w, got, x, sizeof got);
 	for (size_t i = 0; i < SIZE; i++)
 		assert_true(got[i] == 0);
