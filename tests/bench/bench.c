@@ -80,6 +80,7 @@ static double median(double *x, size_t n)
 
 struct shape {
 	size_t L, H, V, N, T;
+	enum cell_type cell;
 };
 
 /* Floating-point operations of a forward pass; a training step has three times as many. */
@@ -87,7 +88,8 @@ static double forward_flop(const struct shape *s)
 {
 	double rows = (double)s->N * (double)s->T, H = (double)s->H;
 	double matrices = 2 * (double)s->L - 1; /* the first layer's input is gathered */
-	return 2 * rows * (matrices * 4 * H * H + H * (double)s->V);
+	double gates = (double)cell_of(s->cell)->gates;
+	return 2 * rows * (matrices * gates * H * H + H * (double)s->V);
 }
 
 struct work {
@@ -107,8 +109,8 @@ static void work_init(struct work *w, struct shape shape, enum model_use use, un
 	struct error err;
 	*w = (struct work){.shape = shape, .device = cpu_open(threads, &err)};
 	check(w->device ? 0 : -1, &err);
-	check(model_init(&w->model, w->device, &lstm_cell, shape.V, shape.H, shape.L, use, shape.N,
-		      shape.T, &err),
+	check(model_init(&w->model, w->device, cell_of(shape.cell), shape.V, shape.H, shape.L, use,
+		      shape.N, shape.T, &err),
 		&err);
 	w->model.dropout = (struct model_dropout){.between = 0.5, .output = 0.5};
 	float *arena = need(calloc(w->model.params.total, sizeof *arena));
@@ -372,7 +374,8 @@ static void step_rows(struct limits *l, const char *what, struct shape shape, en
 
 static void sampling_rows(struct limits *l)
 {
-	static const struct shape one = {2, 512, 83, 1, 1}, many = {2, 512, 83, 64, 1};
+	static const struct shape one = {2, 512, 83, 1, 1, CELL_LSTM},
+				  many = {2, 512, 83, 64, 1, CELL_LSTM};
 	void (*const limits[LIMITS_MAX])(struct limits *) = {peaks_here() ? read_weights : NULL};
 	struct work w;
 	work_init(&w, one, MODEL_INFERENCE, l->threads);
@@ -417,13 +420,15 @@ static void table(unsigned threads)
 		struct shape shape;
 		bool narrow; /* with --precision bf16 too */
 	} steps[] = {
-		{"2x512, 128x100", {2, 512, 83, 128, 100}, true},
-		{"2x512, 32x64", {2, 512, 83, 32, 64}, false},
-		{"2x512, 16x64", {2, 512, 83, 16, 64}, true},
-		{"2x256, 16x64", {2, 256, 83, 16, 64}, true},
-		{"1x128, 128x100", {1, 128, 83, 128, 100}, false},
-		{"3x512, 128x100", {3, 512, 83, 128, 100}, false},
-		{"2x1024, 128x100", {2, 1024, 83, 128, 100}, false},
+		{"2x512, 128x100", {2, 512, 83, 128, 100, CELL_LSTM}, true},
+		{"2x512, 32x64", {2, 512, 83, 32, 64, CELL_LSTM}, false},
+		{"2x512, 16x64", {2, 512, 83, 16, 64, CELL_LSTM}, true},
+		{"2x256, 16x64", {2, 256, 83, 16, 64, CELL_LSTM}, true},
+		{"1x128, 128x100", {1, 128, 83, 128, 100, CELL_LSTM}, false},
+		{"3x512, 128x100", {3, 512, 83, 128, 100, CELL_LSTM}, false},
+		{"2x1024, 128x100", {2, 1024, 83, 128, 100, CELL_LSTM}, false},
+		{"2x512, 128x100, GRU", {2, 512, 83, 128, 100, CELL_GRU}, false},
+		{"2x512, 128x100, RNN", {2, 512, 83, 128, 100, CELL_RNN}, false},
 	};
 	struct limits l;
 	char what[64];
@@ -437,14 +442,14 @@ static void table(unsigned threads)
 		pair_row(what, steps[i].shape, MODEL_TRAINING_BF16, threads, "the same in fp32",
 			MODEL_TRAINING, threads);
 	}
-	step_rows(&l, "forward only, 2x512, 128x100", (struct shape){2, 512, 83, 128, 100},
-		MODEL_INFERENCE);
+	step_rows(&l, "forward only, 2x512, 128x100",
+		(struct shape){2, 512, 83, 128, 100, CELL_LSTM}, MODEL_INFERENCE);
 	sampling_rows(&l);
 	limits_release(&l);
 	if (threads == 1)
 		return;
 	snprintf(what, sizeof what, "training step, 2x512, 128x20, -j %u", threads);
-	pair_row(what, (struct shape){2, 512, 83, 128, 20}, MODEL_TRAINING, threads,
+	pair_row(what, (struct shape){2, 512, 83, 128, 20, CELL_LSTM}, MODEL_TRAINING, threads,
 		"as many times -j 1", MODEL_TRAINING, 1);
 }
 
@@ -470,18 +475,23 @@ static void scaling_row(const char *varied, struct shape s, unsigned threads)
 
 static void scaling(unsigned threads)
 {
-	const struct shape base = {2, 256, 83, 64, 50};
+	const struct shape base = {2, 256, 83, 64, 50, CELL_LSTM};
 	puts("varied\tL\tH\tV\tN\tT\tthreads\tseconds\tgflop\tgflop_per_s");
 	for (size_t L = 1; L <= 4; L++)
-		scaling_row("L", (struct shape){L, base.H, base.V, base.N, base.T}, threads);
+		scaling_row(
+			"L", (struct shape){L, base.H, base.V, base.N, base.T, base.cell}, threads);
 	for (size_t H = 64; H <= 1024; H *= 2)
-		scaling_row("H", (struct shape){base.L, H, base.V, base.N, base.T}, threads);
+		scaling_row(
+			"H", (struct shape){base.L, H, base.V, base.N, base.T, base.cell}, threads);
 	for (size_t V = 64; V <= 4096; V *= 4)
-		scaling_row("V", (struct shape){base.L, base.H, V, base.N, base.T}, threads);
+		scaling_row(
+			"V", (struct shape){base.L, base.H, V, base.N, base.T, base.cell}, threads);
 	for (size_t N = 1; N <= 256; N *= 4)
-		scaling_row("N", (struct shape){base.L, base.H, base.V, N, base.T}, threads);
+		scaling_row(
+			"N", (struct shape){base.L, base.H, base.V, N, base.T, base.cell}, threads);
 	for (size_t T = 1; T <= 256; T *= 4)
-		scaling_row("T", (struct shape){base.L, base.H, base.V, base.N, T}, threads);
+		scaling_row(
+			"T", (struct shape){base.L, base.H, base.V, base.N, T, base.cell}, threads);
 	for (unsigned t = 1; t <= threads; t++)
 		scaling_row("threads", base, t);
 }
@@ -496,10 +506,13 @@ static void serve(unsigned threads)
 		enum model_use use;
 		struct shape shape;
 	} kinds[] = {
-		{"train\n", training_step, MODEL_TRAINING, {2, 512, 83, 128, 100}},
-		{"train bf16\n", training_step, MODEL_TRAINING_BF16, {2, 512, 83, 128, 100}},
-		{"forward\n", forward_pass, MODEL_INFERENCE, {2, 512, 83, 128, 100}},
-		{"sample\n", sample_characters, MODEL_INFERENCE, {2, 512, 83, 1, 1}},
+		{"train\n", training_step, MODEL_TRAINING, {2, 512, 83, 128, 100, CELL_LSTM}},
+		{"train gru\n", training_step, MODEL_TRAINING, {2, 512, 83, 128, 100, CELL_GRU}},
+		{"train rnn\n", training_step, MODEL_TRAINING, {2, 512, 83, 128, 100, CELL_RNN}},
+		{"train bf16\n", training_step, MODEL_TRAINING_BF16,
+			{2, 512, 83, 128, 100, CELL_LSTM}},
+		{"forward\n", forward_pass, MODEL_INFERENCE, {2, 512, 83, 128, 100, CELL_LSTM}},
+		{"sample\n", sample_characters, MODEL_INFERENCE, {2, 512, 83, 1, 1, CELL_LSTM}},
 	};
 	enum { KINDS = sizeof kinds / sizeof *kinds };
 	struct work work[KINDS] = {0};

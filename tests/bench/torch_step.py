@@ -27,15 +27,17 @@ PAUSE = 0.2  # seconds: OpenMP's threads spin for a while after their work
 
 class CharRNN(nn.Module):
 
-    def __init__(self):
+    def __init__(self, cell=nn.LSTM):
         super().__init__()
-        self.lstm = nn.LSTM(VOCAB, HIDDEN, LAYERS, dropout=0.5, batch_first=True)
+        self.cell = cell(VOCAB, HIDDEN, LAYERS, dropout=0.5, batch_first=True)
         self.dropout = nn.Dropout(0.5)
         self.fc = nn.Linear(HIDDEN, VOCAB)
 
     def forward(self, x, state):
-        x, state = self.lstm(x, state)
-        return self.fc(self.dropout(x).contiguous().view(-1, HIDDEN)), state
+        lstm = isinstance(self.cell, nn.LSTM)
+        x, state = self.cell(x, state if lstm else state[0])
+        output = self.fc(self.dropout(x).contiguous().view(-1, HIDDEN))
+        return output, state if lstm else (state,)
 
 
 def one_hot(ids):
@@ -140,13 +142,15 @@ def main():
     np.random.seed(1)
     charpipe = Charpipe(sys.argv[1])
     step, batch = "training step, 2x512, 128x100", ROWS * WINDOW
-    for what, name, rival, work, amount, count in (
-        (step, "train", "", training, batch, 1),
-        (step + ", bf16", "train bf16", "", training, batch, 1),
-        (step + ", bf16", "train bf16", " bf16 autocast", training_narrow, batch, 1),
-        ("sampling one text, 2x512", "sample", "", sampling, SAMPLED, SAMPLED),
+    for what, name, cell, rival, work, amount, count in (
+        (step, "train", nn.LSTM, "", training, batch, 1),
+        (step + ", GRU", "train gru", nn.GRU, "", training, batch, 1),
+        (step + ", RNN", "train rnn", nn.RNN, "", training, batch, 1),
+        (step + ", bf16", "train bf16", nn.LSTM, "", training, batch, 1),
+        (step + ", bf16", "train bf16", nn.LSTM, " bf16 autocast", training_narrow, batch, 1),
+        ("sampling one text, 2x512", "sample", nn.LSTM, "", sampling, SAMPLED, SAMPLED),
     ):
-        loop = work(CharRNN())
+        loop = work(CharRNN(cell))
         threads = best_threads(loop)
         torch.set_num_threads(threads)
         row(what, amount, compare(charpipe, name, loop, count), rival, threads)
