@@ -54,6 +54,16 @@ close() {
     ok "--tf32 is near" \
         train -v --tf32 -D cuda $small --steps 20 -o "$TMP/tf32" "$TMP/shards"
     like "$(cat "$TMP/err")" 'device: cuda, .*TF32' "and says so"
+
+    for cell in gru rnn; do
+        train -D cpu --cell "$cell" $small --steps 20 -o "$TMP/cpu-$cell" "$TMP/shards" 2>"$TMP/err"
+        losses "$TMP/err" >"$TMP/cpu.losses"
+        train -D cuda --cell "$cell" $small --steps 20 -o "$TMP/cuda-$cell" "$TMP/shards" 2>"$TMP/err"
+        losses "$TMP/err" >"$TMP/cuda.losses"
+        close "$TMP/cpu.losses" "$TMP/cuda.losses" "a GPU trains a network of $cell as the CPU does"
+        is "$(sample -s 1 -n 60 -D cuda "$TMP/cuda-$cell" | cksum)" "$(sample -s 1 -n 60 -D cpu "$TMP/cuda-$cell" | cksum)" \
+            "and draws the same text"
+    done
 }
 
 ok "6 steps, stop and resume to 12 are the bits of 12 steps on a GPU, too" \
