@@ -35,7 +35,8 @@ struct cpu {
 	struct device device; /* first: the device's pointer is the cpu's */
 	struct pool *pool;
 	const struct kernels *kernels;
-	struct blas blas; /* after cpu_prepare_gradients() */
+	struct blas blas;
+	bool prepared; /* by cpu_prepare_gradients(): blas is there */
 };
 
 static struct cpu *cpu_of(struct device *device)
@@ -328,7 +329,10 @@ static void rounded_gradient(struct cpu *cpu, struct gradient_job *job, const st
 static int cpu_prepare_gradients(struct device *device, struct error *err)
 {
 	struct cpu *cpu = cpu_of(device);
-	return blas_open(&cpu->blas, pool_threads(cpu->pool), err);
+	if (!cpu->prepared && blas_open(&cpu->blas, pool_threads(cpu->pool), err) < 0)
+		return -1;
+	cpu->prepared = true;
+	return 0;
 }
 
 static void cpu_product_tn(struct device *device, size_t rows, const float *dy, const float *x,

@@ -62,8 +62,9 @@ int adam_init(struct adam *adam, struct model *model, const struct adam_options 
 		if (!adam->arenas[i])
 			goto fail;
 	}
-	if (options->muon &&
-		!(adam->scratch = device->ops->alloc(device, scratch * sizeof *adam->scratch, err)))
+	if (options->muon && (device->ops->prepare_gradients(device, err) < 0 ||
+				     !(adam->scratch = device->ops->alloc(
+					       device, scratch * sizeof *adam->scratch, err))))
 		goto fail;
 	return 0;
 fail:

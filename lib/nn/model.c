@@ -80,7 +80,7 @@ int model_init(struct model *model, struct device *device, const struct cell *ce
 		goto fail;
 	if (training) {
 		const size_t arena = model->params.total * sizeof(float);
-		if (ops->prepare_gradients(device, err) < 0 ||
+		if ((use != MODEL_TRAINING_BF16 && ops->prepare_gradients(device, err) < 0) ||
 			!(model->weights = ops->alloc(device, arena, err)) ||
 			!(model->gradients = ops->alloc(device, arena, err)))
 			goto fail;

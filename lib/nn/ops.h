@@ -170,8 +170,8 @@ struct ops {
 	void (*product)(struct device *device, size_t rows, const float *x, const struct operand *b,
 		float *y);
 
-	/* Makes ready for product_tn() and orthogonalise(), which nothing calls before. Status 69,
-	 * 71. */
+	/* Makes ready for orthogonalise(), and for product_tn() of types other than OPERAND_BF16,
+	 * which nothing calls before; harmless twice. Status 69, 71. */
 	int (*prepare_gradients)(struct device *device, struct error *err);
 
 	/* The gradient of an operand's weights, b being transposed: dw (n,k) += dy (rows,n)

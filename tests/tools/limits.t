@@ -94,6 +94,10 @@ fi
 
 is "$(OPENBLAS_NUM_THREADS=3 train -q -j 1 -H 8 -L 1 --steps 1 s | cksum)" "$(cksum <m)" \
     "OpenBLAS's own variable changes nothing"
+ok "--precision bf16 needs none" sh -c '! LD_DEBUG=files train -q -j 1 -H 32 -L 2 --steps 2 \
+    --precision bf16 -o x s 2>&1 | grep -q openblas'
+ok "unless Muon does" sh -c 'LD_DEBUG=files train -q -j 1 -H 9 -L 2 --steps 2 --precision bf16 \
+    --optimizer muon -o x s 2>&1 | grep -q openblas'
 like "$(OPENBLAS_CORETYPE=Haswell train -v -j 1 -H 8 -L 1 --steps 1 -o x s 2>&1)" \
     "OpenBLAS kernel Haswell \(of .OPENBLAS_CORETYPE\)|OpenBLAS kernel .*\(of" \
     "-v tells that OpenBLAS was told which kernels to use"
