@@ -44,6 +44,8 @@ $(foreach t,train sample evalloss,$(eval $(call main_rule,$t)))
 $(corpus): tests/fuzz/seeds.py tests/tools/lies.py $(wildcard tests/golden/*/*) | $(bin)/train
 	@rm -rf $@ && $(PYTHON) tests/fuzz/seeds.py $@ $(abspath $(bin)/train)
 
+check check-long: $(replays) $(corpus)
+
 .PHONY: fuzz fuzzers
 fuzz: ## every parser, and programs from end to end, under libFuzzer, FUZZ_SECONDS each
 fuzz: $(corpus)

@@ -30,7 +30,7 @@ $(B)/tests/unit/test_faults: libraries += $(wrapped:%=-Wl,--wrap=%)
 
 .PHONY: check check-unit check-long documents
 check: ## every test but the long ones
-check: all $(unit_programs) $(replays) $(corpus)
+check: all $(unit_programs)
 	@$(test_env) $(PROVE) -e '' $(unit_programs) $(emulated) $(scripts)
 
 documents: ## writes what commands print into the pages that show it
@@ -42,7 +42,7 @@ check-unit: $(unit_programs)
 	@$(test_env) $(PROVE) -e '' $(unit_programs)
 
 check-long: ## the long tests too, and FUZZ_SECONDS (60) of each fuzz target: some 20 minutes
-check-long: all $(unit_programs) $(replays) $(corpus)
+check-long: all $(unit_programs)
 	@$(test_env) $(PROVE) -e '' $(unit_programs) $(emulated) $(scripts) $(long_scripts)
 	@$(MAKE) --no-print-directory fuzz
 
