@@ -91,16 +91,20 @@ static size_t elements(const struct safetensors_tensor *t)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Checks version and metadata; gives the file's CRC and its model's. */
-static int check_metadata(
-	struct safetensors *st, uint32_t *model_crc, uint32_t *crc, struct error *err)
+/* Checks version and metadata; gives the file's CRC, its model's, and the cell. */
+static int check_metadata(struct safetensors *st, uint32_t *model_crc, uint32_t *crc,
+	const struct cell **cell, struct error *err)
 {
 	const char *model = safetensors_metadata(st, "model_crc32");
+	const char *name = safetensors_metadata(st, "cell");
 	char digits[16];
 	bool has_crc;
 	if (safetensors_check_version(st, "state", VERSION, err) < 0 ||
 		safetensors_begin_crc(st, &has_crc, crc, err) < 0)
 		return -1;
+	*cell = name ? cell_find(name) : &lstm_cell;
+	if (!*cell)
+		return error_set(err, STATUS_DATA, "metadata cell: %s, which is none", name);
 	if (!has_crc || !model)
 		return error_set(err, STATUS_DATA, "metadata without %s: damaged",
 			has_crc ? "model_crc32" : "crc32");
@@ -119,12 +123,9 @@ static bool within(uint64_t size, uint64_t max)
 
 /* Makes room for a state of the sizes that the tensors have, which the file's size bounds only
  * where none of them is 0. */
-static int init_as_found(struct state_file *state, const struct safetensors *st, struct error *err)
+static int init_as_found(struct state_file *state, const struct safetensors *st,
+	const struct cell *cell, struct error *err)
 {
-	const char *name = safetensors_metadata(st, "cell");
-	const struct cell *cell = name ? cell_find(name) : &lstm_cell;
-	if (!cell)
-		return error_set(err, STATUS_DATA, "metadata cell: %s, which is none", name);
 	const struct safetensors_tensor *h = safetensors_find(st, cell->state_names[0]);
 	const struct safetensors_tensor *logits = safetensors_find(st, "logits");
 	if (!h || !logits || h->dims != 3 || logits->dims != 1 || h->shape[1] != 1 ||
@@ -191,12 +192,13 @@ static int read_state(struct state_file *state, const uint32_t *expected, uint32
 	struct safetensors st = {0};
 	struct safetensors_tensor tensors[TENSORS];
 	float *data[TENSORS];
+	const struct cell *cell;
 	uint32_t crc = 0;
 	int rc = -1;
 	if (kind_expect(KIND_STATE, in, err) < 0 || safetensors_open(&st, in, err) < 0)
 		goto out;
-	if (check_metadata(&st, model_crc, &crc, err) < 0 ||
-		(!expected && init_as_found(state, &st, err) < 0)) {
+	if (check_metadata(&st, model_crc, &crc, &cell, err) < 0 ||
+		(!expected && init_as_found(state, &st, cell, err) < 0)) {
 		error_prefix(err, "%s: ", in->name);
 		goto out;
 	}
@@ -208,7 +210,10 @@ static int read_state(struct state_file *state, const uint32_t *expected, uint32
 		goto out;
 	}
 	const size_t count = list_tensors(state, tensors, data);
-	if (check_shapes(&st, tensors, count, err) < 0)
+	if (cell != state->cell)
+		error_set(err, STATUS_DATA, "%s: metadata cell: %s; the model has %s", in->name,
+			cell_name(cell), cell_name(state->cell));
+	else if (check_shapes(&st, tensors, count, err) < 0)
 		error_prefix(err, "%s: ", in->name);
 	else
 		rc = read_data(&st, tensors, data, count, crc, err);

@@ -71,9 +71,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	bool own = read_state(&state, NULL, data, n, false);
 	bool valid = read_state(&any, &crc, data, n, false);
 	MUST(read_state(&same, &again, data, n, true) == valid);
-	/* The model's own are those of any that have its CRC and sizes. */
-	MUST(own == (valid && crc == model_crc && any.layers == LAYERS && any.hidden == HIDDEN &&
-			    any.vocab == SYMBOLS));
+	/* The model's own are those of any that have its CRC, cell and sizes. */
+	MUST(own == (valid && crc == model_crc && any.cell == params.cell && any.layers == LAYERS &&
+			    any.hidden == HIDDEN && any.vocab == SYMBOLS));
 	if (own)
 		must_be_equal(&state, &any);
 	if (valid) {

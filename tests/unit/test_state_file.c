@@ -166,6 +166,9 @@ static void what_is_no_state_is_refused(void **unused)
 		{"this is a model; expected a state", {"format", "pt"}, {FULL}, false},
 		{"written by a newer charpipe (state version 3); this program reads up to 2",
 			{"charpipe_state", "3", "model_crc32", "0123abcd"}, {FULL}, false},
+		{"metadata cell: lstn, which is none",
+			{"charpipe_state", "2", "model_crc32", "0123abcd", "cell", "lstn"}, {FULL},
+			false},
 		{"charpipe_state: 01; expected a version",
 			{"charpipe_state", "01", "model_crc32", "0123abcd"}, {FULL}, false},
 		{"without model_crc32", {"charpipe_state", "1"}, {FULL}, false},
@@ -227,6 +230,13 @@ static void a_state_of_other_sizes_or_of_another_model_is_refused(void **unused)
 	struct bytes file = write_state(&state);
 	struct error err;
 	(void)unused;
+	other.cell = &gru_cell;
+	assert_int_equal(state_file_init(&again, &other, &err), 0);
+	assert_int_equal(read_state(&again, MODEL, file, IN_FILE, &err), -1);
+	assert_int_equal(err.status, STATUS_DATA);
+	assert_non_null(strstr(err.text, "metadata cell: lstm; the model has gru"));
+	state_file_release(&again);
+	other.cell = sizes.cell;
 	assert_int_equal(state_file_init(&again, &sizes, &err), 0);
 	assert_int_equal(read_state(&again, MODEL + 1, file, IN_FILE, &err), -1);
 	assert_int_equal(err.status, STATUS_DATA);
