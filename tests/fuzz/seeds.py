@@ -84,8 +84,8 @@ def states():
 
 
 def trained(train):
-    """A model of one step, and checkpoints of two: without an evaluation yet, with one (of a GRU, too), and
-    of a run that was changed on its way."""
+    """A model of one step, and checkpoints of two: without an evaluation yet, with one (of a GRU, too), of
+    Muon's with an average, and of a run that was changed on its way."""
     shards = os.path.join(ROOT, "tests", "golden", "streams", "wrap.shards")
     with tempfile.TemporaryDirectory() as folder:
         def run(*options):
@@ -97,6 +97,8 @@ def trained(train):
                 [run("--steps", "2", "--eval-every", "5", "--checkpoint", "early"),
                  run("--steps", "2", "--eval-every", "1", "--cell", "gru", "--checkpoint", "gru"),
                  run("--steps", "2", "--eval-every", "1", "-L", "1", "--checkpoint", "late"),
+                 run("--steps", "2", "--optimizer", "muon", "--average", "0.9", "--schedule", "cosine",
+                     "--warmup", "1", "--checkpoint", "muon"),
                  run("--steps", "1", "--checkpoint", "changed") and
                  run("--steps", "2", "--change", "-d", "0.25", "--resume", "changed")])
 

@@ -426,6 +426,11 @@ layers 2 9
 END
 forged fill kept train.v.fc.bias -1 >run
 fails 65 "second moments" "means of squares below 0" train --resume run --steps 12 -o m shards
+edited 'options["average"] = "0.9"' >run
+fails 65 "no tensor train.average." "an average that isn't there" train --resume run --steps 12 -o m shards
+edited 'options["horizon"] = "0"' >run
+fails 65 "the checkpoint's --horizon: expected" "a schedule without a step" \
+    train --resume run --steps 12 -o m shards
 forged fill kept train.m.fc.bias 3e38 >run
 forged fill run train.v.fc.bias 0 >overflowing
 cp overflowing run

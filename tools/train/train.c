@@ -664,7 +664,7 @@ static int open_all(struct train *t, const char *path, struct error *err)
 			error_prefix(err, "%s: ", begun);
 		goto out;
 	}
-	timed = options_has(&t->tool->options, "time") &&
+	timed = options_given(&t->tool->options, "time") &&
 		!options_has(&t->tool->options, "time-steps");
 	if (timed && measure(t, &pace, begun ? &from : NULL, err) < 0)
 		goto out;
