@@ -29,7 +29,7 @@ comma := ,
 
 # --- sources ------------------------------------------------------------------------------------
 
-base_src    = error show memory io place input output spool option utf8 pool
+base_src    = error show memory io place input output spool option utf8 crc pool
 nn_src      = cell lstm gru rnn params operand counter model layer adam schedule sampler
 cpu_src     = cpu blas
 formats_src = kind yaml vocab vocab_file text encode stream tokens shards plan safetensors model_file \
@@ -64,7 +64,7 @@ kernel_flags_generic =
 kernels_flag = '-DALL_KERNELS=$(patsubst %,K(%),$(kernels))' # best first
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
-unit_tests = error show memory io place input output spool option utf8 pool philox params kernels ops model \
+unit_tests = error show memory io place input output spool option utf8 crc pool philox params kernels ops model \
              adam schedule sampler kind yaml vocab text stream tokens shards safetensors state_file \
              model_file config faults charpipe
 

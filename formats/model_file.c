@@ -2,6 +2,7 @@
  * must have, and how they become one arena of weights and a vocabulary. See model.md. */
 #include "formats/model_file.h"
 
+#include "base/crc.h"
 #include "base/memory.h"
 #include "base/show.h"
 #include "base/size.h"
@@ -14,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 enum {
 	MODEL_VERSION = 2, /* read are all up to these; LSTMs are still written as of version 1 */
@@ -685,7 +685,7 @@ int model_file_write(const struct model_file *model, struct output *out, struct 
 	if (safetensors_header(meta, tensors, count, ALIGN, &head, &head_bytes, err) < 0)
 		goto out;
 
-	uLong crc = crc32_z(0, head, head_bytes);
+	uint32_t crc = crc_add(0, head, head_bytes);
 	for (size_t i = 0; i < count; i++) {
 		const float *data = file_data(model, i, scratch);
 		const size_t bytes = (size_t)(tensors[i].end - tensors[i].begin);
@@ -696,9 +696,9 @@ int model_file_write(const struct model_file *model, struct output *out, struct 
 				tensors[i].name);
 			goto out;
 		}
-		crc = crc32_z(crc, (const unsigned char *)data, bytes);
+		crc = crc_add(crc, data, bytes);
 	}
-	safetensors_put_crc(head, (uint32_t)crc);
+	safetensors_put_crc(head, crc);
 
 	if (output_reserve(out, head_bytes + tensors[count - 1].end, err) < 0 ||
 		output_write(out, head, head_bytes, err) < 0)

@@ -2,6 +2,7 @@
  * (JSON_PARSER_MAX_DEPTH), so that hostile JSON can't exhaust the stack. */
 #include "formats/safetensors.h"
 
+#include "base/crc.h"
 #include "base/size.h"
 #include "formats/kind.h"
 
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are read as they lie in files");
 
@@ -58,7 +58,7 @@ static int read_exactly(struct safetensors *st, void *to, size_t n, struct error
 	ssize_t got = input_read_full(st->in, to, n, err);
 	if (got < 0)
 		return -1;
-	st->crc = (uint32_t)crc32_z(st->crc, to, (size_t)got);
+	st->crc = crc_add(st->crc, to, (size_t)got);
 	if ((size_t)got < n)
 		return error_set(err, STATUS_DATA, "%s: truncated at byte %" PRIu64, st->in->name,
 			st->in->offset);
@@ -284,9 +284,9 @@ int safetensors_begin_crc(struct safetensors *st, bool *has_crc, uint32_t *crc, 
 		return error_set(err, STATUS_DATA,
 			"metadata crc32: expected as eight hex digits at byte %d",
 			SAFETENSORS_CRC_OFFSET);
-	uLong sum = crc32_z(0, st->head, SAFETENSORS_CRC_OFFSET);
-	sum = crc32_z(sum, (const unsigned char *)"00000000", SAFETENSORS_CRC_DIGITS);
-	st->crc = (uint32_t)crc32_z(sum, st->head + rest, st->head_bytes - rest);
+	uint32_t sum = crc_add(0, st->head, SAFETENSORS_CRC_OFFSET);
+	sum = crc_add(sum, "00000000", SAFETENSORS_CRC_DIGITS);
+	st->crc = crc_add(sum, st->head + rest, st->head_bytes - rest);
 	return 0;
 }
 

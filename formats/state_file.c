@@ -1,6 +1,7 @@
 /* state_file.c: see state_file.h and state.md. */
 #include "formats/state_file.h"
 
+#include "base/crc.h"
 #include "formats/kind.h"
 #include "formats/safetensors.h"
 
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 enum {
 	VERSION =
@@ -44,7 +44,7 @@ int state_file_model_crc(const struct model_file *model, uint32_t *crc, struct e
 {
 	const struct params *params = &model->params;
 	size_t largest = 0;
-	uLong sum = 0;
+	uint32_t sum = 0;
 	for (size_t i = 0; i < params->count; i++)
 		largest = params->v[i].size > largest ? params->v[i].size : largest;
 	float *tensor = malloc(largest * sizeof *tensor);
@@ -52,8 +52,7 @@ int state_file_model_crc(const struct model_file *model, uint32_t *crc, struct e
 		return error_memory(err, largest * sizeof *tensor, "a tensor");
 	for (size_t i = 0; i < params->count; i++) {
 		params_to_file(params, i, model->weights, tensor);
-		sum = crc32_z(
-			sum, (const unsigned char *)tensor, params->v[i].size * sizeof *tensor);
+		sum = crc_add(sum, tensor, params->v[i].size * sizeof *tensor);
 	}
 	free(tensor);
 	*crc = (uint32_t)sum;
@@ -262,11 +261,10 @@ int state_file_write(
 	}
 	if (safetensors_header(meta, tensors, count, ALIGN, &head, &head_bytes, err) < 0)
 		goto out;
-	uLong crc = crc32_z(0, head, head_bytes);
+	uint32_t crc = crc_add(0, head, head_bytes);
 	for (size_t i = 0; i < count; i++)
-		crc = crc32_z(crc, (const unsigned char *)data[i],
-			elements(&tensors[i]) * sizeof *data[i]);
-	safetensors_put_crc(head, (uint32_t)crc);
+		crc = crc_add(crc, data[i], elements(&tensors[i]) * sizeof *data[i]);
+	safetensors_put_crc(head, crc);
 	if (output_write(out, head, head_bytes, err) < 0)
 		goto out;
 	for (size_t i = 0; i < count; i++)

@@ -2,6 +2,7 @@
  * they can be compared; stream.md says why each byte is there. */
 #include "formats/stream.h"
 
+#include "base/crc.h"
 #include "base/io.h"
 #include "base/size.h"
 #include "formats/kind.h"
@@ -54,7 +55,7 @@ static uint64_t get64(const unsigned char *p)
 
 static uint32_t crc_of(const void *bytes, size_t n)
 {
-	return (uint32_t)crc32_z(0, bytes, n);
+	return crc_add(0, bytes, n);
 }
 
 /* The CRC of what `crc` is of, followed by `bytes` bytes whose CRC is `next`. */
@@ -125,7 +126,7 @@ int stream_write_header(struct stream_writer *w, struct output *out,
 	};
 	uint32_t crc = 0;
 	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-		crc = (uint32_t)crc32_z(crc, parts[i].bytes, parts[i].count);
+		crc = crc_add(crc, parts[i].bytes, parts[i].count);
 	make_line(line, format->name, format->version, header, crc);
 	if (output_write(out, line, STREAM_LINE_BYTES, err) < 0)
 		return -1;
@@ -360,7 +361,7 @@ static int read_payload(
 			size_t n = left < sizeof piece ? (size_t)left : sizeof piece;
 			if (read_all(r, piece, n, err) < 0)
 				return -1;
-			crc = (uint32_t)crc32_z(crc, piece, n);
+			crc = crc_add(crc, piece, n);
 			left -= n;
 		}
 	}

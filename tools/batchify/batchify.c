@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_BYTES = 4 << 20 };
+enum { CHUNK_BYTES = 1 << 20 };
 
 struct values {
 	struct tool_common common;
