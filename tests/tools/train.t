@@ -224,11 +224,20 @@ is "$(training last steps)" "$((2 * epoch))" "the last one with --keep last"
 small -q --steps 20 -r 0.3 --eval-every 9 -l log -o best shards
 is "$(training best steps)" "$(awk -F '\t' 'NR > 1 && $5 != "-" && (b == "" || $5 < b) {b = $5; s = $2}
     END {print s}' log)" "an evaluation after the last step counts too"
+# validated OPTION...: the loss of the initial model's first step, by an evaluation.
+validated() {
+    small -q --steps 1 "$@" -l log -o m shards && awk -F '\t' 'NR == 2 {print $5}' log
+}
+batches=$(sed -n 's/^batches: .*validation: \([0-9]*\),.*/\1/p;/^\.\.\.$/q' shards)
+is "$(validated --eval-batches "$batches")" "$(validated)" "--eval-batches of all is an evaluation of all"
+is "$(validated --eval-batches 1000)" "$(validated)" "more than there are, too"
+status 1 "and of one is another one" test "$(validated --eval-batches 1)" = "$(validated)"
 small --steps 20 -o last all.shards 2>err
 like "$(cat err)" "no validation part.*last" "without validation data a note says that the last is kept"
 is "$(training last steps) $(training last keep)" "20 last" "and it is"
-small --steps 2 --patience 3 --eval-every 1 --checkpoint-every 1 -o m all.shards 2>err
-for o in patience eval-every checkpoint-every; do
+small --steps 2 --patience 3 --eval-every 1 --eval-batches 1 --checkpoint-every 1 \
+    -o m all.shards 2>err
+for o in patience eval-every eval-batches checkpoint-every; do
     like "$(cat err)" "--$o does nothing without" "a note says that --$o does nothing"
 done
 small --steps 2 --patience 3 --eval-every 1 --checkpoint c --checkpoint-every 1 -o m shards 2>err

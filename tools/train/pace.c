@@ -33,7 +33,7 @@ static int measure_steps(struct pace *pace, struct run *run, double seconds, str
 /* Of more and more of the part, until that takes long enough to be measured. */
 static int measure_evaluation(struct pace *pace, struct run *run, double seconds, struct error *err)
 {
-	const uint64_t all = run->shards->header.batches[SHARDS_VALIDATION];
+	const uint64_t all = run_evaluation_batches(run);
 	double nats, spent = 0;
 	for (uint64_t n = 1; n <= all && spent < seconds;
 		n = n < all && 2 * n > all ? all : 2 * n) {

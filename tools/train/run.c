@@ -263,9 +263,16 @@ int run_score(struct run *run, uint64_t batches, double *nats, struct error *err
 	return rc;
 }
 
+uint64_t run_evaluation_batches(const struct run *run)
+{
+	const uint64_t all = run->shards->header.batches[SHARDS_VALIDATION];
+	const uint64_t most = run->options->eval_batches;
+	return most && most < all ? most : all;
+}
+
 int run_validate(struct run *run, double *nats, struct error *err)
 {
-	return run_score(run, run->shards->header.batches[SHARDS_VALIDATION], nats, err);
+	return run_score(run, run_evaluation_batches(run), nats, err);
 }
 
 /* What is kept and written of the weights of now. */

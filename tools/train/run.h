@@ -52,6 +52,7 @@ struct run_options {
 	uint64_t seed;
 	double input_scale;    /* of the initial input weights; 0: that of the others */
 	uint64_t eval_every;   /* steps; 0: at the end of each epoch */
+	uint64_t eval_batches; /* that an evaluation takes; 0: all */
 	unsigned precision;    /* enum run_precision */
 	unsigned keep;         /* enum run_keep */
 	unsigned on_nonfinite; /* enum run_nonfinite */
@@ -119,8 +120,11 @@ int run_step(struct run *run, double *nats, double *norm, struct error *err);
 /* A step that moves no weights but all else, for the time that it takes. run_reset() is to follow. */
 int run_rehearse(struct run *run, struct error *err);
 
-/* The mean nats of a character of the validation part, dropout off, with the average of the weights
- * where there is one, as in all that is kept. The training goes on undisturbed. */
+/* Batches of the validation part that an evaluation takes. */
+uint64_t run_evaluation_batches(const struct run *run);
+
+/* The mean nats of their characters, dropout off, with the average of the weights where there is
+ * one, as in all that is kept. The training goes on undisturbed. */
 int run_validate(struct run *run, double *nats, struct error *err);
 
 /* The same of its first batches alone, at least one. */

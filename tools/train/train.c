@@ -165,6 +165,10 @@ static const struct option table[] = {
 	 .also = "eval-interval",
 	 .help = "steps between two evaluations of the validation part (0: at each epoch's end); "
 		"the last step is followed by one too"},
+	{.name = "eval-batches", .argument = "N", .type = OPTION_INTEGER, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.eval_batches), .initial = "0", .low = 0,
+	 .high = UINT32_MAX, .also = "eval-iters",
+	 .help = "batches, from the validation part's first on, that an evaluation takes (0: all)"},
 	{.name = "keep", .argument = "best|last", .type = OPTION_CHOICE, .effect = EFFECT_SHAPES,
 	 .offset = AT(run.keep), .initial = "best", .choices = keep_choices,
 	 .help = "the model to be written: the best by validation loss, or the last"},
@@ -479,6 +483,7 @@ static void tell_idle(const struct train *t)
 	} options[] = {
 		{"patience", "validation data", validated},
 		{"eval-every", "validation data", validated},
+		{"eval-batches", "validation data", validated},
 		{"checkpoint-every", "--checkpoint", t->checkpoint.path},
 		{"checkpoint-keep", "--checkpoint", t->checkpoint.path},
 		{"min-lr", "--schedule", scheduled},
