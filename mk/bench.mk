@@ -10,7 +10,7 @@ bench_run    = $(PYTHON) tests/bench/run.py --bin $(bin) --bench $(bench) $(RESU
 $(bench): $(B)/tests/bench/bench.o $(B)/libinner.a
 	$(LINK) -o $@ $(filter %.o,$^) $(B)/libinner.a $(libraries) $(loaded_libs)
 
-.PHONY: bench bench-torch bench-plot readme-table check-torch
+.PHONY: bench bench-torch bench-plot readme-table check-torch race
 bench: ## steps, sampling, scoring, tokenizing beside what the machine can do; RESULT=FILE.tsv
 bench: all $(bench)
 	@$(bench_run)
@@ -22,6 +22,15 @@ bench-torch: all $(bench) $(TORCH_PYTHON)
 bench-plot: ## how the time of a step grows with each dimension: a table and a picture of it
 bench-plot: $(bench)
 	@tests/bench/scaling.sh $(bench) $(RESULT)
+
+# Half an hour on a machine that has nothing else to do.
+DATA    =
+SEEDS   = 1,2,3
+NANOGPT =
+race: ## how soon the recipes reach a loss; DATA=FOLDER of texts; NANOGPT=FOLDER runs its CPU recipe too
+race: all $(if $(NANOGPT),$(TORCH_PYTHON))
+	@$(PYTHON) tests/bench/race.py --bin $(bin) --data '$(DATA)' --seeds $(SEEDS) \
+		$(RACE:%=--only %) $(if $(NANOGPT),--nanogpt '$(NANOGPT)' --torch $(TORCH_PYTHON))
 
 readme-table: ## the table of measurements in README.md, from RESULT=FILE.tsv or the newest one
 readme-table:
