@@ -21,6 +21,7 @@ installed = \
 	share/man/man7/charpipe.7=$(staged)/charpipe.7 \
 	share/charpipe/charpipe.mk=$(staged)/charpipe.mk \
 	share/charpipe/plot.gp=examples/plot.gp \
+	$(foreach r,$(wildcard examples/recipes/*.yaml),share/charpipe/recipes/$(notdir $r)=$r) \
 	share/charpipe/magic=mk/magic \
 	include/charpipe.mk=mk/include.mk \
 	include/charpipe.h=lib/door/charpipe.h \
@@ -35,7 +36,7 @@ target = $(DESTDIR)$(PREFIX)/$(firstword $(subst =, ,$1))
 source = $(lastword $(subst =, ,$1))
 mode   = $(if $(filter bin/%,$1),755,644)
 # The folders that are charpipe's alone.
-own_folders = share/charpipe lib/charpipe
+own_folders = share/charpipe/recipes share/charpipe lib/charpipe
 
 define install_one
 	@install -D -m $(call mode,$1) $(call source,$1) '$(call target,$1)'

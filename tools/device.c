@@ -1,67 +1,64 @@
 /* device.c: see device.h. */
 #include "tools/device.h"
 
+#include "base/place.h"
 #include "base/pool.h"
 #include "cpu/cpu.h"
 #include "cuda/cuda.h"
 
 #include <dlfcn.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 const char *const device_choices[] = {"auto", "cpu", "cuda", NULL};
 
-/* Where the plug-in may be: in $CHARPIPE_PLUGIN_DIR if that is set, else beside the program, as
- * `make` leaves it, or in lib/charpipe, as `make install` does. Fills in the path of the one that
- * is there. */
-static int find_plugin(char path[PATH_MAX], struct error *err)
+/* The path of the plug-in, a new string: in $CHARPIPE_PLUGIN_DIR if that is set, else beside the
+ * program, as `make` leaves it, or in lib/charpipe, as `make install` does. */
+static char *find_plugin(struct error *err)
 {
-	static const char *const places[] = {"", "/../lib/charpipe"};
+	static const char *const folders[] = {"", "../lib/charpipe/", NULL};
 	const char *wanted = secure_getenv("CHARPIPE_PLUGIN_DIR");
-	char program[PATH_MAX] = "";
-	if (wanted && *wanted) {
-		int n = snprintf(path, PATH_MAX, "%s/" CUDA_PLUGIN_FILE, wanted);
-		if (n < PATH_MAX && access(path, F_OK) == 0)
-			return 0;
-		return error_set(err, STATUS_NO_DEVICE,
-			"no " CUDA_PLUGIN_FILE " in $CHARPIPE_PLUGIN_DIR (%s)", wanted);
+	char *path;
+	if (!wanted || !*wanted) {
+		path = place_shipped(folders, CUDA_PLUGIN_FILE);
+		if (!path)
+			error_set(err, STATUS_NO_DEVICE,
+				"no CUDA here: no " CUDA_PLUGIN_FILE
+				" beside this program or in ../lib/charpipe ('make cuda' builds "
+				"it); -D cpu does without");
+		return path;
 	}
-	if (readlink("/proc/self/exe", program, sizeof program - 1) < 0)
-		return error_errno(err, STATUS_NO_DEVICE, "no CUDA: where is this program?");
-	const char *folder = dirname(program);
-	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-		int n = snprintf(path, PATH_MAX, "%s%s/" CUDA_PLUGIN_FILE, folder, places[i]);
-		if (n < PATH_MAX && access(path, F_OK) == 0)
-			return 0;
+	if (asprintf(&path, "%s/" CUDA_PLUGIN_FILE, wanted) < 0) {
+		error_memory(err, strlen(wanted), "a file's name");
+		return NULL;
 	}
-	return error_set(err, STATUS_NO_DEVICE,
-		"no CUDA here: no " CUDA_PLUGIN_FILE
-		" in %s or %s/../lib/charpipe ('make cuda' builds "
-		"it); -D cpu does without",
-		folder, folder);
+	if (access(path, F_OK) == 0)
+		return path;
+	free(path);
+	error_set(err, STATUS_NO_DEVICE, "no " CUDA_PLUGIN_FILE " in $CHARPIPE_PLUGIN_DIR (%s)",
+		wanted);
+	return NULL;
 }
 
 /* The plug-in stays loaded until the program ends. */
 static struct device *open_cuda(const struct device_options *options, struct error *err)
 {
-	char path[PATH_MAX];
-	if (find_plugin(path, err) < 0)
+	char *path = find_plugin(err);
+	if (!path)
 		return NULL;
 	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	if (!library) {
+	const struct cuda_plugin *plugin = library ? dlsym(library, CUDA_PLUGIN_SYMBOL) : NULL;
+	const bool fits =
+		plugin && plugin->abi == CUDA_PLUGIN_ABI && plugin->ops_size == sizeof(struct ops);
+	if (!library)
 		error_set(err, STATUS_NO_DEVICE, "%s", dlerror());
-		return NULL;
-	}
-	const struct cuda_plugin *plugin = dlsym(library, CUDA_PLUGIN_SYMBOL);
-	if (!plugin || plugin->abi != CUDA_PLUGIN_ABI || plugin->ops_size != sizeof(struct ops)) {
+	else if (!fits)
 		error_set(
 			err, STATUS_NO_DEVICE, "%s: belongs to another version of charpipe", path);
-		return NULL;
-	}
-	return plugin->open(options->tf32, err);
+	free(path);
+	return fits ? plugin->open(options->tf32, err) : NULL;
 }
 
 /* The plug-in drags in cuBLAS, which takes longer to load than a small model takes to sample. */

@@ -2,6 +2,7 @@
  * line, made harmless for terminals by error_set(). */
 #include "tools/tool.h"
 #include "base/io.h"
+#include "base/place.h"
 #include "base/utf8.h"
 #include "formats/config.h"
 #include "tools/files.h"
@@ -266,11 +267,29 @@ out:
 	return rc;
 }
 
-/* Does what the command line asks for: the status. */
-static int start(
-	struct tool *tool, int argc, char **argv, struct config **config, struct error *err)
+/* --config NAME: a recipe that came with the programs, if it has that name; its path takes the
+ * name's place. */
+static int find_recipe(struct tool_common *common, char **path, struct error *err)
 {
-	const struct tool_common *common = common_of(tool);
+	static const char *const folders[] = {
+		"../examples/recipes/", "../share/charpipe/recipes/", NULL};
+	char *name;
+	if (!common->config || strchr(common->config, '/'))
+		return 0;
+	if (asprintf(&name, "%s.yaml", common->config) < 0)
+		return error_memory(err, strlen(common->config), "a recipe's name");
+	*path = place_shipped(folders, name);
+	free(name);
+	if (*path)
+		common->config = *path;
+	return 0;
+}
+
+/* Does what the command line asks for: the status. */
+static int start(struct tool *tool, int argc, char **argv, char **recipe, struct config **config,
+	struct error *err)
+{
+	struct tool_common *common = tool->values;
 	int first;
 
 	if (options_parse(&tool->options, argc, argv, &first, err) < 0) {
@@ -287,6 +306,8 @@ static int start(
 		return print_page(tool, write_man, err);
 	if (common->options_as == TOOL_OPTIONS_TSV)
 		return print_page(tool, write_tsv, err);
+	if (find_recipe(common, recipe, err) < 0)
+		return -1;
 	if (common->config && config_apply(common->config, &tool->options, config, err) < 0)
 		return -1;
 	argc -= first;
@@ -318,6 +339,7 @@ int tool_main(struct tool *tool, int argc, char **argv)
 {
 	struct error err = {0};
 	struct config *config = NULL;
+	char *recipe = NULL;
 	const char *term = getenv("TERM");
 	struct tool_terminal terminal = {
 		.redraws = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0,
@@ -332,13 +354,14 @@ int tool_main(struct tool *tool, int argc, char **argv)
 		.values = tool->values,
 		.elsewhere = tool->elsewhere};
 	tool->terminal = &terminal;
-	int rc = start(tool, argc, argv, &config, &err);
+	int rc = start(tool, argc, argv, &recipe, &config, &err);
 	if (rc < 0)
 		print_line(tool, tool->program, err.text);
 	tool_progress_end(tool);
 	tool->terminal = NULL;
 	if (config)
 		config_release(config);
+	free(recipe);
 	assert(rc == 0 || err.status != STATUS_OK);
 	return rc == 0 ? STATUS_OK : (int)err.status;
 }

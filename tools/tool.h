@@ -62,8 +62,8 @@ struct tool_common {
 	 .offset = offsetof(values, common.gzip), .help = "compress the output"}, \
 	TOOL_FLAG(values, force, 'f', "force", true, "write binary output even to a terminal"), \
 	TOOL_FILE(values, config, 'c', "config", OPTION_FILE_READ, true, \
-		"take options from a YAML file; the command line wins over it, and --FLAG=no takes " \
-		"back a flag that it sets"), \
+		"take options from a YAML file, or from the recipe of that name (fast); the " \
+		"command line wins over it, and --FLAG=no takes back a flag that it sets"), \
 	TOOL_FLAG(values, print_config, 0, "print-config", true, \
 		"print every option's value and where it came from, and exit"), \
 	TOOL_FLAG(values, quiet, 'q', "quiet", false, "print errors only"), \

@@ -46,6 +46,25 @@ char *place_beside(const char *path, const char *name)
 	return asprintf(&s, "%.*s%s", (int)folder_length(path), path, name) < 0 ? NULL : s;
 }
 
+char *place_shipped(const char *const *folders, const char *name)
+{
+	char program[PATH_MAX], *path;
+	ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+	if (n < 0)
+		return NULL;
+	program[n] = '\0';
+	for (; *folders; folders++) {
+		if (asprintf(&path, "%.*s%s%s", (int)folder_length(program), program, *folders,
+			    name) < 0)
+			return NULL;
+		if (access(path, F_OK) == 0)
+			return path;
+		free(path);
+	}
+	errno = ENOENT;
+	return NULL;
+}
+
 char *place_follow(const char *path, int *descriptor)
 {
 	char *at = strdup(path);

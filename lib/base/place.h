@@ -34,4 +34,9 @@ char *place_follow(const char *path, int *descriptor);
 /* A new string: `path`'s directory, then `name`; NULL with ENOMEM. */
 char *place_beside(const char *path, const char *name);
 
+/* Where a file is that came with the program: its path in the first of the folders that has it, each
+ * seen from the program's own folder ("../lib/charpipe/"; NULL ends them), so that a tree can be
+ * moved. A new string, or NULL with errno, which is ENOENT where none of them has it. */
+char *place_shipped(const char *const *folders, const char *name);
+
 #endif

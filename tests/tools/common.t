@@ -118,6 +118,12 @@ for tool in $tools; do
     fails 66 "^$tool: absent.yaml" "$tool tells that the configuration is absent" \
         "$tool" -c absent.yaml
 
+    printf '%s:\n  quiet: true\n' "$tool" >fast
+    like "$("$tool" -c fast --print-config)" "quiet: false" \
+        "$tool -c fast is the recipe of that name"
+    like "$("$tool" -c ./fast --print-config)" "quiet: true # configuration file" \
+        "and ./fast a file"
+
     # --- input ------------------------------------------------------------------------------
 
     fails 66 "^$tool: absent: can't open: No such file" "$tool tells that its input is absent" \

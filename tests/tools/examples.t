@@ -143,7 +143,9 @@ mkdir "$TMP/examples" && cd "$TMP/examples" || exit 1
 cp "$ROOT"/examples/[a-z]*.* "$ROOT"/examples/fetch .
 for example in anna shakespeare nietzsche self; do
     mkdir $example
-    cp "$ROOT/examples/$example/Makefile" "$ROOT/examples/$example"/*.yaml $example
+    find "$ROOT/examples/$example" -name Makefile -o -name '*.yaml' | while read -r file; do
+        cp "$file" $example
+    done
     # A small text and a small network in the place of the example's own.
     ok "examples/$example goes from a text to a sample" make -C $example \
         TEXT="$TMP/text" sources="$TMP/text" BATCHIFY_FLAGS='-n 4 -m 20' \

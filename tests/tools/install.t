@@ -31,7 +31,7 @@ done
 for file in man/man3/charpipe.3 man/man3/charpipe_model.3 man/man3/charpipe_state.3 \
     man/man3/charpipe_data.3 man/man3/charpipe_trainer.3 man/man5/charpipe-shards.5 man/man5/charpipe-tokens.5 man/man5/charpipe-model.5 \
     man/man5/charpipe-stream.5 man/man5/charpipe-config.5 man/man7/charpipe.7 \
-    charpipe/charpipe.mk charpipe/plot.gp charpipe/magic; do
+    charpipe/charpipe.mk charpipe/plot.gp charpipe/magic charpipe/recipes/fast.yaml; do
     [ -s tree/usr/share/$file ] || missing="$missing $file"
 done
 is "$missing" "" "puts programs, pages, completions, rules and magic into their places"
@@ -40,6 +40,8 @@ is "$(find tree -type f ! -path '*/bin/*' -perm /111 | wc -l)" 0 "nothing but pr
 for tool in $tools; do
     is "$(tree/usr/bin/$tool --version)" "$("$BIN/$tool" --version)" "an installed $tool runs"
 done
+like "$(tree/usr/bin/batchify -c fast --print-config)" "rows: 16 # configuration file" \
+    "installed programs find the recipes that came with them"
 
 # --- for a Makefile of one's own -----------------------------------------------------------------
 
