@@ -140,9 +140,10 @@ static void *worker(void *arg)
 			atomic_fetch_sub(&pool->sleepers, 1);
 			pthread_mutex_unlock(&pool->lock);
 		}
+		/* In this order: who sees the run that ends the pool sees that it ends. */
+		seen = run_of(atomic_load(&pool->ticket));
 		if (atomic_load(&pool->quit))
 			return NULL;
-		seen = run_of(atomic_load(&pool->ticket));
 		/* It is closed for no longer than a few stores take. */
 		while (atomic_load(&pool->ticket) == ((uint64_t)seen << 32 | CLOSED))
 			relax();
