@@ -182,6 +182,13 @@ train -q --resume run --steps 47 -o model shards
 is "$(kept run)" "35 40 45" "a resumed run goes on keeping them"
 train -q --resume run.000040 --steps 43 -o model shards
 is "$(kept run) $(kept run.000040)" "35 40 45 40" "one of them is a checkpoint of its own, if it is resumed"
+small -q --steps 2 -o other.000002 shards
+cp other.000002 before
+small -q --init other.000002 --steps 6 --checkpoint other --checkpoint-every 2 --checkpoint-keep 1 \
+    -o model shards 2>err
+like "$(cat err)" "other.000002: can't be kept under that name: File exists" \
+    "a model that has such a name already"
+same other.000002 before "stays, though the run began with it"
 echo precious >run.000050
 cp run.000045 run.000047
 train --resume run --steps 60 -o model shards 2>err

@@ -166,13 +166,20 @@ static bool stated_crc(const char *path, char digits[SAFETENSORS_CRC_DIGITS + 1]
 	return whole && safetensors_get_crc(first, digits);
 }
 
-/* Gives what is about to be replaced its own name. As it has both names for a while, a run that is
- * killed meanwhile has lost none. */
+static bool is_one_file(const char *a, const char *b)
+{
+	struct stat one, other;
+	return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev &&
+	       one.st_ino == other.st_ino;
+}
+
+/* Gives what is about to be replaced its own name, unless something else has that. As it has both
+ * names for a while, a run that is killed meanwhile has lost none. */
 static int keep_old(struct checkpoint *checkpoint, struct error *err)
 {
 	const uint64_t step = checkpoint->step;
 	const size_t count = json_array_size(checkpoint->kept);
-	char crc[SAFETENSORS_CRC_DIGITS + 1], other[sizeof crc];
+	char crc[SAFETENSORS_CRC_DIGITS + 1];
 	int rc = -1;
 	if (count > 0 && kept_step(checkpoint, count - 1) == step)
 		return 0; /* before a save that failed */
@@ -181,9 +188,8 @@ static int keep_old(struct checkpoint *checkpoint, struct error *err)
 		return error_memory(err, 4096, "a checkpoint's name");
 	if (!checkpoint->kept)
 		checkpoint->kept = json_array();
-	if (stated_crc(name, other))
-		unlink(name);
-	if (!stated_crc(checkpoint->target, crc) || link(checkpoint->target, name) < 0)
+	if (!stated_crc(checkpoint->target, crc) ||
+		(link(checkpoint->target, name) < 0 && !is_one_file(checkpoint->target, name)))
 		error_errno(err, STATUS_CANT_CREATE, "%s: can't be kept under that name", name);
 	else if (json_array_append_new(checkpoint->kept,
 			 json_pack("{s:I, s:s}", "step", (json_int_t)step, "crc32", crc)) < 0)
