@@ -198,7 +198,7 @@ int input_open(struct input *in, const char *path, enum input_mode mode, struct 
 		error_set(err, STATUS_NO_INPUT, "%s: is a directory", in->name);
 		goto fail;
 	}
-	in->modified = st.st_mtim;
+	in->changed = st.st_ctim;
 	if (S_ISREG(st.st_mode)) {
 		off_t at = lseek(in->fd, 0, SEEK_CUR);
 		in->from_start = at == 0;
@@ -273,8 +273,8 @@ bool input_seekable(const struct input *in)
 bool input_changed(const struct input *in)
 {
 	struct stat st;
-	return fstat(in->fd, &st) < 0 || st.st_mtim.tv_sec != in->modified.tv_sec ||
-	       st.st_mtim.tv_nsec != in->modified.tv_nsec;
+	return fstat(in->fd, &st) < 0 || st.st_ctim.tv_sec != in->changed.tv_sec ||
+	       st.st_ctim.tv_nsec != in->changed.tv_nsec;
 }
 
 void input_close(struct input *in)

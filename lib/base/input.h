@@ -28,7 +28,7 @@ struct input {
 	char *name;      /* for messages: the path, or "standard input"; owned */
 	uint64_t offset; /* bytes handed out so far (after decompression) */
 	uint64_t size; /* when opened: bytes to the end of a plain regular file; else UINT64_MAX */
-	struct timespec modified; /* the file, when opened */
+	struct timespec changed; /* the file, when opened */
 	unsigned char *buffer;
 	size_t begin, end; /* unread bytes of buffer */
 	bool eof;
@@ -64,7 +64,7 @@ ssize_t input_peek(struct input *in, void *buf, size_t n, struct error *err);
  * from its start. */
 bool input_seekable(const struct input *in);
 
-/* Whether the file of such an input has been written to since it was opened. */
+/* Whether the file of such an input has been written to, or changed otherwise, since it was opened. */
 bool input_changed(const struct input *in);
 
 /* Releases everything; harmless twice, after a failed open, and on a struct of zeros. */
