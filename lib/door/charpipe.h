@@ -80,7 +80,7 @@ struct charpipe_batching {
 	}
 
 /* How a model learns: --lr, --clip, --seed, --beta1, --beta2, --weight-decay and --muon-every of
- * train(1). */
+ * train(1). Both betas 0: their defaults. */
 struct charpipe_training {
 	size_t size;
 	double lr, clip;

@@ -28,8 +28,11 @@ static int take_options(
 {
 	*adam = adam_defaults;
 	adam->clip = options->clip;
-	adam->beta1 = options->beta1;
-	adam->beta2 = options->beta2;
+	/* Programs that fill in what they know leave both at 0. */
+	if (options->beta1 != 0 || options->beta2 != 0) {
+		adam->beta1 = options->beta1;
+		adam->beta2 = options->beta2;
+	}
 	adam->decay = options->weight_decay;
 	adam->muon = options->muon_every > 0;
 	adam->muon_every = options->muon_every;
