@@ -317,7 +317,7 @@ static bool rival(const struct options *options, const char *name, enum option_s
 
 bool options_group_given(const struct options *options, const char *name)
 {
-	return options_given(options, name) || rival(options, name, SOURCE_CONFIG);
+	return options_given(options, name) || rival(options, name, SOURCE_COMMAND_LINE);
 }
 
 bool options_has(const struct options *options, const char *name)
