@@ -124,7 +124,11 @@ built_libraries = $(B)/libcharpipe.a $(B)/libcharpipe.so.$(VERSION)
 
 .PHONY: all
 all: ## the programs, into bin/, their man pages, and the library (the default)
-all: $(TOOLS:%=$(bin)/%) $(pages) $(built_libraries)
+all: $(TOOLS:%=$(bin)/%) $(bin)/recipes $(pages) $(built_libraries)
+
+# Programs look for recipes beside themselves, and where they are installed.
+$(bin)/recipes:
+	@mkdir -p $(@D) && ln -sfnr examples/recipes $@
 
 tool_obj = $(patsubst %,$(B)/tools/$1/%.o,$1 $($1_src))
 $(foreach t,$(TOOLS),$(eval $(bin)/$t: $(call tool_obj,$t)))
@@ -203,7 +207,7 @@ include mk/tests.mk mk/fuzz.mk mk/bench.mk mk/cuda.mk mk/lint.mk mk/install.mk
 
 .PHONY: clean help
 clean: ## removes what was built
-	rm -rf $(B) $(TOOLS:%=$(bin)/%) $(plugin)
+	rm -rf $(B) $(TOOLS:%=$(bin)/%) $(bin)/recipes $(plugin)
 	@rmdir $(bin) 2>/dev/null || true
 
 help: ## this list

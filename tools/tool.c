@@ -267,12 +267,20 @@ out:
 	return rc;
 }
 
+__attribute__((format(printf, 2, 3))) static void append(struct error *err, const char *format, ...)
+{
+	const size_t used = strlen(err->text);
+	va_list args;
+	va_start(args, format);
+	vsnprintf(err->text + used, sizeof err->text - used, format, args);
+	va_end(args);
+}
+
 /* --config NAME: a recipe that came with the programs, if it has that name; its path takes the
  * name's place. */
 static int find_recipe(struct tool_common *common, char **path, struct error *err)
 {
-	static const char *const folders[] = {
-		"../examples/recipes/", "../share/charpipe/recipes/", NULL};
+	static const char *const folders[] = {"recipes/", "../share/charpipe/recipes/", NULL};
 	char *name;
 	if (!common->config || strchr(common->config, '/'))
 		return 0;
@@ -293,9 +301,7 @@ static int start(struct tool *tool, int argc, char **argv, char **recipe, struct
 	int first;
 
 	if (options_parse(&tool->options, argc, argv, &first, err) < 0) {
-		size_t used = strlen(err->text);
-		snprintf(err->text + used, sizeof err->text - used, "; try '%s --help'",
-			tool->program);
+		append(err, "; try '%s --help'", tool->program);
 		return -1;
 	}
 	if (common->help)
@@ -308,8 +314,11 @@ static int start(struct tool *tool, int argc, char **argv, char **recipe, struct
 		return print_page(tool, write_tsv, err);
 	if (find_recipe(common, recipe, err) < 0)
 		return -1;
-	if (common->config && config_apply(common->config, &tool->options, config, err) < 0)
+	if (common->config && config_apply(common->config, &tool->options, config, err) < 0) {
+		if (err->status == STATUS_NO_INPUT && !strchr(common->config, '/'))
+			append(err, "; nor is there a recipe of that name");
 		return -1;
+	}
 	argc -= first;
 	argv += first;
 	if (files_check(&tool->options, argc, argv, err) < 0)

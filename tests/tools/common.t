@@ -115,8 +115,8 @@ for tool in $tools; do
     printf '%s:\n  quiet: perhaps\n' "$tool" >bad.yaml
     fails 78 "^$tool: bad.yaml.*line 2.*expected.*perhaps" \
         "$tool says what is wrong with a configured value" "$tool" -c bad.yaml
-    fails 66 "^$tool: absent.yaml" "$tool tells that the configuration is absent" \
-        "$tool" -c absent.yaml
+    fails 66 "^$tool: absent.yaml.*nor is there a recipe of that name" \
+        "$tool tells that the configuration is absent" "$tool" -c absent.yaml
 
     printf '%s:\n  quiet: true\n' "$tool" >fast
     like "$("$tool" -c fast --print-config)" "quiet: false" \

@@ -166,7 +166,7 @@ static const struct option table[] = {
 	 .help = "steps between two evaluations of the validation part (0: at each epoch's end); "
 		"the last step is followed by one too"},
 	{.name = "eval-batches", .argument = "N", .type = OPTION_INTEGER, .newer = true,
-	 .effect = EFFECT_TUNES, .offset = AT(run.eval_batches), .initial = "0", .low = 0,
+	 .effect = EFFECT_SHAPES, .offset = AT(run.eval_batches), .initial = "0", .low = 0,
 	 .high = UINT32_MAX, .also = "eval-iters",
 	 .help = "batches, from the validation part's first on, that an evaluation takes (0: all)"},
 	{.name = "keep", .argument = "best|last", .type = OPTION_CHOICE, .effect = EFFECT_SHAPES,
@@ -327,7 +327,7 @@ static int take_dimensions(struct tool *tool, const struct model_file *from, str
 		const char *value = dimensions[i].value;
 		char given[32];
 		options_format(&tool->options, option, given, sizeof given);
-		if (options_given(&tool->options, option->name) && strcmp(given, value) != 0)
+		if (options_typed(&tool->options, option->name) && strcmp(given, value) != 0)
 			return error_set(err, STATUS_USAGE, "--%s %s: %s has --%s %s", option->name,
 				given, path, option->name, value);
 		if (options_set(&tool->options, option, value, SOURCE_MODEL, path, err) < 0)
@@ -437,6 +437,23 @@ static int set_horizon(struct train *t, struct error *err)
 	return settings_derive(&t->settings, "horizon", t->last, t->first, err);
 }
 
+/* A schedule that never falls, or has done so, is rarely meant. */
+static void tell_schedule(const struct train *t)
+{
+	const struct schedule *schedule = &t->values->run.schedule;
+	if (schedule->kind == SCHEDULE_CONSTANT || t->first >= t->last)
+		return;
+	if (schedule->warmup >= schedule->horizon)
+		tool_note(t->tool,
+			"--warmup %" PRIu64 " is no shorter than the schedule of %" PRIu64
+			" steps: the learning rate never falls",
+			schedule->warmup, schedule->horizon);
+	else if (t->first >= schedule->horizon)
+		tool_note(t->tool,
+			"the schedule ended at step %" PRIu64 ": the learning rate stays %.3g",
+			schedule->horizon, schedule_rate(schedule, t->last));
+}
+
 /* 3366483 as 3,366,483. */
 static const char *grouped(uint64_t n, char buf[32])
 {
@@ -530,6 +547,7 @@ static void describe(const struct train *t)
 		tool_note(t->tool, "resumed after step %" PRIu64, t->first);
 	tell_idle(t);
 	tell_changes(t);
+	tell_schedule(t);
 	if (t->values->resume && (t->first >= t->last || run_stale(&t->run)))
 		tool_note(t->tool, "nothing is left to do: %s; the model is written again",
 			run_stale(&t->run) ? "--patience has run out"
