@@ -5,8 +5,9 @@
             [--nanogpt CHECKOUT [--torch PYTHON]]
 
 The folder has the texts that RACES names; those that it lacks are left out, which is said. Time is
-what `train` took from its start to the evaluation in question, evaluations included, by its own log;
-cutting the text, which takes less than a second, is not. Characters are those that were trained on.
+what `train` took from its start to the evaluation in question, evaluations included, by its own log,
+and all that the log doesn't count; cutting the text, which takes less than a second, is not in it.
+Characters are those that were trained on.
 The losses are of the held-out last tenth, in nats a character: as training prints them, its state
 carried along, and by `evalloss --window 256`, as of a transformer that sees 256 characters.
 
@@ -81,21 +82,26 @@ class Runner:
     def run(self, race, shards, seed):
         """One run as a row of the table, and what it took to reach each target, NAN if it didn't."""
         log, model = self.path("log"), self.path("model")
+        began = time.monotonic()
         self.tool("train", "-q", *race.train, "-s", seed, "-l", log, "-o", model, shards)
+        seconds = time.monotonic() - began
         with open(log) as f:
             rows = list(csv.DictReader(f, delimiter="\t"))
+        # What the log doesn't count: reading, measuring for --time, writing.
+        more = seconds - float(rows[-1]["seconds"])
         evaluated = [row for row in rows if row["val_loss"] != "-"]
         values = {
             "parameters": int(re.search(r"parameters: ([0-9]+)",
                                         self.tool("inspect", model)).group(1)),
             "steps": int(rows[-1]["step"]),
             "characters": int(rows[-1]["tokens"]),
-            "seconds": float(rows[-1]["seconds"]),
+            "seconds": seconds,
             "loss": min(float(row["val_loss"]) for row in evaluated),
             "windows_256": self.windows(model, shards)}
         for target in race.targets:
             there = [row for row in evaluated if float(row["val_loss"]) <= target]
-            values[f"seconds to {target}"] = float(there[0]["seconds"]) if there else math.nan
+            values[f"seconds to {target}"] = more + float(there[0]["seconds"]) if there \
+                else math.nan
             values[f"characters to {target}"] = int(there[0]["tokens"]) if there else math.nan
         return values
 
@@ -169,7 +175,8 @@ def main():
             for what in runs[0] if len(runs) > 1 else ():
                 values = [run[what] for run in runs]
                 print(race.name, "mean", what, f"{statistics.mean(values):.5g}", sep="\t")
-                print(race.name, "spread", what, f"{statistics.stdev(values):.3g}", sep="\t")
+                spread = math.nan if math.nan in values else statistics.stdev(values)
+                print(race.name, "spread", what, f"{spread:.3g}", sep="\t")
 
 
 main()
