@@ -125,7 +125,7 @@ bool options_given(const struct options *options, const char *name);
 /* Whether on the command line. */
 bool options_typed(const struct options *options, const char *name);
 
-/* Whether it, or another of its group, was given one. */
+/* Whether it was given one, or another of its group was, on the command line. */
 bool options_group_given(const struct options *options, const char *name);
 
 /* Whether it has a value at all: one from anywhere, or a default that holds. */

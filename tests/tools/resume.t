@@ -140,6 +140,9 @@ small --steps "$steps" --schedule linear --horizon "$n" -o straight shards
 same resumed straight "it goes on exactly, towards the step that was found to end it"
 is "$(config time again) $(config steps again)" \
     "300s # checkpoint; limits the run not set; limits the run" "its time is told"
+printf 'train:\n  epochs: 1000\n' >limits.yaml
+like "$(train -c limits.yaml --resume again --print-config)" "time: 300s # checkpoint" \
+    "a recipe's epochs don't take it away"
 train -H 8 --time 1 --steps 9 --checkpoint run -o part shards 2>err
 for given in '' '--time 1s --steps 12'; do
     cp run again
