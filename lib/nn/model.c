@@ -110,6 +110,15 @@ static void release_workspace(struct model *model)
 	model->rows = model->window = 0;
 }
 
+int model_set_dropout(struct model *model, const struct model_dropout *dropout, struct error *err)
+{
+	model->dropout = *dropout;
+	for (uint32_t l = 0; dropout->weights > 0 && l < model->params.layers; l++)
+		if (layer_init_thinned(&model->layers[l], err) < 0)
+			return -1;
+	return 0;
+}
+
 int model_resize(struct model *model, size_t rows, size_t window, struct error *err)
 {
 	struct device *device = model->device;
@@ -290,6 +299,13 @@ static uint32_t *ids_of(struct batch *batch, const struct block *b)
 	return batch->ids + 2 * b->first * b->T;
 }
 
+static struct dropout weight_mask(const struct model *model, uint32_t layer, uint32_t step)
+{
+	return (struct dropout){.p = model->dropout.weights,
+		.key = philox_key(model->seed, PHILOX_WEIGHTS, layer),
+		.step = step};
+}
+
 static struct dropout mask_of(const struct model *model, const struct block *b, uint32_t layer)
 {
 	const bool top = layer + 1 == model->params.layers;
@@ -445,7 +461,7 @@ struct sequence model_sequence(const struct model *model, enum model_sequence ki
 					 .window = T,
 					 .seed = model->seed,
 					 .dropout = {model->dropout.input, model->dropout.between,
-						 model->dropout.output}}};
+						 model->dropout.output, model->dropout.weights}}};
 }
 
 void model_queue_gradient(struct model *model, struct model_state *state, size_t T, uint32_t step)
@@ -457,6 +473,10 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 	const float scale = (float)(1 / ((double)N * (double)T));
 	struct block b;
 	ops->zero(device, model->gradients, p->total);
+	for (uint32_t l = 0; model->dropout.weights > 0 && l < p->layers; l++) {
+		const struct dropout mask = weight_mask(model, l, step);
+		layer_thin(&model->layers[l], &mask);
+	}
 	model->layers[0].gaps = model->dropout.input > 0;
 	for (size_t first = 0; first < N; first += b.N) {
 		b = block_at(model, first, N, T);
@@ -473,6 +493,10 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 	}
 	for (uint32_t l = 0; l < p->layers; l++)
 		layer_finish_gradients(&model->layers[l]);
+	for (uint32_t l = 0; model->dropout.weights > 0 && l < p->layers; l++) {
+		const struct dropout mask = weight_mask(model, l, step);
+		layer_thin_gradients(&model->layers[l], &mask);
+	}
 	ops->sum_squares(device, p->total, model->gradients, &model->batch->squares);
 }
 

@@ -25,15 +25,17 @@ struct batch {
 
 /* Probabilities with which a model in training doesn't get to see: a symbol of its input (M. Iyyer
  * et al.: Deep Unordered Composition Rivals Syntactic Methods, 2015: word dropout, not scaled), a
- * unit of a layer's output where the next layer sees it, and one where the output layer does. */
+ * unit of a layer's output where the next layer sees it, one where the output layer does; and, for a
+ * whole step of all rows, a weight between hidden units (S. Merity et al.: Regularizing and Optimizing
+ * LSTM Language Models, 2018). */
 struct model_dropout {
-	double input, between, output;
+	double input, between, output, weights;
 };
 
 struct model {
 	struct device *device;        /* not owned */
 	struct params params;         /* owned */
-	struct model_dropout dropout; /* in training only */
+	struct model_dropout dropout; /* in training only; set by model_set_dropout() */
 	uint32_t seed;                /* of the dropout masks */
 	size_t rows, window;          /* the largest N and T it was made for */
 	size_t block;                 /* rows in flight in one pass */
@@ -76,6 +78,9 @@ int model_init(struct model *model, struct device *device, const struct cell *ce
 	uint64_t hidden, uint64_t layers, enum model_use use, size_t rows, size_t window,
 	struct error *err);
 void model_release(struct model *model);
+
+/* From here on it trains with that. Error 71. */
+int model_set_dropout(struct model *model, const struct model_dropout *dropout, struct error *err);
 
 /* The same model for other batches; states are to be made anew. On failure (71) it is fit for
  * model_release() and for another try. */

@@ -104,7 +104,8 @@ int run_make(struct run *run, const struct run_options *options, const struct sh
 	if (model_init(&run->model, device, cell_of(options->cell), vocab, options->hidden,
 		    options->layers, use, most, window, err) < 0)
 		return -1;
-	run->model.dropout = options->dropout;
+	if (model_set_dropout(&run->model, &options->dropout, err) < 0)
+		return -1;
 	run->model.seed = (uint32_t)options->seed;
 	if (adam_init(&run->adam, &run->model, &options->adam, err) < 0)
 		return -1;

@@ -62,6 +62,10 @@ static const struct option table[] = {
 	 .effect = EFFECT_TUNES, .offset = AT(run.dropout.input), .initial = "0", .low = 0,
 	 .high = 0.999,
 	 .help = "probability with which a character of the input is hidden while training"},
+	{.name = "dropout-weights", .argument = "P", .type = OPTION_REAL, .newer = true,
+	 .effect = EFFECT_TUNES, .offset = AT(run.dropout.weights), .initial = "0", .low = 0,
+	 .high = 0.999, .also = "weight-drop wdrop dropconnect",
+	 .help = "probability with which a step goes without a weight between hidden units"},
 	{.letter = 'e', .name = "epochs", .argument = "N", .type = OPTION_INTEGER,
 	 .effect = EFFECT_LIMITS, .offset = AT(epochs), .initial = "20", .low = 1,
 	 .high = UINT32_MAX, .group = "end", .also = "num-epochs n-epochs max-epochs",
@@ -295,7 +299,8 @@ static int check_options(const struct tool *tool, int argc, char **argv, struct 
 static int take_dropout(
 	struct options *options, const struct model_file *from, const char *path, struct error *err)
 {
-	static const char *const names[] = {"dropout", "dropout-output", "dropout-input"};
+	static const char *const names[] = {
+		"dropout", "dropout-output", "dropout-input", "dropout-weights"};
 	for (size_t i = 0; i < sizeof names / sizeof *names && !options_given(options, *names);
 		i++) {
 		const json_t *said = json_object_get(from->training, names[i]);
