@@ -48,7 +48,9 @@ for cell in gru rnn; do
     sample -q -s 1 -n 0 -p '12 is' --save-state state whole >beginning
     sample -q -s 1 -n 90 --state state whole >>beginning
     same beginning at-once "a saved state is where its text ended"
-    is "$(inspect state | sed -n 's/^layers: //p; s/^hidden: //p' | tr '\n' ' ')" "2 13 " "and can be looked at"
+    is "$(inspect state | sed -n 's/^cell: //p; s/^layers: //p; s/^hidden: //p' | tr '\n' ' ')" "$cell 2 13 " \
+        "and can be looked at"
+    is "$(inspect whole | sed -n 's/^cell: //p')" "$cell" "as the model can"
     sample -q -k 1 -n 50 -p 1 whole >f32
     sample -q -k 1 -n 50 -p 1 --weights f16 whole | cmp -s - f32
     result $? "weights of 16 bits write the same"

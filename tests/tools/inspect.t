@@ -79,7 +79,7 @@ is "$(key kind) $(key symbols)" "state_dict 3" "a bare state_dict shows its size
 
 sample -q -n 0 -p aa --no-prime --save-state state "$models/small.safetensors"
 inspect state >out
-is "$(key kind) $(key layers) $(key hidden) $(key symbols) $(key verified)" "state 1 2 3 true" \
+is "$(key kind) $(key cell) $(key layers) $(key hidden) $(key symbols) $(key verified)" "state lstm 1 2 3 true" \
     "a state shows its sizes, and was checked"
 printf '\377' | dd of=state bs=1 seek=$(($(wc -c <state) - 5)) conv=notrunc 2>/dev/null
 fails 65 "state: damaged" "so a damaged one is refused" inspect state

@@ -285,8 +285,8 @@ static int inspect_model(struct input *in, FILE *f, struct error *err)
 		model.checkpoint  ? "checkpoint"
 		: model.has_vocab ? "model"
 				  : "state_dict");
-	fprintf(f, "layers: %" PRIu32 "\nhidden: %" PRIu32 "\ndropout: %s", p->layers, p->hidden,
-		show_real(model.dropout, dropout));
+	fprintf(f, "cell: %s\nlayers: %" PRIu32 "\nhidden: %" PRIu32 "\ndropout: %s",
+		cell_name(p->cell), p->layers, p->hidden, show_real(model.dropout, dropout));
 	fprintf(f, "\nparameters: %zu\nverified: true\n", p->parameters);
 	write_object(f, "training", model.training);
 	write_object(f, "checkpoint", model.checkpoint);
@@ -310,8 +310,8 @@ static int inspect_state(struct input *in, FILE *f, struct error *err)
 	if (state_file_read_any(&state, &model_crc, in, err) < 0)
 		return -1;
 	fprintf(f, "kind: state\nmodel_crc32: \"%08" PRIx32 "\"\n", model_crc);
-	fprintf(f, "layers: %" PRIu32 "\nhidden: %" PRIu32 "\nsymbols: %" PRIu32 "\n", state.layers,
-		state.hidden, state.vocab);
+	fprintf(f, "cell: %s\nlayers: %" PRIu32 "\nhidden: %" PRIu32 "\nsymbols: %" PRIu32 "\n",
+		cell_name(state.cell), state.layers, state.hidden, state.vocab);
 	fputs("verified: true\n", f);
 	state_file_release(&state);
 	return 0;
