@@ -79,9 +79,11 @@ FORCE:
 $(options)/tokenize $(options)/batchify $(options)/train $(options)/sample $(options)/evalloss:
 $(options)/train.limits:
 
-# The curves of one log in a file, or of several in the terminal: make plot LOGS='a.log b.log'
+# The curves of one log in a file, or of several in the terminal, over the steps or the minutes:
+# make plot LOGS='a.log b.log' OVER=minutes
 LOGS = $(wildcard *.log)
-plot = gnuplot -e "logs='$1'; picture='$2'" $(plot_gp)
+OVER ?= step
+plot = gnuplot -e "logs='$1'; picture='$2'; over='$(OVER)'" $(plot_gp)
 plot_gp := $(dir $(lastword $(MAKEFILE_LIST)))plot.gp
 .PHONY: plot
 plot:

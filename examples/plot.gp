@@ -1,10 +1,13 @@
-# plot.gp: training and validation loss over the steps, from the logs of train.
+# plot.gp: training and validation loss over the steps, or the minutes, from the logs of train.
 #
-#     gnuplot -e "logs='a.log b.log'; picture='plot.png'" plot.gp
+#     gnuplot -e "logs='a.log b.log'; picture='plot.png'; over='step'" plot.gp
 #
 # picture: FILE.png, FILE.svg, or - to draw in the terminal. A log may be any table with a header line
-# that names the columns step, loss and val_loss.
+# that names the columns step (over='minutes': seconds), loss and val_loss.
 ends(s, suffix) = strlen(s) >= strlen(suffix) && s[strlen(s) - strlen(suffix) + 1 : *] eq suffix
+
+if (!exists("over")) over = "step"
+x(row) = over eq "minutes" ? column("seconds") / 60 : column("step")
 
 if (ends(picture, ".png")) {
 	set terminal pngcairo size 1000,600 font "sans,11"
@@ -21,10 +24,10 @@ if (picture eq "-") { set key below noenhanced width 2 } else { set key top righ
 set grid
 set border 3
 set tics nomirror
-set xlabel "step"
+set xlabel over
 set ylabel "nats per character"
-plot for [i = 1:words(logs)] word(logs, i) using "step":"loss" \
+plot for [i = 1:words(logs)] word(logs, i) using (x(0)):"loss" \
 		with lines linewidth 1 linecolor i title word(logs, i)." training", \
-	for [i = 1:words(logs)] word(logs, i) using "step":"val_loss" \
+	for [i = 1:words(logs)] word(logs, i) using (x(0)):"val_loss" \
 		with linespoints linewidth 2 linecolor i pointtype i pointsize 0.6 \
 		title word(logs, i)." validation"

@@ -116,6 +116,7 @@ if command -v gnuplot >/dev/null; then
     made a.loss >/dev/null
     like "$(make -s plot LOGS='a.log b.log')" "b.log validation" \
         "make plot draws logs in the terminal"
+    like "$(make -s plot LOGS='a.log b.log' OVER=minutes)" "minutes" "over the minutes, if that is wanted"
     make -s a.png a.svg >/dev/null 2>&1
     like "$(head -c 8 a.png | od -c)" "P   N   G" "and as PNG"
     like "$(cat a.svg)" "a.log validation" "and as SVG"
@@ -152,6 +153,11 @@ for example in anna shakespeare nietzsche self; do
         TRAIN_FLAGS='--hidden 8 --steps 3'
     is "$(find $example -name '*.sample' -size +1 | wc -l)" 1 "which $example writes and prints"
 done
+mkdir recipes
+cp "$ROOT"/examples/recipes/Makefile "$ROOT"/examples/recipes/*.yaml recipes
+ok "examples/recipes makes a model of any text" make -C recipes TEXT="$TMP/text" \
+    BATCHIFY_FLAGS='-n 4 -m 20' TRAIN_FLAGS='--hidden 8 --steps 3'
+is "$(find recipes -name 'text-fast.sample' -size +1 | wc -l)" 1 "and tells the recipe in its name"
 for example in anna shakespeare nietzsche; do
     make -s -C $example ids windows network TEXT="$TMP/text" \
         BATCHIFY_FLAGS='-n 4 -m 20' >out 2>&1
