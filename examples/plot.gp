@@ -7,7 +7,12 @@
 ends(s, suffix) = strlen(s) >= strlen(suffix) && s[strlen(s) - strlen(suffix) + 1 : *] eq suffix
 
 if (!exists("over")) over = "step"
-x(row) = over eq "minutes" ? column("seconds") / 60 : column("step")
+# A run that was resumed counts its seconds anew: what went before is added.
+at = past = before = 0
+minutes(step, seconds) = (step > at ? 0 : (past = before = 0), \
+	seconds < before ? past = past + before : 0, \
+	at = step, before = seconds, (past + seconds) / 60)
+x(row) = over eq "minutes" ? minutes(column("step"), column("seconds")) : column("step")
 
 if (ends(picture, ".png")) {
 	set terminal pngcairo size 1000,600 font "sans,11"
