@@ -131,6 +131,19 @@ for words in 'optimizer muon' 'weight-decay 0.5' 'beta1 0.5' 'beta2 0.5' 'averag
     # shellcheck disable=SC2086
     is "$(told --$words)" "${words#* }" "--$words makes another model, which tells it"
 done
+small -q --steps 30 --keep last --auto-dropout -o other shards
+is "$(training other dropout) $(training other auto-dropout)" "0.25 true" "--auto-dropout leaves what is given"
+chosen() {
+    train -q -c recipe --auto-dropout -e "$1" -o other shards
+    echo "$(training other dropout) $(training other dropout-output)"
+}
+printf 'train: {hidden: 4, layers: 1}\n' >recipe
+is "$(chosen 1), $(chosen 2), $(chosen 8), $(chosen 40)" \
+    "0.0 0.0, 0.1 0.2, 0.3 0.4, 0.4 0.5" "and goes by the number of passes"
+train -q -c recipe --auto-dropout -e 8 -o other shards
+is "$(training other dropout-input)" 0.1 "in what it hides of the input too"
+is "$(train -c recipe --auto-dropout -e 2 -o other shards 2>&1 | grep -c 'seen 2 times: --dropout 0.1 ')" 1 \
+    "which it tells"
 small -q --steps 30 --keep last --dropout-output 0.25 -o other shards
 models bare other >a
 models bare plain >b

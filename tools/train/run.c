@@ -14,6 +14,14 @@ const char *const run_optimizers[] = {
 	NULL,
 };
 
+struct model_dropout run_dropout(double passes)
+{
+	const double doublings = fmin(fmax(log2(passes), 0), 4);
+	return (struct model_dropout){.between = round(10 * doublings) / 100,
+		.output = round(10 * (doublings + fmin(doublings, 1))) / 100,
+		.input = round(5 * fmin(fmax(doublings - 1, 0), 2)) / 100};
+}
+
 /* --- making ---------------------------------------------------------------------------------- */
 
 /* The model keeps its own order of symbols; what was done to newlines is told by the new data. */

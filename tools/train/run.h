@@ -82,6 +82,10 @@ struct run {
 	uint64_t stale; /* evaluations since the best one */
 };
 
+/* What keeps a network from learning by heart what it sees `passes` times: nothing at once, then more
+ * with each doubling, in hundredths. From measurements, which examples/recipes/README.md has. */
+struct model_dropout run_dropout(double passes);
+
 /* Makes a run over the training part of `shards`: weights, vocabulary, cell, hidden and layers
  * from `from`, or initialised from the seed where that is NULL. options->cell, ->hidden and ->layers must
  * be those of `from`. Its symbols may be in another order than the data's, and more; fewer with

@@ -93,15 +93,13 @@ static int take_down(struct settings *settings, const struct option *option, con
 	return 0;
 }
 
-int settings_derive(struct settings *settings, const char *name, uint64_t value, uint64_t step,
-	struct error *err)
+int settings_derive(struct settings *settings, const char *name, const char *value,
+	uint64_t step, struct error *err)
 {
 	const struct option *option = options_find(settings->options, name);
-	char text[VALUE_BYTES];
-	snprintf(text, sizeof text, "%" PRIu64, value);
-	if (options_set(settings->options, option, text, SOURCE_RUN, option->name, err) < 0)
+	if (options_set(settings->options, option, value, SOURCE_RUN, option->name, err) < 0)
 		return -1;
-	return step > 0 && shapes(option) ? take_down(settings, option, NULL, text, step, err) : 0;
+	return step > 0 && shapes(option) ? take_down(settings, option, NULL, value, step, err) : 0;
 }
 
 /* --- restoring ------------------------------------------------------------------------------- */

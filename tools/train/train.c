@@ -27,6 +27,7 @@ struct values {
 	struct run_options run;
 	struct device_options device;
 	uint64_t epochs, steps, time, time_steps;
+	bool auto_dropout;
 	uint64_t print_every;
 	uint64_t checkpoint_every, checkpoint_keep;
 	const char *log, *checkpoint, *resume, *init;
@@ -66,6 +67,10 @@ static const struct option table[] = {
 	 .effect = EFFECT_TUNES, .offset = AT(run.dropout.weights), .initial = "0", .low = 0,
 	 .high = 0.999, .also = "weight-drop wdrop dropconnect",
 	 .help = "probability with which a step goes without a weight between hidden units"},
+	{.name = "auto-dropout", .type = OPTION_FLAG, .newer = true, .effect = EFFECT_SHAPES,
+	 .offset = AT(auto_dropout), .initial = "no",
+	 .help = "choose --dropout, --dropout-output and --dropout-input, if they aren't given, by the "
+		"number of passes over the training part"},
 	{.letter = 'e', .name = "epochs", .argument = "N", .type = OPTION_INTEGER,
 	 .effect = EFFECT_LIMITS, .offset = AT(epochs), .initial = "20", .low = 1,
 	 .high = UINT32_MAX, .group = "end", .also = "num-epochs n-epochs max-epochs",
@@ -315,7 +320,7 @@ static int take_dropout(
 }
 
 /* The network's dimensions are the initial model's; an option may say so too, but nothing else. Its
- * dropout is, unless another is given. */
+ * dropout is, unless another is given, or is to be chosen. */
 static int take_dimensions(struct tool *tool, const struct model_file *from, struct error *err)
 {
 	const struct params *params = &from->params;
@@ -338,7 +343,9 @@ static int take_dimensions(struct tool *tool, const struct model_file *from, str
 		if (options_set(&tool->options, option, value, SOURCE_MODEL, path, err) < 0)
 			return -1;
 	}
-	return take_dropout(&tool->options, from, path, err);
+	return ((const struct values *)tool->values)->auto_dropout
+		       ? 0
+		       : take_dropout(&tool->options, from, path, err);
 }
 
 /* What the table can't say, once the options are those of the run. */
@@ -417,6 +424,19 @@ static int measure(
 	return run_reset(&t->run, from, err);
 }
 
+static int derive_steps(struct train *t, const char *name, uint64_t steps, struct error *err)
+{
+	char text[32];
+	snprintf(text, sizeof text, "%" PRIu64, steps);
+	return settings_derive(&t->settings, name, text, t->first, err);
+}
+
+static int derive_share(struct train *t, const char *name, double share, struct error *err)
+{
+	char text[SHOW_REAL];
+	return settings_derive(&t->settings, name, show_real(share, text), t->first, err);
+}
+
 /* The step that --time ends the run with is then part of the run, whatever the clock says. */
 static int set_time_steps(struct train *t, const struct pace *pace, struct error *err)
 {
@@ -428,7 +448,7 @@ static int set_time_steps(struct train *t, const struct pace *pace, struct error
 		"s: a step takes %.3g s, an evaluation %.3g s; the run ends after step "
 		"%" PRIu64 " at the latest",
 		t->values->time, pace->step, pace->evaluation, last);
-	return settings_derive(&t->settings, "time-steps", last, t->first, err);
+	return derive_steps(t, "time-steps", last, err);
 }
 
 /* A schedule ends where the run does, unless it was told or that is the past: later it is where it
@@ -439,7 +459,28 @@ static int set_horizon(struct train *t, struct error *err)
 	if (schedule->kind == SCHEDULE_CONSTANT || t->first >= t->last ||
 		options_has(&t->tool->options, "horizon"))
 		return 0;
-	return settings_derive(&t->settings, "horizon", t->last, t->first, err);
+	return derive_steps(t, "horizon", t->last, err);
+}
+
+/* What the run drops where that isn't said: the longer it is, the more. */
+static int set_dropout(struct train *t, struct error *err)
+{
+	const double passes = (double)t->last / (double)run_epoch_steps(&t->run);
+	const struct model_dropout chosen = run_dropout(passes);
+	struct model_dropout *dropout = &t->values->run.dropout;
+	if (!t->values->auto_dropout || t->first > 0)
+		return 0;
+	if (!options_given(&t->tool->options, "dropout") &&
+		(derive_share(t, "dropout", chosen.between, err) < 0 ||
+			derive_share(t, "dropout-output", chosen.output, err) < 0))
+		return -1;
+	if (derive_share(t, "dropout-input", chosen.input, err) < 0)
+		return -1;
+	tool_note(t->tool,
+		"--auto-dropout, as the text is seen %.3g times: --dropout %.3g "
+		"--dropout-output %.3g --dropout-input %.3g",
+		passes, dropout->between, dropout->output, dropout->input);
+	return model_set_dropout(&t->run.model, dropout, err);
 }
 
 /* A schedule that never falls, or has done so, is rarely meant. */
@@ -705,7 +746,7 @@ static int open_all(struct train *t, const char *path, struct error *err)
 	t->first = run_steps(&t->run);
 	if (timed && set_time_steps(t, &pace, err) < 0)
 		goto out;
-	if (set_last_step(t, err) < 0 || set_horizon(t, err) < 0)
+	if (set_last_step(t, err) < 0 || set_horizon(t, err) < 0 || set_dropout(t, err) < 0)
 		goto out;
 	rc = log_begin(&t->log, values->resume, log_bytes, log_crc, err);
 out:
