@@ -303,6 +303,16 @@ bool options_typed(const struct options *options, const char *name)
 	return source_of(options, name) == SOURCE_COMMAND_LINE;
 }
 
+void options_forget(struct options *options, const char *name)
+{
+	const struct option *option = known(options, name);
+
+	if (options_typed(options, name))
+		return;
+	store_default(options, option);
+	options->source[index_of(options, option)] = SOURCE_DEFAULT;
+}
+
 /* Whether another option of the group has a value from `source` or a stronger one. */
 static bool rival(const struct options *options, const char *name, enum option_source source)
 {

@@ -125,6 +125,10 @@ bool options_given(const struct options *options, const char *name);
 /* Whether on the command line. */
 bool options_typed(const struct options *options, const char *name);
 
+/* Takes back whatever value it has from anywhere but the command line: its default holds again, and
+ * weaker sources have a say. */
+void options_forget(struct options *options, const char *name);
+
 /* Whether it was given one, or another of its group was, on the command line. */
 bool options_group_given(const struct options *options, const char *name);
 

@@ -287,6 +287,11 @@ train -q --steps 15 -s 7 -d 0 --init seven -o init shards
 same straight init "--init starts from a model's weights, hidden and layers"
 fails 64 "hidden 9: seven has --hidden 8" "an option that contradicts them is told" \
     train -q -H 9 --init seven -o init shards
+printf 'train: {cell: rnn, hidden: 9, layers: 3, epochs: 1}\n' >larger.yaml
+ok "what a configuration says of a run from nothing isn't one" \
+    train -q -c larger.yaml --init seven -o init shards
+is "$(train -c larger.yaml --init seven --print-config shards | grep -cE '(cell: lstm|hidden: 8|layers: 2) # model')" 3 \
+    "the dimensions are the model's"
 models permute seven >reversed
 train -q --steps 15 -d 0 --init reversed -l log -o init shards
 train -q --steps 15 -d 0 --init seven -l straight.log -o straight shards

@@ -468,6 +468,12 @@ static void values_have_the_source_that_set_them(void **state)
 	free(text);
 	assert_int_equal(options_set(&f.options, rate, "x", SOURCE_CHECKPOINT, "it", &f.err), -1);
 	assert_int_equal(f.err.status, STATUS_DATA);
+	options_forget(&f.options, "rows");
+	options_forget(&f.options, "rate");
+	assert_int_equal(f.values.rows, 7);
+	assert_true(f.values.rate == 0.001);
+	assert_int_equal(options_set(&f.options, rate, "0.1", SOURCE_MODEL, "", &f.err), 0);
+	assert_true(f.values.rate == 0.1);
 }
 
 static void a_default_yields_to_another_of_its_group(void **state)

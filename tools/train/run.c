@@ -3,6 +3,7 @@
 
 #include "base/size.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -73,11 +74,9 @@ static int set_weights(struct run *run, const float *arena, struct error *err)
 static int init_weights(struct run *run, const struct model_file *from, struct error *err)
 {
 	const struct params *params = &run->model.params;
-	if (from && (from->params.cell != params->cell || from->params.hidden != params->hidden ||
-			    from->params.layers != params->layers))
-		return error_set(err, STATUS_DATA,
-			"the model to start from is not %" PRIu32 " x %" PRIu32 " %s",
-			params->layers, params->hidden, params->cell->title);
+	assert(!from ||
+		(from->params.cell == params->cell && from->params.hidden == params->hidden &&
+			from->params.layers == params->layers));
 	if (from && !run->added)
 		return set_weights(run, from->weights, err);
 	float *arena = calloc(params->total, sizeof *arena);

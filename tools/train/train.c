@@ -260,20 +260,18 @@ static bool is_stdin(const char *path)
 }
 
 /* A run that goes on does without what its recipe says of its beginning. */
-static void forget_beginning(const struct options *options, struct values *values)
+static void forget_beginning(struct options *options)
 {
 	if (!options_typed(options, "resume"))
 		return;
-	if (!options_typed(options, "init"))
-		values->init = NULL;
-	if (!options_typed(options, "new-symbols"))
-		values->run.new_symbols = false;
+	options_forget(options, "init");
+	options_forget(options, "new-symbols");
 }
 
-static int check_options(const struct tool *tool, int argc, char **argv, struct error *err)
+static int check_options(struct tool *tool, int argc, char **argv, struct error *err)
 {
 	struct values *values = tool->values;
-	forget_beginning(&tool->options, values);
+	forget_beginning(&tool->options);
 	if (argc > 1)
 		return error_set(
 			err, STATUS_USAGE, "one file of shards expected, not also %s", argv[1]);
@@ -319,8 +317,9 @@ static int take_dropout(
 	return 0;
 }
 
-/* The network's dimensions are the initial model's; an option may say so too, but nothing else. Its
- * dropout is, unless another is given, or is to be chosen. */
+/* The network's dimensions are the initial model's; the command line may say so too, but nothing
+ * else, and what a configuration says of them is for runs from nothing. Its dropout is the model's,
+ * unless another is given, or is to be chosen. */
 static int take_dimensions(struct tool *tool, const struct model_file *from, struct error *err)
 {
 	const struct params *params = &from->params;
@@ -340,6 +339,7 @@ static int take_dimensions(struct tool *tool, const struct model_file *from, str
 		if (options_typed(&tool->options, option->name) && strcmp(given, value) != 0)
 			return error_set(err, STATUS_USAGE, "--%s %s: %s has --%s %s", option->name,
 				given, path, option->name, value);
+		options_forget(&tool->options, option->name);
 		if (options_set(&tool->options, option, value, SOURCE_MODEL, path, err) < 0)
 			return -1;
 	}
