@@ -77,9 +77,10 @@ static int check_gates(
 		if (other->gates != cell->gates && w->shape[0] == rows && w->shape[1] > 0 &&
 			rows % other->gates == 0 && rows / other->gates == w->shape[1])
 			return error_set(err, STATUS_DATA,
-				"tensor %s: %s: %zu gates, those of %s.*; expected %zu", w->name,
-				safetensors_describe(w, text), other->gates, cell_name(other),
-				cell->gates);
+				"tensor %s: %s, as %s.* have it; expected F32 (%" PRIu64 ",%" PRIu64
+				")",
+				w->name, safetensors_describe(w, text), cell_name(other),
+				cell->gates * w->shape[1], w->shape[1]);
 	}
 	return 0;
 }
@@ -96,8 +97,8 @@ static int infer_params(struct params *params, const struct safetensors *st, str
 	}
 	if (!w)
 		return error_set(err, STATUS_DATA,
-			"no tensor lstm.weight_ih_l0, nor one of gru or rnn: not a character-level "
-			"network of these (it has %s)",
+			"no tensor lstm.weight_ih_l0, gru.weight_ih_l0 or rnn.weight_ih_l0: not a "
+			"character-level network (it has %s)",
 			st->count ? st->tensors[0].name : "no tensors");
 	if (w->dims == 2 && check_gates(st, cell, w->shape[0], err) < 0)
 		return -1;

@@ -103,7 +103,8 @@ static int check_metadata(struct safetensors *st, uint32_t *model_crc, uint32_t 
 		return -1;
 	*cell = name ? cell_find(name) : &lstm_cell;
 	if (!*cell)
-		return error_set(err, STATUS_DATA, "metadata cell: %s, which is none", name);
+		return error_set(
+			err, STATUS_DATA, "metadata cell: %s; expected lstm, gru or rnn", name);
 	if (!has_crc || !model)
 		return error_set(err, STATUS_DATA, "metadata without %s: damaged",
 			has_crc ? "model_crc32" : "crc32");

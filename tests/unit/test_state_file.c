@@ -166,7 +166,7 @@ static void what_is_no_state_is_refused(void **unused)
 		{"this is a model; expected a state", {"format", "pt"}, {FULL}, false},
 		{"written by a newer charpipe (state version 3); this program reads up to 2",
 			{"charpipe_state", "3", "model_crc32", "0123abcd"}, {FULL}, false},
-		{"metadata cell: lstn, which is none",
+		{"metadata cell: lstn; expected lstm, gru or rnn",
 			{"charpipe_state", "2", "model_crc32", "0123abcd", "cell", "lstn"}, {FULL},
 			false},
 		{"charpipe_state: 01; expected a version",
