@@ -117,9 +117,10 @@ int model_feed(struct model *model, struct model_state *state, const uint32_t *i
 	float *logits, struct error *err);
 
 /* The parts of a training step (adam_train()) that are the model's: a batch (N,T+1) of exactly
- * state->rows rows goes to the device, its inputs with the mask of step `step`; the sequence to begin; the operations that leave the
- * gradients of the mean loss, dropout on with the masks of optimizer step `step`, state carried on;
- * what they come to, for `characters` scored ones: the mean loss and the gradient's global norm. */
+ * state->rows rows goes to the device, its inputs with the mask of step `step`; the sequence to
+ * begin; the operations that leave the gradients of the mean loss, dropout on with the masks of
+ * optimizer step `step`, state carried on; what they come to, for `characters` scored ones: the mean
+ * loss and the gradient's global norm. */
 enum model_sequence {
 	MODEL_STEP,
 	MODEL_SCORE,

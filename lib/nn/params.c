@@ -1,7 +1,8 @@
 /* params.c: the table of a model's parameters, their first values, and the way to and from files.
  *
- * Names and shapes are those of PyTorch's nn.LSTM, nn.GRU, nn.RNN and nn.Linear. The one departure in memory is the
- * first layer's input weights, which lie transposed so that the one-hot product reads one row. */
+ * Names and shapes are those of PyTorch's nn.LSTM, nn.GRU, nn.RNN and nn.Linear. The one departure
+ * in memory is the first layer's input weights, which lie transposed so that the one-hot product
+ * reads one row. */
 #include "nn/params.h"
 
 #include "base/philox.h"

@@ -71,11 +71,11 @@ int params_init(struct params *params, const struct cell *cell, uint64_t vocab, 
 	uint64_t layers, struct error *err);
 void params_release(struct params *params);
 
-/* U(-b, b) with b = 1/sqrt(H) for every parameter of `arena` (host memory), as PyTorch's LSTM,
- * GRU, RNN and Linear have it; for the first layer's input weights b is `input_scale`, unless that is 0. Padding
- * becomes zero. Element e of tensor i, counted in the file's order, is (2 u - 1) b with b rounded to
- * float and u the upper 24 bits of a word over 2^24: word e % 4 of Philox with key (seed,
- * PHILOX_INIT, i) and counter (e / 4 low, e / 4 high, 0, 0). */
+/* U(-b, b) with b = 1/sqrt(H) for every parameter of `arena` (host memory), as PyTorch's LSTM, GRU,
+ * RNN and Linear have it; for the first layer's input weights b is `input_scale`, unless that is 0.
+ * Padding becomes zero. Element e of tensor i, counted in the file's order, is (2 u - 1) b with b
+ * rounded to float and u the upper 24 bits of a word over 2^24: word e % 4 of Philox with key
+ * (seed, PHILOX_INIT, i) and counter (e / 4 low, e / 4 high, 0, 0). */
 void params_initialise(
 	const struct params *params, uint32_t seed, double input_scale, float *arena);
 
