@@ -17,7 +17,7 @@
 #include <string.h>
 
 enum {
-	MODEL_VERSION = 2, /* read are all up to these; LSTMs are still written as of version 1 */
+	MODEL_VERSION = 2, /* read are all up to these; written is the one that has the cell */
 	CHECKPOINT_VERSION = 1,
 	ALIGN = 64,               /* of the data section */
 	OBJECT_VALUES_MAX = 1024, /* of `training` and `checkpoint`, which have some dozens */
@@ -192,7 +192,7 @@ static void tell_shape(const struct params *params, struct shape_text shape[SHAP
 	shape[0] = (struct shape_text){.key = "n_hidden", .option = "hidden"};
 	shape[1] = (struct shape_text){.key = "n_layers", .option = "layers"};
 	shape[2] = (struct shape_text){
-		.key = "cell", .option = "cell", .may_lack = params->cell == &lstm_cell};
+		.key = "cell", .option = "cell", .may_lack = params->cell->version == 1};
 	snprintf(shape[0].text, sizeof shape->text, "%" PRIu32, params->hidden);
 	snprintf(shape[1].text, sizeof shape->text, "%" PRIu32, params->layers);
 	snprintf(shape[2].text, sizeof shape->text, "%s", cell_name(params->cell));
@@ -604,13 +604,14 @@ static bool put(json_t *object, const char *key, const char *text)
 static json_t *make_metadata(const struct model_file *model)
 {
 	struct shape_text shape[SHAPE_TEXTS];
-	char dropout[SHOW_REAL];
+	char dropout[SHOW_REAL], version[16];
 	tell_shape(&model->params, shape);
+	snprintf(version, sizeof version, "%u", model->params.cell->version);
 
 	json_t *meta = json_object();
 	bool ok = put(meta, "crc32", "00000000") && put(meta, "format", "pt");
-	if (model->params.cell != &lstm_cell)
-		ok = ok && put(meta, "charpipe_model", "2");
+	if (model->params.cell->version > 1)
+		ok = ok && put(meta, "charpipe_model", version);
 	for (size_t i = 0; i < SHAPE_TEXTS; i++)
 		if (!shape[i].may_lack)
 			ok = ok && put(meta, shape[i].key, shape[i].text);

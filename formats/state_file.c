@@ -11,8 +11,7 @@
 #include <string.h>
 
 enum {
-	VERSION =
-		2, /* of states; read are all up to it; those of LSTMs are still written as of 1 */
+	VERSION = 2, /* of states; read are all up to it; written is the one that has the cell */
 	TENSORS = CELL_STATES + 1,
 	ALIGN = 64,
 };
@@ -246,16 +245,16 @@ int state_file_write(
 {
 	struct safetensors_tensor tensors[TENSORS];
 	float *data[TENSORS];
-	char model[16];
+	char model[16], version[16];
 	unsigned char *head = NULL;
 	size_t head_bytes;
 	int rc = -1;
 	const size_t count = list_tensors(state, tensors, data);
 	snprintf(model, sizeof model, "%08x", (unsigned)model_crc);
-	const bool lstm = state->cell == &lstm_cell;
+	snprintf(version, sizeof version, "%u", state->cell->version);
 	json_t *meta = json_pack("{s:s, s:s, s:s, s:s, s:s*}", "crc32", "00000000",
-		"charpipe_state", lstm ? "1" : "2", "format", "pt", "model_crc32", model, "cell",
-		lstm ? NULL : cell_name(state->cell));
+		"charpipe_state", version, "format", "pt", "model_crc32", model, "cell",
+		state->cell->version > 1 ? cell_name(state->cell) : NULL);
 	if (!meta) {
 		error_memory(err, 4096, "the header of a state");
 		goto out;

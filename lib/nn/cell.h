@@ -27,6 +27,8 @@ struct cell {
 	bool apart;        /* f needs b by itself: a and b are not added up where they are made */
 	size_t states;     /* arrays that it carries from step to step; its output is the first */
 	const char *state_names[CELL_STATES]; /* in files */
+	unsigned version; /* the first of models and states that had it; files of version 1 don't
+			     name their cell */
 };
 
 extern const struct cell lstm_cell, gru_cell, rnn_cell;

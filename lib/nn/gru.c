@@ -15,4 +15,5 @@ const struct cell gru_cell = {
 	.apart = true,
 	.states = 1,
 	.state_names = {"h"},
+	.version = 2,
 };

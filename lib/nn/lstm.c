@@ -13,4 +13,5 @@ const struct cell lstm_cell = {
 	.gates = 4,
 	.states = 2,
 	.state_names = {"h", "c"},
+	.version = 1,
 };

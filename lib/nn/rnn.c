@@ -12,4 +12,5 @@ const struct cell rnn_cell = {
 	.gates = 1,
 	.states = 1,
 	.state_names = {"h"},
+	.version = 2,
 };
