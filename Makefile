@@ -30,7 +30,7 @@ comma := ,
 # --- sources ------------------------------------------------------------------------------------
 
 base_src    = error show memory io place input output spool option utf8 crc pool
-nn_src      = cell lstm gru rnn params operand counter model layer adam schedule sampler
+nn_src      = cell lstm gru rnn params tree operand counter model layer adam schedule sampler
 cpu_src     = cpu blas
 formats_src = kind yaml vocab vocab_file text encode stream tokens shards plan safetensors model_file \
               state_file config
@@ -65,7 +65,7 @@ kernels_flag = '-DALL_KERNELS=$(patsubst %,K(%),$(kernels))' # best first
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
 unit_tests = error show memory io place input output spool option utf8 crc pool philox params kernels ops model \
-             adam schedule sampler kind yaml vocab text stream tokens shards safetensors state_file \
+             tree adam schedule sampler kind yaml vocab text stream tokens shards safetensors state_file \
              model_file config faults charpipe
 
 # --- flags --------------------------------------------------------------------------------------

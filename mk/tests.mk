@@ -67,7 +67,7 @@ sanitize-threads:
 # counts, or half of them. No line and no branch is excluded.
 coverage_limit   = 95
 coverage_sources = $(base_src:%=lib/base/%.c) $(formats_src:%=formats/%.c)
-coverage_tests   = $(filter-out params kernels ops model adam sampler,$(unit_tests))
+coverage_tests   = $(filter-out params kernels ops model tree adam sampler,$(unit_tests))
 .PHONY: coverage
 coverage: ## what the unit tests run of formats/ and lib/base: lines, branches
 coverage:

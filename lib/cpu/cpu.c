@@ -11,6 +11,7 @@
 #include "base/pool.h"
 #include "cpu/blas.h"
 #include "cpu/kernels.h"
+#include "nn/tree.h"
 
 #if defined __x86_64__
 #include <cpuid.h>
@@ -95,6 +96,27 @@ static void cpu_zero(struct device *device, float *x, size_t n)
 {
 	(void)device;
 	memset(x, 0, n * sizeof *x);
+}
+
+struct add_job {
+	const struct kernels *kernels;
+	size_t n;
+	const float *x;
+	float *y;
+};
+
+static void add_task(void *arg, size_t i)
+{
+	const struct add_job *job = arg;
+	const size_t at = i * TILE_FLOATS;
+	job->kernels->add(smaller(TILE_FLOATS, job->n - at), job->x + at, job->y + at);
+}
+
+static void cpu_add(struct device *device, size_t n, const float *x, float *y)
+{
+	struct cpu *cpu = cpu_of(device);
+	struct add_job job = {cpu->kernels, n, x, y};
+	pool_run(cpu->pool, quotient_up(n, TILE_FLOATS), add_task, &job);
 }
 
 /* Orders cost nothing here: sequences are issued each time. */
@@ -689,6 +711,12 @@ static void cpu_sum_squares(struct device *device, size_t n, const float *x, dou
 	run_sum(device, cpu_of(device)->kernels->sum_squares, n, x, total);
 }
 
+static void cpu_fold(struct device *device, size_t n, double *x, double *total)
+{
+	(void)device;
+	*total = tree_sum(n, x);
+}
+
 /* --- updates ---------------------------------------------------------------------------------- */
 
 /* Elementwise: a task has TILE_FLOATS of all of them. */
@@ -1015,6 +1043,7 @@ static const struct ops cpu_ops = {
 	.get = cpu_transfer,
 	.copy = cpu_copy,
 	.zero = cpu_zero,
+	.add = cpu_add,
 	.begin = cpu_begin,
 	.end = cpu_end,
 	.operand_bytes = cpu_operand_bytes,
@@ -1032,6 +1061,7 @@ static const struct ops cpu_ops = {
 	.cross_entropy = cpu_cross_entropy,
 	.sum = cpu_sum,
 	.sum_squares = cpu_sum_squares,
+	.fold = cpu_fold,
 	.adam = cpu_adam,
 	.momentum = cpu_momentum,
 	.descend = cpu_descend,

@@ -199,6 +199,12 @@ static void cuda_zero(struct device *device, float *x, size_t n)
 	QUEUE(cuda, cudaMemsetAsync(x, 0, n * sizeof *x, cuda->stream), "zeroing");
 }
 
+static void cuda_add(struct device *device, size_t n, const float *x, float *y)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, launch_add(cuda->stream, n, x, y), "add");
+}
+
 /* --- sequences -------------------------------------------------------------------------------- */
 
 /* Sends the numbers that vary to the device: those of a whole sequence in front of it, others
@@ -475,6 +481,12 @@ static void cuda_sum_squares(struct device *device, size_t n, const float *x, do
 	QUEUE(cuda, launch_sum(cuda->stream, n, true, x, cuda->parts, total), "sum_squares");
 }
 
+static void cuda_fold(struct device *device, size_t n, double *x, double *total)
+{
+	struct cuda *cuda = cuda_of(device);
+	QUEUE(cuda, launch_fold(cuda->stream, n, x, total), "fold");
+}
+
 static struct update_constants constants_of(const struct adam_update *update)
 {
 	return (struct update_constants){.clip = update->clip,
@@ -613,6 +625,7 @@ static const struct ops cuda_ops = {
 	.get = cuda_get,
 	.copy = cuda_copy,
 	.zero = cuda_zero,
+	.add = cuda_add,
 	.begin = cuda_begin,
 	.end = cuda_end,
 	.operand_bytes = cuda_operand_bytes,
@@ -630,6 +643,7 @@ static const struct ops cuda_ops = {
 	.cross_entropy = cuda_cross_entropy,
 	.sum = cuda_sum,
 	.sum_squares = cuda_sum_squares,
+	.fold = cuda_fold,
 	.adam = cuda_adam,
 	.momentum = cuda_momentum,
 	.descend = cuda_descend,

@@ -426,6 +426,31 @@ cudaError_t launch_sum(
 	return launch(stream, sum_join, dim3(1), dim3(THREADS), count, parts, total);
 }
 
+static __global__ void add(size_t n, const float *x, float *y)
+{
+	const size_t i = element();
+	if (i < n)
+		y[i] += x[i];
+}
+
+cudaError_t launch_add(cudaStream_t stream, size_t n, const float *x, float *y)
+{
+	return launch(stream, add, blocks_of(quotient_up(n, THREADS)), dim3(THREADS), n, x, y);
+}
+
+static __global__ void fold(size_t n, double *x, double *total)
+{
+	for (size_t s = 1; s < n; s *= 2)
+		for (size_t i = 0; i + s < n; i += 2 * s)
+			x[i] += x[i + s];
+	*total = n > 0 ? x[0] : 0;
+}
+
+cudaError_t launch_fold(cudaStream_t stream, size_t n, double *x, double *total)
+{
+	return launch(stream, fold, dim3(1), dim3(1), n, x, total);
+}
+
 /* --- updates ---------------------------------------------------------------------------------- */
 
 /* What a whole block needs, which its first thread works out in double. */

@@ -62,6 +62,11 @@ enum { SUM_PARTS = 1024 };
 cudaError_t launch_sum(
 	cudaStream_t stream, size_t n, bool squares, const float *x, double *parts, double *total);
 
+/* y (n) += x (n). */
+cudaError_t launch_add(cudaStream_t stream, size_t n, const float *x, float *y);
+/* *total = the sum of the few doubles x (n), which are overwritten, in the order of nn/tree.h. */
+cudaError_t launch_fold(cudaStream_t stream, size_t n, double *x, double *total);
+
 /* What doesn't change: of struct adam_update; keep: 1 - beta. */
 struct update_constants {
 	double clip, factor, decay;

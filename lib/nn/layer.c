@@ -27,23 +27,24 @@ int layer_init(struct layer *layer, struct device *device, const struct params *
 	return 0;
 }
 
-void layer_bind(struct layer *layer, const struct params *params, uint32_t l, float *weights,
-	float *gradients)
+void layer_bind(struct layer *layer, const struct params *params, uint32_t l, float *weights)
 {
-	const size_t w_ih = params_layer(params, l, PARAM_W_IH)->offset;
-	const size_t w_hh = params_layer(params, l, PARAM_W_HH)->offset;
-	const size_t b_ih = params_layer(params, l, PARAM_B_IH)->offset;
-	const size_t b_hh = params_layer(params, l, PARAM_B_HH)->offset;
-	layer->ih.w = layer->ih_backward.w = weights + w_ih;
-	layer->hh.w = layer->hh_backward.w = layer->w_hh = weights + w_hh;
-	layer->ih.bias1 = weights + b_ih;
-	*(layer->cell->apart ? &layer->hh.bias1 : &layer->ih.bias2) = weights + b_hh;
-	if (!gradients)
-		return;
-	layer->dw_ih = gradients + w_ih;
-	layer->dw_hh = gradients + w_hh;
-	layer->db_ih = gradients + b_ih;
-	layer->db_hh = gradients + b_hh;
+	layer->ih.w = layer->ih_backward.w = weights + params_layer(params, l, PARAM_W_IH)->offset;
+	layer->w_hh = weights + params_layer(params, l, PARAM_W_HH)->offset;
+	layer->hh.w = layer->hh_backward.w = layer->w_hh;
+	layer->ih.bias1 = weights + params_layer(params, l, PARAM_B_IH)->offset;
+	*(layer->cell->apart ? &layer->hh.bias1 : &layer->ih.bias2) =
+		weights + params_layer(params, l, PARAM_B_HH)->offset;
+}
+
+void layer_bind_gradients(
+	struct layer *layer, const struct params *params, uint32_t l, float *gradients)
+{
+	const size_t first = params_layer(params, l, 0)->offset;
+	layer->dw_ih = gradients + (params_layer(params, l, PARAM_W_IH)->offset - first);
+	layer->dw_hh = gradients + (params_layer(params, l, PARAM_W_HH)->offset - first);
+	layer->db_ih = gradients + (params_layer(params, l, PARAM_B_IH)->offset - first);
+	layer->db_hh = gradients + (params_layer(params, l, PARAM_B_HH)->offset - first);
 }
 
 static void release_activations(struct layer *layer)

@@ -34,10 +34,11 @@ int layer_init(struct layer *layer, struct device *device, const struct params *
 	bool training, enum operand_type type, struct error *err);
 void layer_release(struct layer *layer);
 
-/* Says in which arenas on the device its parameters and their gradients (NULL for inference)
- * lie. */
-void layer_bind(struct layer *layer, const struct params *params, uint32_t l, float *weights,
-	float *gradients);
+/* Says in which arena on the device its parameters lie; and where their gradients do, from that of
+ * the first of them on, at the same distances. */
+void layer_bind(struct layer *layer, const struct params *params, uint32_t l, float *weights);
+void layer_bind_gradients(
+	struct layer *layer, const struct params *params, uint32_t l, float *gradients);
 
 /* Makes room for T time steps of at most `rows` rows. */
 int layer_resize(struct layer *layer, size_t T, size_t rows, struct error *err);

@@ -1,8 +1,9 @@
 /* model.c: the language model over the operations of one device.
  *
  * A batch of N rows is worked off in blocks of rows, each forward and (in training) backward before
- * the next, so that activations of one block are all the memory that a step needs; gradients add up
- * over the blocks. Within a block everything is time-major. */
+ * the next, so that activations of one block are all the memory that a step needs. Each block gives a
+ * gradient of its own, and they are added up as tree.h says. Within a block everything is
+ * time-major. */
 #include "nn/model.h"
 
 #include "nn/layer.h"
@@ -21,9 +22,27 @@ static size_t block_rows(const struct device *device, size_t rows)
 	return (rows + blocks - 1) / blocks;
 }
 
-static size_t batch_bytes(size_t rows, size_t window)
+static size_t count_blocks(const struct model *model, size_t rows)
 {
-	return sizeof(struct batch) + 2 * rows * window * sizeof(uint32_t);
+	return (rows + model->block - 1) / model->block;
+}
+
+static size_t batch_bytes(const struct model *model, size_t rows, size_t window)
+{
+	return sizeof(struct batch) + model->blocks * sizeof(double) +
+	       2 * rows * window * sizeof(uint32_t);
+}
+
+/* The part of an arena that belongs to layer l, or, if l is their number, to the output layer. */
+struct part {
+	size_t offset, n; /* floats */
+};
+
+static struct part part_of(const struct params *p, uint32_t l)
+{
+	const size_t first = PARAMS_PER_LAYER * l, offset = p->v[first].offset;
+	const size_t end = l < p->layers ? p->v[first + PARAMS_PER_LAYER].offset : p->total;
+	return (struct part){offset, end - offset};
 }
 
 /* Room for the logits of a block's window, and of every row's last character. */
@@ -37,7 +56,7 @@ static void bind_weights(struct model *model)
 {
 	const struct params *p = &model->params;
 	for (uint32_t l = 0; l < p->layers; l++)
-		layer_bind(&model->layers[l], p, l, model->weights, model->gradients);
+		layer_bind(&model->layers[l], p, l, model->weights);
 	model->fc.w = model->fc_backward.w = model->weights + params_fc_weight(p)->offset;
 	model->fc.bias1 = model->weights + params_fc_bias(p)->offset;
 }
@@ -107,7 +126,32 @@ static void release_workspace(struct model *model)
 	ops->host_free(device, model->scored);
 	model->x = model->dh = model->dc = model->logits = model->nats = model->scored = NULL;
 	model->batch = model->sent = NULL;
+	ops->free(device, model->addend);
+	model->addend = NULL;
+	for (size_t i = 1; i < TREE_DEPTH; i++) {
+		ops->free(device, model->sums[i]);
+		model->sums[i] = NULL;
+	}
 	model->rows = model->window = 0;
+}
+
+/* Room for the sums over blocks that wait for others, if there is more than one block. */
+static int make_sums(struct model *model, struct error *err)
+{
+	struct device *device = model->device;
+	const struct params *p = &model->params;
+	const size_t most = tree_most(model->blocks, 0, model->blocks);
+	size_t largest = 0;
+	model->sums[0] = model->gradients;
+	for (size_t i = 1; i < most; i++)
+		if (!(model->sums[i] = device->ops->alloc(device, p->total * sizeof(float), err)))
+			return -1;
+	for (uint32_t l = 0; l <= p->layers; l++)
+		largest = part_of(p, l).n > largest ? part_of(p, l).n : largest;
+	if (model->blocks == 1)
+		return 0;
+	model->addend = device->ops->alloc(device, largest * sizeof(float), err);
+	return model->addend ? 0 : -1;
 }
 
 int model_set_dropout(struct model *model, const struct model_dropout *dropout, struct error *err)
@@ -124,9 +168,11 @@ int model_resize(struct model *model, size_t rows, size_t window, struct error *
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
 	const size_t V = model->params.vocab, H = model->params.hidden;
-	const size_t batch = batch_bytes(rows, window), scored = rows * window * sizeof(float);
+	const size_t scored = rows * window * sizeof(float);
 	release_workspace(model);
 	model->block = block_rows(device, rows);
+	model->blocks = count_blocks(model, rows);
+	const size_t batch = batch_bytes(model, rows, window);
 	const size_t steps = model->block * window;
 	for (uint32_t l = 0; l < model->params.layers; l++)
 		if (layer_resize(&model->layers[l], window, model->block, err) < 0)
@@ -134,7 +180,8 @@ int model_resize(struct model *model, size_t rows, size_t window, struct error *
 	if (model->gradients &&
 		(!(model->x = ops->alloc(device, steps * H * sizeof(float), err)) ||
 			!(model->dh = ops->alloc(device, steps * H * sizeof(float), err)) ||
-			!(model->dc = ops->alloc(device, model->block * H * sizeof(float), err))))
+			!(model->dc = ops->alloc(device, model->block * H * sizeof(float), err)) ||
+			make_sums(model, err) < 0))
 		return -1;
 	if (!(model->logits = ops->alloc(
 		      device, logits_rows(model->block, rows, window) * V * sizeof(float), err)) ||
@@ -283,6 +330,9 @@ struct block {
 	size_t first, N, T;
 	bool training;
 	uint32_t step; /* of the dropout masks */
+	/* In training: sums that wait for others, and how many of them become one with this
+	 * block's. */
+	size_t waiting, joins;
 };
 
 /* The block of rows that begins at row `first`; its rows are 0 behind the last one. */
@@ -294,9 +344,15 @@ static struct block block_at(const struct model *model, size_t first, size_t row
 }
 
 /* Where a block's ids lie, on the device or in their host copy: inputs, then targets. */
-static uint32_t *ids_of(struct batch *batch, const struct block *b)
+static uint32_t *ids_of(const struct model *model, struct batch *batch, const struct block *b)
 {
-	return batch->ids + 2 * b->first * b->T;
+	return (uint32_t *)(batch->blocks + model->blocks) + 2 * b->first * b->T;
+}
+
+/* Where its nats are added up. */
+static double *nats_of(const struct model *model, const struct block *b)
+{
+	return model->batch->blocks + b->first / model->block;
 }
 
 static struct dropout weight_mask(const struct model *model, uint32_t layer, uint32_t step)
@@ -366,11 +422,30 @@ static const float *forward(struct model *model, struct model_state *state, cons
 	const float *x = NULL;
 	load_state(model, state, b);
 	for (uint32_t l = 0; l < model->params.layers; l++) {
-		layer_forward(&model->layers[l], b->T, b->N, ids_of(model->batch, b), x);
+		layer_forward(&model->layers[l], b->T, b->N, ids_of(model, model->batch, b), x);
 		x = seen_above(model, b, l);
 	}
 	save_state(model, state, b);
 	return x;
+}
+
+/* Where a block's gradient of a part is added up, zero at first: at the bottom of a new sum, or in
+ * what is then added to the sum before it. */
+static float *begin_part(struct model *model, const struct block *b, struct part part)
+{
+	float *at = b->joins > 0 ? model->addend : model->sums[b->waiting] + part.offset;
+	model->device->ops->zero(model->device, at, part.n);
+	return at;
+}
+
+static void end_part(struct model *model, const struct block *b, struct part part)
+{
+	const float *x = model->addend;
+	for (size_t i = 0; i < b->joins; i++) {
+		float *sum = model->sums[b->waiting - 1 - i] + part.offset;
+		model->device->ops->add(model->device, part.n, x, sum);
+		x = sum;
+	}
 }
 
 /* From the gradient of the logits to all gradients; x: what the output layer saw. */
@@ -380,17 +455,22 @@ static void backward(struct model *model, const struct block *b, const float *x)
 	const struct ops *ops = device->ops;
 	const struct params *p = &model->params;
 	const size_t rows = b->T * b->N, V = p->vocab, H = p->hidden;
-	ops->product_tn(device, rows, model->logits, x, &model->fc,
-		model->gradients + params_fc_weight(p)->offset);
-	ops->column_sums(
-		device, rows, V, model->logits, model->gradients + params_fc_bias(p)->offset);
+	struct part part = part_of(p, p->layers);
+	float *gradients = begin_part(model, b, part);
+	ops->product_tn(device, rows, model->logits, x, &model->fc, gradients);
+	ops->column_sums(device, rows, V, model->logits,
+		gradients + (params_fc_bias(p)->offset - part.offset));
+	end_part(model, b, part);
 	ops->product(device, rows, model->logits, &model->fc_backward, model->dh);
 	for (uint32_t l = p->layers; l-- > 0;) {
 		const struct dropout mask = mask_of(model, b, l);
 		ops->dropout(device, b->T, b->N, H, b->first, &mask, model->dh, model->dh);
 		x = l > 0 ? seen_above(model, b, l - 1) : NULL;
-		layer_backward(&model->layers[l], b->T, b->N, ids_of(model->batch, b), x, model->dh,
-			model->dc);
+		part = part_of(p, l);
+		layer_bind_gradients(&model->layers[l], p, l, begin_part(model, b, part));
+		layer_backward(&model->layers[l], b->T, b->N, ids_of(model, model->batch, b), x,
+			model->dh, model->dc);
+		end_part(model, b, part);
 	}
 }
 
@@ -429,10 +509,10 @@ static int load(struct model *model, size_t rows, size_t T, const uint32_t *inpu
 	const uint32_t *targets, size_t stride, const uint32_t *step, struct error *err)
 {
 	struct block b;
-	model->sent->nats = model->sent->squares = 0;
+	memset(model->sent, 0, batch_bytes(model, 0, 0));
 	for (size_t first = 0; first < rows; first += b.N) {
 		b = block_at(model, first, rows, T);
-		uint32_t *ids = ids_of(model->sent, &b);
+		uint32_t *ids = ids_of(model, model->sent, &b);
 		transpose(&b, inputs, stride, 0, ids);
 		if (step && model->dropout.input > 0) {
 			b.step = *step;
@@ -441,8 +521,8 @@ static int load(struct model *model, size_t rows, size_t T, const uint32_t *inpu
 		if (targets)
 			transpose(&b, targets, stride, TARGET_NONE, ids + T * b.N);
 	}
-	return model->device->ops->put(model->device, model->batch, model->sent,
-		sizeof *model->sent + 2 * rows * T * sizeof *model->sent->ids, err);
+	return model->device->ops->put(
+		model->device, model->batch, model->sent, batch_bytes(model, rows, T), err);
 }
 
 int model_load(struct model *model, const struct model_state *state, const uint32_t *batch,
@@ -471,8 +551,9 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 	const struct params *p = &model->params;
 	const size_t N = state->rows;
 	const float scale = (float)(1 / ((double)N * (double)T));
+	struct tree_walk walk;
 	struct block b;
-	ops->zero(device, model->gradients, p->total);
+	tree_begin(&walk, count_blocks(model, N), 0);
 	for (uint32_t l = 0; model->dropout.weights > 0 && l < p->layers; l++) {
 		const struct dropout mask = weight_mask(model, l, step);
 		layer_thin(&model->layers[l], &mask);
@@ -482,17 +563,23 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 		b = block_at(model, first, N, T);
 		b.training = true;
 		b.step = step;
+		b.waiting = walk.depth;
+		b.joins = tree_push(&walk);
 		const size_t steps = T * b.N;
 		float *nats = model->nats + T * first;
 		const float *x = forward(model, state, &b);
 		ops->product(device, steps, x, &model->fc, model->logits);
 		ops->cross_entropy(device, steps, p->vocab, model->logits,
-			ids_of(model->batch, &b) + steps, scale, nats);
-		ops->sum(device, steps, nats, &model->batch->nats);
+			ids_of(model, model->batch, &b) + steps, scale, nats);
+		ops->sum(device, steps, nats, nats_of(model, &b));
 		backward(model, &b, x);
 	}
-	for (uint32_t l = 0; l < p->layers; l++)
+	ops->fold(device, walk.leaves, model->batch->blocks, &model->batch->nats);
+	for (uint32_t l = 0; l < p->layers; l++) {
+		layer_bind_gradients(
+			&model->layers[l], p, l, model->gradients + part_of(p, l).offset);
 		layer_finish_gradients(&model->layers[l]);
+	}
 	for (uint32_t l = 0; model->dropout.weights > 0 && l < p->layers; l++) {
 		const struct dropout mask = weight_mask(model, l, step);
 		layer_thin_gradients(&model->layers[l], &mask);
@@ -523,9 +610,11 @@ static void queue_score(struct model *model, struct model_state *state, size_t T
 		const float *x = forward(model, state, &b);
 		ops->product(device, steps, x, &model->fc, model->logits);
 		ops->cross_entropy(device, steps, model->params.vocab, model->logits,
-			ids_of(model->batch, &b) + steps, 0, nats);
-		ops->sum(device, steps, nats, &model->batch->nats);
+			ids_of(model, model->batch, &b) + steps, 0, nats);
+		ops->sum(device, steps, nats, nats_of(model, &b));
 	}
+	ops->fold(device, count_blocks(model, state->rows), model->batch->blocks,
+		&model->batch->nats);
 }
 
 /* The nats of all characters, as they come from the device, to rows. */

@@ -11,16 +11,18 @@
 #include "base/error.h"
 #include "nn/ops.h"
 #include "nn/params.h"
+#include "nn/tree.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct layer;
 
-/* What goes to the device for one batch, in one piece; the sums come back. */
+/* What goes to the device for one batch, in one piece; the sums come back. Behind it come the ids of
+ * each block of rows: inputs (T,n), then targets (T,n). */
 struct batch {
 	double nats, squares; /* of all characters; of all gradients; go down as 0 */
-	uint32_t ids[];       /* of each block of rows: inputs (T,n), then targets (T,n) */
+	double blocks[];      /* (model->blocks): nats of each block of rows; likewise */
 };
 
 /* Probabilities with which a model in training doesn't get to see: a symbol of its input (M. Iyyer
@@ -39,9 +41,14 @@ struct model {
 	uint32_t seed;                /* of the dropout masks */
 	size_t rows, window;          /* the largest N and T it was made for */
 	size_t block;                 /* rows in flight in one pass */
+	size_t blocks;                /* of the most rows */
 	float *weights;               /* device, arena; for inference NULL until they are set */
 	float *gradients;             /* device, arena; NULL in a model for inference */
-	struct layer *layers;         /* (L); owned */
+	/* Sums over some of a batch's blocks on their way to `gradients` (tree.h), which is the
+	 * lowest of them: device, arenas; and what a block adds to one of these, (the largest part
+	 * of an arena that is a layer's); NULL where there is no need. */
+	float *sums[TREE_DEPTH], *addend;
+	struct layer *layers; /* (L); owned */
 	struct operand fc, fc_backward;
 	struct batch *batch; /* device */
 	float *nats;         /* device; of each block of rows: (T,n) */

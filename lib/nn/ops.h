@@ -146,6 +146,8 @@ struct ops {
 		struct device *device, void *to, const void *from, size_t bytes, struct error *err);
 	void (*copy)(struct device *device, float *to, const float *from, size_t n);
 	void (*zero)(struct device *device, float *x, size_t n);
+	/* y (n) += x (n). */
+	void (*add)(struct device *device, size_t n, const float *x, float *y);
 
 	/* A device that spends long on taking orders may record a sequence and replay it. begin:
 	 * true when the caller has to issue the operations, put, get, alloc and free not
@@ -212,6 +214,9 @@ struct ops {
 	 * double. */
 	void (*sum)(struct device *device, size_t n, const float *x, double *total);
 	void (*sum_squares)(struct device *device, size_t n, const float *x, double *total);
+	/* *total (device, one double) = the sum of x (device, n doubles), which is overwritten, in
+	 * the order of tree.h. */
+	void (*fold)(struct device *device, size_t n, double *x, double *total);
 
 	/* Updates. dw (n) is first scaled by min(1, clip / (norm + 1e-6)), norm = sqrt(*squares);
 	 * it stays as it was. Nothing changes unless the norm and *nats, the loss, are finite (both

@@ -12,6 +12,7 @@
 
 #include "nn/operand.h"
 #include "nn/ops.h"
+#include "nn/tree.h"
 
 #include "device.h"
 #include "numbers.h"
@@ -1130,6 +1131,39 @@ static void sums_add_up_in_double(void **state)
 	}
 }
 
+/* Bit for bit: each has but one order. */
+static void doubles_fold_and_floats_add_as_on_the_host(void **state)
+{
+	struct device **devices = *state;
+	enum { MOST = 40 };
+	for (size_t i = 0; i < DEVICES; i++)
+		for (size_t n = 1; n <= MOST; n++) {
+			struct work w = {.device = devices[i]};
+			double x[MOST], total = 7;
+			for (size_t j = 0; j < n; j++)
+				x[j] = sin((double)j) * 1e3;
+			double *on_device = upload(&w, x, n * sizeof *x);
+			double *sum = upload(&w, &total, sizeof total);
+			w.device->ops->fold(w.device, n, on_device, sum);
+			download(&w, &total, sum, sizeof total);
+			assert_true(total == tree_sum(n, x));
+			release(&w);
+		}
+	for (size_t i = 0; i < DEVICES; i++)
+		for (size_t n = 1; n <= 40000; n = 3 * n + 1) {
+			struct work w = {.device = devices[i]};
+			const float *x = random_numbers(&w, 1, n, 1);
+			float *y = random_numbers(&w, 2, n, 1), *got = random_numbers(&w, 3, n, 1);
+			float *on_device = upload(&w, y, n * sizeof *y);
+			w.device->ops->add(w.device, n, upload(&w, x, n * sizeof *x), on_device);
+			download(&w, got, on_device, n * sizeof *y);
+			for (size_t j = 0; j < n; j++)
+				y[j] += x[j];
+			assert_memory_equal(got, y, n * sizeof *y);
+			release(&w);
+		}
+}
+
 static void sums_show_what_is_no_number(void **state)
 {
 	struct device **devices = *state;
@@ -1534,6 +1568,7 @@ int main(void)
 		cmocka_unit_test(a_single_symbol_is_no_surprise),
 		cmocka_unit_test(a_logit_that_is_no_number_makes_a_loss_that_is_none),
 		cmocka_unit_test(sums_add_up_in_double),
+		cmocka_unit_test(doubles_fold_and_floats_add_as_on_the_host),
 		cmocka_unit_test(sums_show_what_is_no_number),
 		cmocka_unit_test(adam_updates_and_clips_as_the_formulas_say),
 		cmocka_unit_test(adam_clips_with_a_millionth_beside_the_norm),
