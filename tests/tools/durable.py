@@ -67,6 +67,12 @@ def make_shards(path, lines=60, rows=4, window=10):
     must("batchify", "-q", "-n", str(rows), "-m", str(window), "-x", "0.2", "-o", path, input=tokens)
 
 
+def plugin_folder(name):
+    """Where a plug-in lies that make has built; None if it hasn't."""
+    folders = os.environ.get("B", os.path.join(ROOT, "build")), BIN
+    return next((f for f in folders if os.path.exists(os.path.join(f, name))), None)
+
+
 def strace_works():
     try:
         return subprocess.run(["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=write:error=EIO:when=9999",
