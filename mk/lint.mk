@@ -1,11 +1,11 @@
 # Lint. Each checker that is missing is passed over, and said so.
 
 sources  = $(sort $(wildcard lib/*/*.c formats/*.c tools/*.c tools/*/*.c examples/embed/*.c \
-           tests/unit/*.c tests/fuzz/*.c tests/bench/*.c tests/cuda/*.c))
+           tests/unit/*.c tests/fuzz/*.c tests/bench/*.c tests/cuda/*.c tests/hosts/*.c))
 headers  = $(sort $(wildcard lib/*/*.h formats/*.h tools/*.h tools/*/*.h tests/unit/*.h \
            tests/cuda/*.h tests/cuda/emulation/*.h lib/cuda/*.cu tests/cuda/*.cc \
            tests/cuda/emulation/*.cc))
-shell    = bootstrap .ci/run mk/deb examples/fetch \
+shell    = bootstrap .ci/run mk/deb examples/fetch examples/cluster/train.slurm \
            $(wildcard tests/*.t tests/*/*.t tests/*/*.sh)
 checked  = $(filter-out tests/%,$(sources))
 tidied   = $(checked:%.c=$(B)/tidy/%)

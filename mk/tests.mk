@@ -26,6 +26,11 @@ wrapped = malloc calloc realloc strdup asprintf open_memstream fclose open64 rea
           json_loadb json_loads fopen64 sched_getaffinity __sched_cpualloc
 $(B)/tests/unit/test_faults: libraries += $(wrapped:%=-Wl,--wrap=%)
 
+# The network between hosts that one machine plays.
+wire = $(B)/tests/hosts/wire
+$(wire): $(wire).o
+	$(LINK) -o $@ $^
+
 .SECONDARY: $(unit_programs:%=%.o) $(test_obj)
 
 .PHONY: check check-unit check-long documents
@@ -42,7 +47,7 @@ check-unit: $(unit_programs)
 	@$(test_env) $(PROVE) -e '' $(unit_programs)
 
 check-long: ## the long tests too, and FUZZ_SECONDS (60) of each fuzz target: some 20 minutes
-check-long: all $(unit_programs)
+check-long: all $(unit_programs) $(wire)
 	@$(test_env) $(PROVE) -e '' $(unit_programs) $(emulated) $(scripts) $(long_scripts)
 	@$(MAKE) --no-print-directory fuzz
 

@@ -1,0 +1,2 @@
+#!/bin/sh
+exec "${PYTHON:-/usr/bin/python3}" -B tests/hosts/faults.py
