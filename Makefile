@@ -11,10 +11,10 @@ PREFIX   = /usr/local
 DESTDIR  =
 B        = build
 bin      = bin
-PKG_CONFIG = pkg-config
-OBJCOPY  = objcopy
 PYTHON   = /usr/bin/python3
 PROVE    = prove -j2
+# What runs programs that are built for another processor.
+EMULATOR =
 
 VERSION  = 0.1.0
 TOOLS    = tokenize batchify train sample evalloss inspect
@@ -23,6 +23,15 @@ LIBS     = zlib yaml-0.1 jansson
 LOADED   = openblas
 
 comma := ,
+
+# With CC=aarch64-linux-gnu-gcc, all that goes with it.
+cross      = $(filter-out $(CC),$(CC:%-gcc=%-))
+PKG_CONFIG = $(cross)pkg-config
+OBJCOPY    = $(cross)objcopy
+ifneq ($(cross),)
+AR = $(cross)ar
+LD = $(cross)ld
+endif
 
 # What `make` alone makes, whatever stands first below.
 .DEFAULT_GOAL = all
@@ -51,6 +60,8 @@ test_src    = tests/unit/reference.c
 machine := $(shell $(CC) -dumpmachine)
 ifneq ($(filter x86_64-%,$(machine)),)
 kernels = avx512bf16 avx512vnni avx512 avx2vnni avx2 generic
+else ifneq ($(filter aarch64-% arm64-%,$(machine)),)
+kernels = neondot neon
 else
 kernels = generic
 endif
@@ -60,7 +71,7 @@ kernel_flags_avx512  = $(kernel_flags_avx2) -mavx512f -mavx512bw -mavx512dq -mav
 kernel_flags_avx2vnni   = $(kernel_flags_avx2) -mavxvnni
 kernel_flags_avx512vnni = $(kernel_flags_avx512) -mavx512vnni
 kernel_flags_avx512bf16 = $(kernel_flags_avx512vnni) -mavx512bf16
-kernel_flags_generic =
+kernel_flags_neondot = -march=armv8.2-a+dotprod
 kernels_flag = '-DALL_KERNELS=$(patsubst %,K(%),$(kernels))' # best first
 kernel_obj = $(kernels:%=$(B)/lib/cpu/kernels-%.o)
 
@@ -177,7 +188,7 @@ dated = sed -e '/^\.TH/s/ DATE / $(call date,$1) /'
 $(foreach t,$(TOOLS),$(eval $(B)/man/$t.1: tools/$t/$t.1))
 $(B)/man/%.1: $(bin)/%
 	@mkdir -p $(@D)
-	@$< --options-as man > $@.options
+	@$(EMULATOR) $< --options-as man > $@.options
 	@$(call dated,tools/$*/$*.1) -e '/^\.\\" OPTIONS$$/{r $@.options' -e 'd;}' tools/$*/$*.1 > $@.tmp
 	@rm -f $@.options && mv $@.tmp $@
 
@@ -194,7 +205,7 @@ $(B)/man/%.7: tools/%.7
 	@mkdir -p $(@D)
 	@$(call dated,$<) $< >$@
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -type f -name '*.d' 2>/dev/null)
 
 .PHONY: demo
 demo: ## a minute of training on the project's own sources, and what it then writes

@@ -80,7 +80,7 @@ $(staged)/charpipe.mk: examples/charpipe.mk
 	@mkdir -p $(@D) && sed 's/^PROGRAM_PREFIX ?=$$/& $(PROGRAM_PREFIX)/' $< >$@
 
 $(staged)/%.bash $(staged)/%.zsh: $(bin)/% mk/completion.awk
-	@mkdir -p $(@D) && $< --options-as tsv >$(staged)/$*.tsv
+	@mkdir -p $(@D) && $(EMULATOR) $< --options-as tsv >$(staged)/$*.tsv
 	@for shell in bash zsh; do \
 		awk -v name=$(PROGRAM_PREFIX)$* -v shell=$$shell -f mk/completion.awk \
 			$(staged)/$*.tsv >$(staged)/$*.$$shell || exit 1; done

@@ -15,6 +15,8 @@
 
 #if defined __x86_64__
 #include <cpuid.h>
+#elif defined __aarch64__ && defined __linux__
+#include <sys/auxv.h>
 #endif
 #include <math.h>
 #include <stdio.h>
@@ -979,10 +981,28 @@ static bool runs_avx512bf16(void)
 }
 #endif
 
+#if defined __aarch64__
+static bool runs_neondot(void)
+{
+#if defined __ARM_FEATURE_DOTPROD
+	return true; /* as everything that is compiled for this processor */
+#elif defined __linux__
+	return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+#else
+	return false;
+#endif
+}
+
+static bool runs_neon(void)
+{
+	return true;
+}
+#else
 static bool runs_generic(void)
 {
 	return true;
 }
+#endif
 
 /* Those that the Makefile names, best first. */
 #define K(name) extern const struct kernels kernels_##name;

@@ -9,15 +9,16 @@
 #include <float.h>
 #include <math.h>
 
+#if defined __AVX512F__ || defined __aarch64__
+#define ROWS 8 /* 8 rows x 2 vectors are 16 of 32 registers */
+#elif defined __AVX2__
+#define ROWS 6 /* 12 of 16 */
+#else
+#define ROWS 4 /* 8 of 16 */
+#endif
+
 enum {
 	PANEL = 2 * VL,
-#if defined __AVX512F__
-	ROWS = 8, /* 8 rows x 2 vectors are 16 of 32 registers */
-#elif defined __AVX2__
-	ROWS = 6, /* 12 of 16 */
-#else
-	ROWS = 4, /* 8 of 16 */
-#endif
 	GROUP = 4,          /* panels that one row takes at once */
 	DEPTH = 512,        /* k at a time, so that a panel's part stays in the caches */
 	NARROW_ROWS = 16,   /* rows of x that are rounded at once, */
@@ -299,6 +300,7 @@ INLINED void rows_of_panel(enum operand_type type, size_t rows, size_t depth, co
 		}
 		return;
 	}
+#pragma GCC unroll 8
 	for (size_t r = 0; r < rows; r++) {
 		float row[PANEL] = {0};
 		memcpy(row, base + r * base_stride, columns * sizeof *row);
@@ -366,11 +368,11 @@ INLINED void rows_of_panels(enum operand_type type, size_t rows, size_t depth, s
 			REST(1);
 			REST(2);
 			REST(3);
-#if defined __AVX2__
+#if ROWS > 4
 			REST(4);
 			REST(5);
 #endif
-#if defined __AVX512F__
+#if ROWS > 6
 			REST(6);
 			REST(7);
 #endif

@@ -16,6 +16,9 @@ enum { VL = 16 };
 #elif defined __AVX2__ && defined __FMA__
 #include <immintrin.h>
 enum { VL = 8 };
+#elif defined __aarch64__
+#include <arm_neon.h>
+enum { VL = 4 };
 #else
 enum { VL = 4 };
 #endif
@@ -66,6 +69,8 @@ static inline vf vfma(vf a, vf b, vf c)
 	return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined __AVX2__ && defined __FMA__
 	return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#elif defined __aarch64__
+	return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 #else
 	return a * b + c;
 #endif
@@ -99,6 +104,8 @@ static inline vf vsqrt(vf x)
 	return (vf)_mm512_sqrt_ps((__m512)x);
 #elif defined __AVX2__ && defined __FMA__
 	return (vf)_mm256_sqrt_ps((__m256)x);
+#elif defined __aarch64__
+	return (vf)vsqrtq_f32((float32x4_t)x);
 #else
 	for (int i = 0; i < VL; i++)
 		x[i] = __builtin_sqrtf(x[i]);
@@ -116,8 +123,20 @@ static inline vu vhalf(vf x)
 	return (half & (vu)(rest >= 113u << 23)) | (bits >> 16 & 0x8000);
 }
 
-/* The halves in each word, as floats HALF_SCALE times smaller: the exponent's offset is 15, not
- * 127. */
+/* The halves in each word, as floats HALF_SCALE times smaller: without an instruction that converts
+ * them as they lie there, the exponent's offset stays 15, where it should be 127. */
+#if defined __aarch64__
+#define HALF_SCALE 1.f
+static inline vf vhalf_low(vu pair)
+{
+	return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32((uint32x4_t)pair)));
+}
+
+static inline vf vhalf_high(vu pair)
+{
+	return (vf)vcvt_f32_f16(vreinterpret_f16_u16(vshrn_n_u32((uint32x4_t)pair, 16)));
+}
+#else
 #define HALF_SCALE 0x1p112f
 static inline vf vhalf_low(vu pair)
 {
@@ -134,6 +153,7 @@ static inline vf vhalf_high(vu pair)
 {
 	return (vf)((vu)((vi)pair >> 3) & 0x8fffe000);
 }
+#endif
 
 /* VL floats as bfloat16, the upper half of a float, rounded to the nearest, ties to even; each in the
  * low half of a word. */
@@ -216,6 +236,12 @@ static inline vi vdot_bytes(vu x, vu w, vi sum)
 	const __m256i pairs = _mm256_maddubs_epi16(
 		_mm256_abs_epi8((__m256i)x), _mm256_sign_epi8((__m256i)w, (__m256i)x));
 	return sum + (vi)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+#elif defined __ARM_FEATURE_DOTPROD
+	return (vi)vdotq_s32((int32x4_t)sum, (int8x16_t)x, (int8x16_t)w);
+#elif defined __aarch64__
+	const int16x8_t low = vmull_s8(vget_low_s8((int8x16_t)x), vget_low_s8((int8x16_t)w));
+	const int16x8_t high = vmull_high_s8((int8x16_t)x, (int8x16_t)w);
+	return (vi)vpadalq_s16((int32x4_t)sum, vpaddq_s16(low, high));
 #else
 	for (int at = 24; at >= 0; at -= 8)
 		sum += ((vi)(x << at) >> 24) * ((vi)(w << at) >> 24);
@@ -236,6 +262,10 @@ static inline vu vmulhi(vu a, uint32_t b)
 	__m256i even = _mm256_srli_epi64(_mm256_mul_epu32((__m256i)a, factor), 32);
 	__m256i odd = _mm256_mul_epu32(_mm256_srli_epi64((__m256i)a, 32), factor);
 	return (vu)_mm256_blend_epi32(even, odd, 0xaa);
+#elif defined __aarch64__
+	const uint64x2_t low = vmull_n_u32(vget_low_u32((uint32x4_t)a), b);
+	const uint64x2_t high = vmull_high_n_u32((uint32x4_t)a, b);
+	return (vu)vuzp2q_u32((uint32x4_t)low, (uint32x4_t)high);
 #else
 	for (int i = 0; i < VL; i++)
 		a[i] = (uint32_t)((uint64_t)a[i] * b >> 32);
