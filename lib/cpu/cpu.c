@@ -1033,6 +1033,23 @@ const struct kernels *kernels_best(void)
 	return kernels_next(NULL);
 }
 
+/* Those that the user names, or the best. */
+static const struct kernels *chosen_kernels(struct error *err)
+{
+	const char *name = getenv("CHARPIPE_KERNELS");
+	char list[128];
+	size_t length = 0;
+	for (const struct kernels *k = kernels_best(); k; k = kernels_next(k)) {
+		if (!name || !*name || strcmp(name, k->name) == 0)
+			return k;
+		length += (size_t)snprintf(list + length, sizeof list - length, "%s%s",
+			length > 0 ? ", " : "", k->name);
+	}
+	error_set(
+		err, STATUS_NO_DEVICE, "CHARPIPE_KERNELS=%s: the kernels here are %s", name, list);
+	return NULL;
+}
+
 static void cpu_describe(struct device *device, char *buf, size_t n)
 {
 	const struct cpu *cpu = cpu_of(device);
@@ -1097,8 +1114,8 @@ struct device *cpu_open(unsigned threads, struct error *err)
 		return NULL;
 	}
 	cpu->device = (struct device){.ops = &cpu_ops, .row_block = ROW_BLOCK};
-	cpu->kernels = kernels_best();
-	cpu->pool = pool_new(threads, err);
+	cpu->kernels = chosen_kernels(err);
+	cpu->pool = cpu->kernels ? pool_new(threads, err) : NULL;
 	if (!cpu->pool) {
 		free(cpu);
 		return NULL;

@@ -625,8 +625,8 @@ static float row_max(size_t n, const float *x)
 	return max;
 }
 
-/* Sums in double: LANES of them, joined in a fixed order, so that they are independent
- * additions. */
+/* Sums in double: LANES of them, joined in a fixed order, so that they are independent additions,
+ * and the same ones for every VL. */
 enum { LANES = 16 };
 
 static double join(const double lanes[LANES])
@@ -656,7 +656,7 @@ static void cross_entropy(
 			vstore(each, e);
 			memset(each + width, 0, (VL - width) * sizeof *each);
 			for (size_t j = 0; j < VL; j++)
-				lanes[j] += (double)each[j];
+				lanes[i % LANES + j] += (double)each[j];
 			if (scale != 0)
 				store(logits + i, e, width);
 		}

@@ -38,7 +38,7 @@ enum charpipe_status {
 	CHARPIPE_USAGE = 64,     /* an argument is out of range */
 	CHARPIPE_DATA = 65,      /* a file or text is damaged, of the wrong kind, or doesn't fit */
 	CHARPIPE_NO_INPUT = 66,  /* a file can't be opened */
-	CHARPIPE_NO_DEVICE = 69, /* there is no OpenBLAS to train with */
+	CHARPIPE_NO_DEVICE = 69, /* there is no OpenBLAS to train with, or are no such kernels */
 	CHARPIPE_NUMERIC = 70,   /* the loss or the gradient is not finite */
 	CHARPIPE_NO_MEMORY = 71, /* or no threads */
 	CHARPIPE_CANT_CREATE = 73, /* a file can't be created */
