@@ -214,7 +214,7 @@ demo: all
 
 # --- the rest -----------------------------------------------------------------------------------
 
-include mk/tests.mk mk/fuzz.mk mk/bench.mk mk/cuda.mk mk/lint.mk mk/install.mk
+include mk/tests.mk mk/fuzz.mk mk/bench.mk mk/cuda.mk mk/arm.mk mk/lint.mk mk/install.mk
 
 .PHONY: clean help
 clean: ## removes what was built
