@@ -34,8 +34,8 @@ int settings_restore(
 
 /* Sets an option that has no value to what follows from the others and the data, for this run and
  * for those that go on with it; after the first step that is a change of the run. */
-int settings_derive(struct settings *settings, const char *name, const char *value,
-	uint64_t step, struct error *err);
+int settings_derive(struct settings *settings, const char *name, const char *value, uint64_t step,
+	struct error *err);
 
 /* What shaped the weights of that step, as `training` of a model: each option of EFFECT_SHAPES and
  * EFFECT_TUNES as it was then, and the changes before. NULL without memory. */
