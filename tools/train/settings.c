@@ -93,8 +93,8 @@ static int take_down(struct settings *settings, const struct option *option, con
 	return 0;
 }
 
-int settings_derive(struct settings *settings, const char *name, const char *value,
-	uint64_t step, struct error *err)
+int settings_derive(struct settings *settings, const char *name, const char *value, uint64_t step,
+	struct error *err)
 {
 	const struct option *option = options_find(settings->options, name);
 	if (options_set(settings->options, option, value, SOURCE_RUN, option->name, err) < 0)
