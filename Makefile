@@ -39,7 +39,7 @@ endif
 # --- sources ------------------------------------------------------------------------------------
 
 base_src    = error show memory io place input output spool option utf8 crc pool
-nn_src      = cell lstm gru rnn params tree operand counter model layer adam schedule sampler
+nn_src      = cell lstm gru rnn params tree group operand counter model layer adam schedule sampler
 cpu_src     = cpu blas
 formats_src = kind yaml vocab vocab_file text encode stream tokens shards plan safetensors model_file \
               state_file config
@@ -48,7 +48,7 @@ lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/
               $(formats_src:%=formats/%.c)
 tool_src    = tools/tool.c tools/device.c tools/network.c tools/reader.c \
               tools/table.c tools/files.c
-train_src   = checkpoint log pace run settings signals
+train_src   = checkpoint log pace run settings signals team
 sample_src  = context draw interactive stop unescape
 evalloss_src = chars heat html lines rows score view whole
 door_pages  = charpipe charpipe_model charpipe_state charpipe_data charpipe_trainer
@@ -214,11 +214,11 @@ demo: all
 
 # --- the rest -----------------------------------------------------------------------------------
 
-include mk/tests.mk mk/fuzz.mk mk/bench.mk mk/cuda.mk mk/arm.mk mk/lint.mk mk/install.mk
+include mk/tests.mk mk/fuzz.mk mk/bench.mk mk/cuda.mk mk/mpi.mk mk/arm.mk mk/lint.mk mk/install.mk
 
 .PHONY: clean help
 clean: ## removes what was built
-	rm -rf $(B) $(TOOLS:%=$(bin)/%) $(bin)/recipes $(plugin)
+	rm -rf $(B) $(TOOLS:%=$(bin)/%) $(bin)/recipes $(plugin) $(mpi_plugin)
 	@rmdir $(bin) 2>/dev/null || true
 
 help: ## this list

@@ -27,7 +27,7 @@ installed = \
 	include/charpipe.h=lib/door/charpipe.h \
 	$(foreach l,$(built_libraries),lib/$(notdir $l)=$l) \
 	lib/pkgconfig/charpipe.pc=$(B)/install/charpipe.pc \
-	$(if $(wildcard $(plugin)),lib/charpipe/$(notdir $(plugin))=$(plugin))
+	$(foreach p,$(plugin) $(mpi_plugin),$(if $(wildcard $p),lib/charpipe/$(notdir $p)=$p))
 
 # LINK=TARGET
 links = lib/$(so_name)=libcharpipe.so.$(VERSION) lib/libcharpipe.so=$(so_name)
@@ -58,7 +58,7 @@ install: $(foreach i,$(installed),$(call source,$i))
 	$(foreach i,$(links),$(call link_one,$i))
 
 uninstall: ## removes what install has put there
-	$(foreach i,$(installed) $(links) lib/charpipe/$(notdir $(plugin)),$(call remove_one,$i))
+	$(foreach i,$(installed) $(links) $(addprefix lib/charpipe/,$(notdir $(plugin) $(mpi_plugin))),$(call remove_one,$i))
 	@cd '$(DESTDIR)$(PREFIX)' 2>/dev/null && rmdir $(own_folders) 2>/dev/null || true
 
 deb: ## a Debian package, into build/

@@ -7,10 +7,11 @@ headers  = $(sort $(wildcard lib/*/*.h formats/*.h tools/*.h tools/*/*.h tests/u
            tests/cuda/emulation/*.cc))
 shell    = bootstrap .ci/run mk/deb examples/fetch examples/cluster/train.slurm \
            $(wildcard tests/*.t tests/*/*.t tests/*/*.sh)
-checked  = $(filter-out tests/%,$(sources))
+checked  = $(filter-out tests/% $(if $(mpi_headers),,lib/mpi/%),$(sources))
 tidied   = $(checked:%.c=$(B)/tidy/%)
 analysed = $(patsubst %.c,$(B)/analysed/%,$(filter-out %/kernels.c,$(checked)))
-checked_as = $(language) $(pkg_flags) -Ilib/door -Itests/cuda/emulation -DKERNELS=generic $(kernels_flag)
+checked_as = $(language) $(pkg_flags) -Ilib/door -Itests/cuda/emulation -DKERNELS=generic $(kernels_flag) \
+             $(mpi_headers)
 # $(call with,PROGRAM,COMMAND)
 with = @if command -v $1 >/dev/null; then echo "lint: $1"; $2; \
        else echo "lint: SKIPPED: no $1 here (./bootstrap installs it)" >&2; fi

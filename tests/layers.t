@@ -48,19 +48,20 @@ named_twice() {
 }
 
 # One offender for each rule.
-for folder in lib/base lib/nn lib/cpu lib/cuda lib/door formats tools; do
+for folder in lib/base lib/nn lib/cpu lib/cuda lib/mpi lib/door formats tools; do
     mkdir -p "$TMP/bad/$folder"
 done
 printf '#include "nn/ops.h"\n' >"$TMP/bad/lib/base/up.c"
 printf '#include "formats/model_file.h"\n' >"$TMP/bad/lib/nn/up.c"
 printf '#include "formats/model_file.h"\n' >"$TMP/bad/lib/cpu/up.c"
 printf '#include "cpu/cpu.h"\n' >"$TMP/bad/lib/cuda/side.c"
+printf '#include "cuda/cuda.h"\n' >"$TMP/bad/lib/mpi/side.c"
 printf '#include "tools/tool.h"\n' >"$TMP/bad/lib/door/up.c"
 printf '#include "door/charpipe.h"\n' >"$TMP/bad/tools/through.c"
 printf '#include "base/error.h"\nint pool_run(\n\tint x);\n' >"$TMP/bad/lib/all.h"
 printf 'static inline void *pool_run(void)\n{\n\treturn 0;\n}\n' >"$TMP/bad/tools/all.h"
 printf '#include "tools/tool.h"\n' >"$TMP/bad/formats/up.c"
-printf '#include <cblas.h>\n#include <cuda_runtime.h>\n' >"$TMP/bad/formats/blas.c"
+printf '#include <cblas.h>\n#include <cuda_runtime.h>\n#include <mpi.h>\n' >"$TMP/bad/formats/blas.c"
 printf '/* x */ int f(void)\n{\n\tputs("x");\n}\n' >"$TMP/bad/formats/talk.c"
 printf 'int f(int fd)\n{\n\treturn read(fd, 0, 0);\n}\n' >"$TMP/bad/formats/raw.c"
 printf '#include "base/pool.h"\n' >"$TMP/bad/tools/fine.c"
@@ -69,13 +70,15 @@ none "lib/base includes nothing of the others" includes lib/base base
 none "lib/nn includes lib/base only" includes lib/nn 'base|nn'
 none "lib/cpu includes lib/base and lib/nn only" includes lib/cpu 'base|nn|cpu'
 none "lib/cuda includes lib/base and lib/nn only" includes lib/cuda 'base|nn|cuda'
+none "lib/mpi includes lib/base and lib/nn only" includes lib/mpi 'base|nn|mpi'
 none "formats includes lib/base and lib/nn only" includes formats 'base|nn|formats'
 none "lib/door includes nothing of the tools" includes lib/door 'base|nn|cpu|formats|door'
-none "tools don't go through the door" includes tools 'base|nn|cpu|cuda|formats|tools'
+none "tools don't go through the door" includes tools 'base|nn|cpu|cuda|mpi|formats|tools'
 none "lib itself holds layers and nothing else" stray
 none "no two public functions have one name" twice_declared
 none "no two headers have one name" named_twice
 none "BLAS is spoken under lib/cpu only" outside lib/cpu 'cblas|openblas|f77blas'
+none "MPI is spoken under lib/mpi only" outside lib/mpi 'mpi\.h'
 none "CUDA is spoken under lib/cuda only" outside lib/cuda 'cuda[^/]|cublas'
 none "calls that may be interrupted are made in lib/base/io.c only" raw_calls
 none "nothing under lib and formats prints or exits" talk

@@ -58,7 +58,7 @@ static struct device *open_cuda(const struct device_options *options, struct err
 		error_set(
 			err, STATUS_NO_DEVICE, "%s: belongs to another version of charpipe", path);
 	free(path);
-	return fits ? plugin->open(options->tf32, err) : NULL;
+	return fits ? plugin->open(options->tf32, options->host_rank, err) : NULL;
 }
 
 /* The plug-in drags in cuBLAS, which takes longer to load than a small model takes to sample. */
@@ -71,7 +71,9 @@ static struct device *open_cpu(
 	const struct tool *tool, const struct device_options *options, struct error *err)
 {
 	unsigned cores = pool_cores();
-	unsigned threads = options->threads != 0 ? (unsigned)options->threads : cores;
+	unsigned share = options->host_share > 1 ? cores / options->host_share : cores;
+	unsigned threads = options->threads != 0 ? (unsigned)options->threads : share;
+	threads = threads > 0 ? threads : 1;
 	if (threads > cores)
 		tool_note(tool, "%u threads on %u cores are slower than %u", threads, cores, cores);
 	return cpu_open(threads, err);

@@ -20,6 +20,9 @@ struct device_options {
 	uint64_t threads; /* 0: all that this process may use */
 	unsigned device;  /* enum device_kind */
 	bool tf32;
+	/* Of the ranks of a group on this host: this one's number, which GPU it takes, and how many
+	 * share its cores (0: none but this one). */
+	unsigned host_rank, host_share;
 };
 
 extern const char *const device_choices[];

@@ -349,6 +349,7 @@ int tool_main(struct tool *tool, int argc, char **argv)
 	struct error err = {0};
 	struct config *config = NULL;
 	char *recipe = NULL;
+	bool done = false;
 	const char *term = getenv("TERM");
 	struct tool_terminal terminal = {
 		.redraws = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0,
@@ -363,8 +364,10 @@ int tool_main(struct tool *tool, int argc, char **argv)
 		.values = tool->values,
 		.elsewhere = tool->elsewhere};
 	tool->terminal = &terminal;
-	int rc = start(tool, argc, argv, &recipe, &config, &err);
-	if (rc < 0)
+	int rc = tool->join ? tool->join(tool, &done, &err) : 0;
+	if (rc == 0 && !done)
+		rc = start(tool, argc, argv, &recipe, &config, &err);
+	if (rc < 0 && *err.text)
 		print_line(tool, tool->program, err.text);
 	tool_progress_end(tool);
 	tool->terminal = NULL;

@@ -90,6 +90,10 @@ struct tool {
 	/* Opens, loops, closes. Operands are argv[0..argc), files to be read. 0, or -1 with err
 	 * filled in. */
 	int (*run)(struct tool *tool, int argc, char **argv, struct error *err);
+	/* First of all, before any option is looked at: where the program is one of several that do one
+	 * thing together. *done: there is nothing else to do. May be NULL. An error without text is
+	 * told by another. */
+	int (*join)(struct tool *tool, bool *done, struct error *err);
 	/* With --print-config: fills in `forecast`, a line for people on what run() would take. May
 	 * be NULL. */
 	int (*foresee)(struct tool *tool, int argc, char **argv, struct error *err);

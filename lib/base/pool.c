@@ -8,6 +8,8 @@
  * inside a training step, and then sleeps, so that an idle pool costs nothing. */
 #include "base/pool.h"
 
+#include "base/denormals.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -17,9 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined __SSE__
-#include <xmmintrin.h>
-#endif
 
 struct pool {
 	unsigned workers; /* threads beside the caller's */
@@ -51,35 +50,6 @@ static inline void relax(void)
 	__builtin_ia32_pause();
 #elif defined __aarch64__
 	__asm__ volatile("yield");
-#endif
-}
-
-/* Denormal floats are read and written as zero from now on in this thread; returns what to restore.
- * They are a hundred times slower than others on many processors and carry nothing here. */
-static uint64_t flush_denormals(void)
-{
-#if defined __SSE__
-	unsigned old = _mm_getcsr();
-	_mm_setcsr(old | 0x8040); /* flush to zero, denormals are zero */
-	return old;
-#elif defined __aarch64__
-	uint64_t old;
-	__asm__ volatile("mrs %0, fpcr" : "=r"(old));
-	__asm__ volatile("msr fpcr, %0" : : "r"(old | 1u << 24));
-	return old;
-#else
-	return 0;
-#endif
-}
-
-static void restore_denormals(uint64_t old)
-{
-#if defined __SSE__
-	_mm_setcsr((unsigned)old);
-#elif defined __aarch64__
-	__asm__ volatile("msr fpcr, %0" : : "r"(old));
-#else
-	(void)old;
 #endif
 }
 
@@ -128,7 +98,7 @@ static void *worker(void *arg)
 {
 	struct pool *pool = arg;
 	uint32_t seen = 0;
-	flush_denormals();
+	denormals_flush();
 	for (;;) {
 		for (int i = 0; i < SPINS && run_of(atomic_load(&pool->ticket)) == seen; i++)
 			relax();
@@ -233,14 +203,14 @@ void pool_run_steps(struct pool *pool, size_t steps, size_t count,
 	void (*task)(void *arg, size_t step, size_t i), void *arg)
 {
 	assert(count < CLOSED && steps < CLOSED && steps * count < CLOSED);
-	const uint64_t old = flush_denormals();
+	const uint64_t old = denormals_flush();
 	if (pool->workers > 0 && count > 1)
 		run(pool, steps, count, task, arg);
 	else
 		for (size_t step = 0; step < steps; step++)
 			for (size_t i = 0; i < count; i++)
 				task(arg, step, i);
-	restore_denormals(old);
+	denormals_restore(old);
 }
 
 struct plain {

@@ -42,6 +42,7 @@ struct cuda {
 	double *parts;           /* device, (SUM_PARTS) */
 	double *norm;            /* device, (1): of a matrix */
 	struct varying *varying; /* device */
+	int index;               /* which GPU it is */
 	bool tf32;
 	bool failed; /* `failure` waits to be reported */
 	struct error failure;
@@ -585,7 +586,7 @@ static void cuda_describe(struct device *device, char *buf, size_t n)
 	const struct cuda *cuda = cuda_of(device);
 	struct cudaDeviceProp properties;
 	int version = 0;
-	if (cudaGetDeviceProperties(&properties, 0) != cudaSuccess) {
+	if (cudaGetDeviceProperties(&properties, cuda->index) != cudaSuccess) {
 		snprintf(buf, n, "cuda, a GPU that doesn't answer");
 		return;
 	}
@@ -652,7 +653,7 @@ static const struct ops cuda_ops = {
 };
 
 /* Says what is missing for a GPU to be used: driver, device, or their age. */
-static int find_gpu(struct error *err)
+static int find_gpu(unsigned index, int *gpu, struct error *err)
 {
 	int count = 0, driver = 0, major = 0, minor = 0;
 	const cudaError_t error = cudaGetDeviceCount(&count);
@@ -670,8 +671,9 @@ static int find_gpu(struct error *err)
 			"no GPU to use: the driver shows none (CUDA_VISIBLE_DEVICES may hide it)");
 	if (error != cudaSuccess)
 		return cuda_error(err, error, "looking for it");
-	cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
-	cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
+	*gpu = (int)(index % (unsigned)count);
+	cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, *gpu);
+	cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, *gpu);
 	if (10 * major + minor < OLDEST_ARCHITECTURE)
 		return error_set(err, STATUS_NO_DEVICE,
 			"no GPU to use: this one has compute capability %d.%d, at least %d.%d is "
@@ -696,11 +698,12 @@ static int open_blas(struct cuda *cuda, struct error *err)
 	return status == CUBLAS_STATUS_SUCCESS ? 0 : blas_error(err, status, "starting it");
 }
 
-struct device *cuda_open(bool tf32, struct error *err)
+struct device *cuda_open(bool tf32, unsigned index, struct error *err)
 {
 	struct cuda *cuda = NULL;
 	cudaError_t error;
-	if (find_gpu(err) < 0)
+	int gpu;
+	if (find_gpu(index, &gpu, err) < 0)
 		return NULL;
 	cuda = calloc(1, sizeof *cuda);
 	if (!cuda) {
@@ -709,7 +712,8 @@ struct device *cuda_open(bool tf32, struct error *err)
 	}
 	cuda->device = (struct device){.ops = &cuda_ops, .apart = true};
 	cuda->tf32 = tf32;
-	if ((error = cudaSetDevice(0)) != cudaSuccess ||
+	cuda->index = gpu;
+	if ((error = cudaSetDevice(gpu)) != cudaSuccess ||
 		(error = cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking)) !=
 			cudaSuccess) {
 		cuda_error(err, error, "starting it");

@@ -11,10 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Opens the GPU; NULL on failure (69: no driver, no device, or one that this can't run on). `tf32`:
+/* Opens GPU number `index` of those that there are, in turn; NULL on failure (69: no driver, no device, or one that this can't run on). `tf32`:
  * products may round their factors to TF32's 10 bits, which is several times as fast. Released by
  * its ops->release(). */
-struct device *cuda_open(bool tf32, struct error *err);
+struct device *cuda_open(bool tf32, unsigned index, struct error *err);
 
 /* To be counted up when the plug-in and its loader no longer understand each other: with every
  * change of struct ops, of what it refers to, and of struct cuda_plugin. */
@@ -25,7 +25,7 @@ struct device *cuda_open(bool tf32, struct error *err);
 struct cuda_plugin {
 	uint32_t abi;      /* first in every version */
 	uint32_t ops_size; /* sizeof(struct ops): says when somebody forgot to count up */
-	struct device *(*open)(bool tf32, struct error *err);
+	struct device *(*open)(bool tf32, unsigned index, struct error *err);
 };
 
 #endif

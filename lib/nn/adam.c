@@ -133,6 +133,7 @@ static void queue_update(struct adam *adam, const struct adam_update *update)
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
 	const double *nats = &model->batch->nats, *squares = &model->batch->squares;
+	model_queue_norm(model, (uint32_t)(update->step - 1));
 	for (const struct adam_range *r = adam->ranges; r < adam->ranges + adam->count; r++) {
 		struct adam_update own = *update;
 		own.factor = r->factor;
@@ -173,10 +174,20 @@ int adam_train(struct adam *adam, struct model_state *state, const uint32_t *bat
 		return -1;
 	if (ops->begin(model->device, &sequence)) {
 		model_queue_gradient(model, state, T, step);
-		queue_update(adam, &sequence.adam);
+		if (!model->group)
+			queue_update(adam, &sequence.adam);
 		ops->end(model->device);
 	}
-	if (model_totals(model, state->rows * T, nats, norm, err) < 0)
+	if (model->group) {
+		if (model_exchange(model, state, err) < 0)
+			return -1;
+		sequence.key.kind = MODEL_UPDATE;
+		if (ops->begin(model->device, &sequence)) {
+			queue_update(adam, &sequence.adam);
+			ops->end(model->device);
+		}
+	}
+	if (model_totals(model, state->cut.rows * T, nats, norm, err) < 0)
 		return -1;
 	if (isfinite(*nats) && isfinite(*norm))
 		adam->step++;

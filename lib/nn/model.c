@@ -13,12 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows in flight: all of them, or blocks of nearly equal size, none above what the device likes. */
-static size_t block_rows(const struct device *device, size_t rows)
+/* Rows in flight: blocks of nearly equal size, none above what the device likes; where it likes as many
+ * as there are, one block for each rank. */
+static size_t block_rows(const struct model *model, size_t rows)
 {
-	if (device->row_block == 0 || rows <= device->row_block)
+	const size_t likes = model->device->row_block;
+	if (likes == 0)
+		return (rows + group_size(model->group) - 1) / group_size(model->group);
+	if (rows <= likes)
 		return rows;
-	size_t blocks = (rows + device->row_block - 1) / device->row_block;
+	size_t blocks = (rows + likes - 1) / likes;
 	return (rows + blocks - 1) / blocks;
 }
 
@@ -127,7 +131,8 @@ static void release_workspace(struct model *model)
 	model->x = model->dh = model->dc = model->logits = model->nats = model->scored = NULL;
 	model->batch = model->sent = NULL;
 	ops->free(device, model->addend);
-	model->addend = NULL;
+	ops->host_free(device, model->carried);
+	model->addend = model->carried = NULL;
 	for (size_t i = 1; i < TREE_DEPTH; i++) {
 		ops->free(device, model->sums[i]);
 		model->sums[i] = NULL;
@@ -135,20 +140,38 @@ static void release_workspace(struct model *model)
 	model->rows = model->window = 0;
 }
 
+static int check_ranks(const struct model *model, size_t rows, struct error *err)
+{
+	const unsigned size = group_size(model->group);
+	const size_t full = model->device->row_block ? model->device->row_block : model->block;
+	if (size <= model->blocks)
+		return 0;
+	return error_set(err, STATUS_USAGE,
+		"%u ranks, and a batch of %zu rows is made of %zu block%s of %zu: no more ranks "
+		"can share it; batches of %zu rows (batchify --rows %zu) would use them all",
+		size, rows, model->blocks, model->blocks == 1 ? "" : "s", model->block, size * full,
+		size * full);
+}
+
 /* Room for the sums over blocks that wait for others, if there is more than one block. */
 static int make_sums(struct model *model, struct error *err)
 {
 	struct device *device = model->device;
 	const struct params *p = &model->params;
-	const size_t most = tree_most(model->blocks, 0, model->blocks);
-	size_t largest = 0;
+	size_t largest = 0, first = 0, end = model->blocks;
+	if (model->group)
+		group_share(model->group->rank, model->group->size, model->blocks, &first, &end);
+	const size_t most = tree_most(model->blocks, first, end);
 	model->sums[0] = model->gradients;
 	for (size_t i = 1; i < most; i++)
 		if (!(model->sums[i] = device->ops->alloc(device, p->total * sizeof(float), err)))
 			return -1;
 	for (uint32_t l = 0; l <= p->layers; l++)
 		largest = part_of(p, l).n > largest ? part_of(p, l).n : largest;
-	if (model->blocks == 1)
+	if (model->group && device->apart &&
+		!(model->carried = device->ops->host_alloc(device, p->total * sizeof(float), err)))
+		return -1;
+	if (end - first == 1)
 		return 0;
 	model->addend = device->ops->alloc(device, largest * sizeof(float), err);
 	return model->addend ? 0 : -1;
@@ -170,8 +193,10 @@ int model_resize(struct model *model, size_t rows, size_t window, struct error *
 	const size_t V = model->params.vocab, H = model->params.hidden;
 	const size_t scored = rows * window * sizeof(float);
 	release_workspace(model);
-	model->block = block_rows(device, rows);
+	model->block = block_rows(model, rows);
 	model->blocks = count_blocks(model, rows);
+	if (check_ranks(model, rows, err) < 0)
+		return -1;
 	const size_t batch = batch_bytes(model, rows, window);
 	const size_t steps = model->block * window;
 	for (uint32_t l = 0; l < model->params.layers; l++)
@@ -195,6 +220,19 @@ int model_resize(struct model *model, size_t rows, size_t window, struct error *
 	return 0;
 }
 
+int model_join(struct model *model, struct group *group, struct error *err)
+{
+	if (!group)
+		return 0;
+	model->group = group;
+	if (!model->travels)
+		model->travels = calloc(model->params.layers + 1, sizeof *model->travels);
+	if (!model->travels)
+		return error_memory(err, model->params.layers * sizeof *model->travels,
+			"what goes to other ranks");
+	return model_resize(model, model->rows, model->window, err);
+}
+
 void model_release(struct model *model)
 {
 	struct device *device = model->device;
@@ -204,6 +242,7 @@ void model_release(struct model *model)
 	for (uint32_t l = 0; model->layers && l < model->params.layers; l++)
 		layer_release(&model->layers[l]);
 	free(model->layers);
+	free(model->travels);
 	operand_release(&model->fc, device);
 	operand_release(&model->fc_backward, device);
 	ops->free(device, model->weights);
@@ -274,11 +313,18 @@ int model_state_init(
 	struct model_state *state, const struct model *model, size_t rows, struct error *err)
 {
 	struct device *device = model->device;
+	const struct group_cut cut = {rows, model->block};
+	size_t first = 0, end = rows;
+	if (model->group)
+		group_rows(model->group->rank, model->group->size, &cut, &first, &end);
 	*state = (struct model_state){.device = device,
-		.rows = rows,
+		.rows = end - first,
 		.hidden = model->params.hidden,
-		.size = rows * params_state_size(&model->params)};
-	state->data = device->ops->alloc(device, state->size * sizeof *state->data, err);
+		.cut = cut,
+		.first = first,
+		.size = (end - first) * params_state_size(&model->params)};
+	const size_t floats = state->size > 0 ? state->size : 1; /* a rank may have no rows */
+	state->data = device->ops->alloc(device, floats * sizeof *state->data, err);
 	if (state->data)
 		return 0;
 	*state = (struct model_state){0};
@@ -328,31 +374,37 @@ int model_state_fill(struct model_state *state, const float *row, struct error *
 /* Rows first..first+N-1 of a batch over T steps. */
 struct block {
 	size_t first, N, T;
+	size_t in_batch; /* what `first` is among the rows of all ranks */
 	bool training;
 	uint32_t step; /* of the dropout masks */
 	/* In training: sums that wait for others, and how many of them become one with this
 	 * block's. */
 	size_t waiting, joins;
+	const struct tree_walk *last; /* the walk that ends here; NULL: others follow */
 };
 
 /* The block of rows that begins at row `first`; its rows are 0 behind the last one. */
-static struct block block_at(const struct model *model, size_t first, size_t rows, size_t T)
+static struct block block_at(
+	const struct model *model, const struct model_state *state, size_t first, size_t T)
 {
-	const size_t left = rows - first;
-	return (struct block){
-		.first = first, .N = left < model->block ? left : model->block, .T = T};
+	const size_t left = state->rows - first;
+	return (struct block){.first = first,
+		.N = left < model->block ? left : model->block,
+		.T = T,
+		.in_batch = state->first + first};
 }
 
 /* Where a block's ids lie, on the device or in their host copy: inputs, then targets. */
 static uint32_t *ids_of(const struct model *model, struct batch *batch, const struct block *b)
 {
-	return (uint32_t *)(batch->blocks + model->blocks) + 2 * b->first * b->T;
+	void *ids = batch->blocks + model->blocks;
+	return (uint32_t *)ids + 2 * b->first * b->T;
 }
 
 /* Where its nats are added up. */
 static double *nats_of(const struct model *model, const struct block *b)
 {
-	return model->batch->blocks + b->first / model->block;
+	return model->batch->blocks + b->in_batch / model->block;
 }
 
 static struct dropout weight_mask(const struct model *model, uint32_t layer, uint32_t step)
@@ -380,7 +432,7 @@ static const float *seen_above(struct model *model, const struct block *b, uint3
 	if (mask.p == 0)
 		return h;
 	model->device->ops->dropout(
-		model->device, b->T, b->N, model->params.hidden, b->first, &mask, h, model->x);
+		model->device, b->T, b->N, model->params.hidden, b->in_batch, &mask, h, model->x);
 	return model->x;
 }
 
@@ -448,6 +500,20 @@ static void end_part(struct model *model, const struct block *b, struct part par
 	}
 }
 
+/* After a rank's last block its sums of a part go to the others, while it does the next one. */
+static void send_part(struct model *model, const struct block *b, uint32_t l)
+{
+	const struct part part = part_of(&model->params, l);
+	if (!model->group || !b->last || model->device->apart)
+		return;
+	struct group_sum *travel = &model->travels[l];
+	travel->walk = *b->last;
+	travel->n = part.n;
+	for (size_t i = 0; i < b->last->depth; i++)
+		travel->sums[i] = model->sums[i] + part.offset;
+	group_sum(model->group, travel);
+}
+
 /* From the gradient of the logits to all gradients; x: what the output layer saw. */
 static void backward(struct model *model, const struct block *b, const float *x)
 {
@@ -461,16 +527,18 @@ static void backward(struct model *model, const struct block *b, const float *x)
 	ops->column_sums(device, rows, V, model->logits,
 		gradients + (params_fc_bias(p)->offset - part.offset));
 	end_part(model, b, part);
+	send_part(model, b, p->layers);
 	ops->product(device, rows, model->logits, &model->fc_backward, model->dh);
 	for (uint32_t l = p->layers; l-- > 0;) {
 		const struct dropout mask = mask_of(model, b, l);
-		ops->dropout(device, b->T, b->N, H, b->first, &mask, model->dh, model->dh);
+		ops->dropout(device, b->T, b->N, H, b->in_batch, &mask, model->dh, model->dh);
 		x = l > 0 ? seen_above(model, b, l - 1) : NULL;
 		part = part_of(p, l);
 		layer_bind_gradients(&model->layers[l], p, l, begin_part(model, b, part));
 		layer_backward(&model->layers[l], b->T, b->N, ids_of(model, model->batch, b), x,
 			model->dh, model->dc);
 		end_part(model, b, part);
+		send_part(model, b, l);
 	}
 }
 
@@ -496,22 +564,24 @@ static void hide_inputs(const struct model *model, const struct block *b, uint32
 	for (size_t r = 0; r < b->N; r++)
 		for (size_t t = 0; t < b->T; t++) {
 			uint32_t word[4] = {
-				(uint32_t)(t / 4), (uint32_t)(b->first + r), 0, b->step};
+				(uint32_t)(t / 4), (uint32_t)(b->in_batch + r), 0, b->step};
 			philox(word, key);
 			if (word[t % 4] < model->dropout.input * 0x1p32)
 				ids[t * b->N + r] = TARGET_NONE;
 		}
 }
 
-/* Sends the inputs (N,T) of `rows` rows, and their targets if there are any, in one piece. `step`:
+/* Sends the inputs (N,T) of the state's rows, and their targets if there are any, in one piece. `step`:
  * whose mask hides some inputs; NULL: none is hidden. */
-static int load(struct model *model, size_t rows, size_t T, const uint32_t *inputs,
-	const uint32_t *targets, size_t stride, const uint32_t *step, struct error *err)
+static int load(struct model *model, const struct model_state *state, size_t T,
+	const uint32_t *inputs, const uint32_t *targets, size_t stride, const uint32_t *step,
+	struct error *err)
 {
+	const size_t rows = state->rows;
 	struct block b;
 	memset(model->sent, 0, batch_bytes(model, 0, 0));
 	for (size_t first = 0; first < rows; first += b.N) {
-		b = block_at(model, first, rows, T);
+		b = block_at(model, state, first, T);
 		uint32_t *ids = ids_of(model, model->sent, &b);
 		transpose(&b, inputs, stride, 0, ids);
 		if (step && model->dropout.input > 0) {
@@ -528,7 +598,7 @@ static int load(struct model *model, size_t rows, size_t T, const uint32_t *inpu
 int model_load(struct model *model, const struct model_state *state, const uint32_t *batch,
 	size_t T, uint32_t step, struct error *err)
 {
-	return load(model, state->rows, T, batch, batch + 1, T + 1, &step, err);
+	return load(model, state, T, batch, batch + 1, T + 1, &step, err);
 }
 
 struct sequence model_sequence(const struct model *model, enum model_sequence kind,
@@ -550,21 +620,22 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 	const struct ops *ops = device->ops;
 	const struct params *p = &model->params;
 	const size_t N = state->rows;
-	const float scale = (float)(1 / ((double)N * (double)T));
+	const float scale = (float)(1 / ((double)state->cut.rows * (double)T));
 	struct tree_walk walk;
 	struct block b;
-	tree_begin(&walk, count_blocks(model, N), 0);
+	tree_begin(&walk, count_blocks(model, state->cut.rows), state->first / model->block);
 	for (uint32_t l = 0; model->dropout.weights > 0 && l < p->layers; l++) {
 		const struct dropout mask = weight_mask(model, l, step);
 		layer_thin(&model->layers[l], &mask);
 	}
 	model->layers[0].gaps = model->dropout.input > 0;
 	for (size_t first = 0; first < N; first += b.N) {
-		b = block_at(model, first, N, T);
+		b = block_at(model, state, first, T);
 		b.training = true;
 		b.step = step;
 		b.waiting = walk.depth;
 		b.joins = tree_push(&walk);
+		b.last = first + b.N == N ? &walk : NULL;
 		const size_t steps = T * b.N;
 		float *nats = model->nats + T * first;
 		const float *x = forward(model, state, &b);
@@ -574,7 +645,62 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 		ops->sum(device, steps, nats, nats_of(model, &b));
 		backward(model, &b, x);
 	}
-	ops->fold(device, walk.leaves, model->batch->blocks, &model->batch->nats);
+	if (!model->group)
+		ops->fold(device, walk.leaves, model->batch->blocks, &model->batch->nats);
+}
+
+/* The sums are made when all that the device has is there. */
+static int exchange_apart(struct model *model, const struct model_state *state, struct error *err)
+{
+	struct device *device = model->device;
+	const size_t total = model->params.total;
+	struct group_sum *travel = model->travels;
+	tree_begin(
+		&travel->walk, count_blocks(model, state->cut.rows), state->first / model->block);
+	tree_push(&travel->walk);
+	travel->sums[0] = model->carried;
+	travel->n = total;
+	if (device->ops->get(device, model->carried, model->gradients, total * sizeof(float), err) <
+		0)
+		return -1;
+	group_sum(model->group, travel);
+	if (group_wait(model->group, err) < 0)
+		return -1;
+	return device->ops->put(
+		device, model->gradients, model->carried, total * sizeof(float), err);
+}
+
+/* Of the nats that the device has of its blocks those of all. */
+static int exchange_nats(
+	struct model *model, const struct model_state *state, double *nats, struct error *err)
+{
+	struct batch *sent = model->sent;
+	const size_t blocks = count_blocks(model, state->cut.rows);
+	if (model->device->ops->get(model->device, sent->blocks, model->batch->blocks,
+		    blocks * sizeof *sent->blocks, err) < 0 ||
+		group_collect(model->group, blocks, sent->blocks, err) < 0)
+		return -1;
+	*nats = tree_sum(blocks, sent->blocks);
+	return 0;
+}
+
+int model_exchange(struct model *model, const struct model_state *state, struct error *err)
+{
+	struct device *device = model->device;
+	double nats;
+	if (device->apart ? exchange_apart(model, state, err) < 0
+			  : group_wait(model->group, err) < 0)
+		return -1;
+	if (exchange_nats(model, state, &nats, err) < 0)
+		return -1;
+	return device->ops->put(device, &model->batch->nats, &nats, sizeof nats, err);
+}
+
+void model_queue_norm(struct model *model, uint32_t step)
+{
+	struct device *device = model->device;
+	const struct ops *ops = device->ops;
+	const struct params *p = &model->params;
 	for (uint32_t l = 0; l < p->layers; l++) {
 		layer_bind_gradients(
 			&model->layers[l], p, l, model->gradients + part_of(p, l).offset);
@@ -604,7 +730,7 @@ static void queue_score(struct model *model, struct model_state *state, size_t T
 	const struct ops *ops = device->ops;
 	struct block b;
 	for (size_t first = 0; first < state->rows; first += b.N) {
-		b = block_at(model, first, state->rows, T);
+		b = block_at(model, state, first, T);
 		const size_t steps = T * b.N;
 		float *nats = model->nats + T * first;
 		const float *x = forward(model, state, &b);
@@ -613,19 +739,22 @@ static void queue_score(struct model *model, struct model_state *state, size_t T
 			ids_of(model, model->batch, &b) + steps, 0, nats);
 		ops->sum(device, steps, nats, nats_of(model, &b));
 	}
-	ops->fold(device, count_blocks(model, state->rows), model->batch->blocks,
-		&model->batch->nats);
+	if (!model->group)
+		ops->fold(device, count_blocks(model, state->rows), model->batch->blocks,
+			&model->batch->nats);
 }
 
 /* The nats of all characters, as they come from the device, to rows. */
-static int get_scored(struct model *model, size_t rows, size_t T, float *each, struct error *err)
+static int get_scored(struct model *model, const struct model_state *state, size_t T, float *each,
+	struct error *err)
 {
+	const size_t rows = state->rows;
 	struct block b;
 	if (model->device->ops->get(
 		    model->device, model->scored, model->nats, rows * T * sizeof *each, err) < 0)
 		return -1;
 	for (size_t first = 0; first < rows; first += b.N) {
-		b = block_at(model, first, rows, T);
+		b = block_at(model, state, first, T);
 		for (size_t r = 0; r < b.N; r++)
 			for (size_t t = 0; t < T; t++)
 				each[(first + r) * T + t] = model->scored[T * first + t * b.N + r];
@@ -639,14 +768,16 @@ int model_score(struct model *model, struct model_state *state, const uint32_t *
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
 	const struct sequence sequence = model_sequence(model, MODEL_SCORE, state, T);
-	if (load(model, state->rows, T, batch, batch + 1, T + 1, NULL, err) < 0)
+	if (load(model, state, T, batch, batch + 1, T + 1, NULL, err) < 0)
 		return -1;
 	if (ops->begin(device, &sequence)) {
 		queue_score(model, state, T);
 		ops->end(device);
 	}
-	if (each && get_scored(model, state->rows, T, each, err) < 0)
+	if (each && get_scored(model, state, T, each, err) < 0)
 		return -1;
+	if (model->group)
+		return exchange_nats(model, state, nats, err);
 	return ops->get(device, nats, &model->batch->nats, sizeof *nats, err);
 }
 
@@ -657,7 +788,7 @@ static void queue_feed(struct model *model, struct model_state *state, size_t T)
 	const size_t V = model->params.vocab, H = model->params.hidden;
 	struct block b;
 	for (size_t first = 0; first < state->rows; first += b.N) {
-		b = block_at(model, first, state->rows, T);
+		b = block_at(model, state, first, T);
 		const float *x = forward(model, state, &b);
 		ops->product(
 			device, b.N, x + (T - 1) * b.N * H, &model->fc, model->logits + first * V);
@@ -670,7 +801,7 @@ int model_feed(struct model *model, struct model_state *state, const uint32_t *i
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
 	const struct sequence sequence = model_sequence(model, MODEL_FEED, state, T);
-	if (load(model, state->rows, T, ids, NULL, T, NULL, err) < 0)
+	if (load(model, state, T, ids, NULL, T, NULL, err) < 0)
 		return -1;
 	if (ops->begin(device, &sequence)) {
 		queue_feed(model, state, T);

@@ -9,6 +9,7 @@
 #define NN_MODEL_H
 
 #include "base/error.h"
+#include "nn/group.h"
 #include "nn/ops.h"
 #include "nn/params.h"
 #include "nn/tree.h"
@@ -22,7 +23,8 @@ struct layer;
  * each block of rows: inputs (T,n), then targets (T,n). */
 struct batch {
 	double nats, squares; /* of all characters; of all gradients; go down as 0 */
-	double blocks[];      /* (model->blocks): nats of each block of rows; likewise */
+	/* (model->blocks): nats of each block of rows, of the whole batch; likewise */
+	double blocks[];
 };
 
 /* Probabilities with which a model in training doesn't get to see: a symbol of its input (M. Iyyer
@@ -36,6 +38,7 @@ struct model_dropout {
 
 struct model {
 	struct device *device;        /* not owned */
+	struct group *group;          /* that it is a part of (model_join()); not owned */
 	struct params params;         /* owned */
 	struct model_dropout dropout; /* in training only; set by model_set_dropout() */
 	uint32_t seed;                /* of the dropout masks */
@@ -48,6 +51,10 @@ struct model {
 	 * lowest of them: device, arenas; and what a block adds to one of these, (the largest part
 	 * of an arena that is a layer's); NULL where there is no need. */
 	float *sums[TREE_DEPTH], *addend;
+	/* In a group: the sums over all ranks, of each layer and the output layer, (L+1); owned. They
+	 * are made in `carried`, on the host, an arena, where the device's memory is another. */
+	struct group_sum *travels;
+	float *carried;
 	struct layer *layers; /* (L); owned */
 	struct operand fc, fc_backward;
 	struct batch *batch; /* device */
@@ -66,6 +73,8 @@ struct model {
 struct model_state {
 	struct device *device; /* not owned */
 	size_t rows, hidden;   /* N, H */
+	struct group_cut cut;  /* of the rows of all ranks, and */
+	size_t first;          /* the one among them that is this rank's first */
 	size_t size;           /* floats: N params_state_size() */
 	float *data;           /* device, (S,L,N,H) */
 };
@@ -89,6 +98,11 @@ void model_release(struct model *model);
 /* From here on it trains with that. Error 71. */
 int model_set_dropout(struct model *model, const struct model_dropout *dropout, struct error *err);
 
+/* From here on it is a part of a group, each rank having the same model: a step, or a score, is that of
+ * a batch whose rows all ranks have together. Batches, states and their rows are then this rank's
+ * share. States are to be made anew. Error 71; 64: there are more ranks than blocks. */
+int model_join(struct model *model, struct group *group, struct error *err);
+
 /* The same model for other batches; states are to be made anew. On failure (71) it is fit for
  * model_release() and for another try. */
 int model_resize(struct model *model, size_t rows, size_t window, struct error *err);
@@ -101,7 +115,8 @@ int model_get_weights(struct model *model, float *arena, struct error *err);
  * once, and not twice. It is gone for the caller, even on failure. */
 int model_adopt_weights(struct model *model, float *arena, struct error *err);
 
-/* State of N rows, zero. */
+/* State of N rows, zero; in a group N is that of all ranks, and the state that of this one's share,
+ * maybe of none. */
 int model_state_init(
 	struct model_state *state, const struct model *model, size_t rows, struct error *err);
 void model_state_zero(struct model_state *state);
@@ -114,7 +129,8 @@ int model_state_fill(struct model_state *state, const float *row, struct error *
 
 /* Scores a batch of state->rows rows without dropout, state carried on: *nats is the sum over all
  * scored characters. `each` (N,T), host, receives every character's nats unless NULL. Targets may
- * be TARGET_NONE, from there to the row's end; as an input it reads as 0. */
+ * be TARGET_NONE, from there to the row's end; as an input it reads as 0. In a group *nats is that of
+ * all ranks. */
 int model_score(struct model *model, struct model_state *state, const uint32_t *batch, size_t T,
 	double *nats, float *each, struct error *err);
 
@@ -126,10 +142,12 @@ int model_feed(struct model *model, struct model_state *state, const uint32_t *i
 /* The parts of a training step (adam_train()) that are the model's: a batch (N,T+1) of exactly
  * state->rows rows goes to the device, its inputs with the mask of step `step`; the sequence to
  * begin; the operations that leave the gradients of the mean loss, dropout on with the masks of
- * optimizer step `step`, state carried on; what they come to, for `characters` scored ones: the mean
- * loss and the gradient's global norm. */
+ * optimizer step `step`, state carried on; those that follow once the gradients are whole, their norm
+ * last; what they come to, for `characters` scored ones: the mean loss and the gradient's global
+ * norm. */
 enum model_sequence {
 	MODEL_STEP,
+	MODEL_UPDATE, /* in a group, its second half */
 	MODEL_SCORE,
 	MODEL_FEED,
 };
@@ -138,6 +156,9 @@ int model_load(struct model *model, const struct model_state *state, const uint3
 struct sequence model_sequence(const struct model *model, enum model_sequence kind,
 	const struct model_state *state, size_t T);
 void model_queue_gradient(struct model *model, struct model_state *state, size_t T, uint32_t step);
+/* In a group, between the two: makes gradient and loss those of all ranks. */
+int model_exchange(struct model *model, const struct model_state *state, struct error *err);
+void model_queue_norm(struct model *model, uint32_t step);
 int model_totals(
 	struct model *model, size_t characters, double *nats, double *norm, struct error *err);
 

@@ -229,7 +229,7 @@ int main(int argc, char **argv)
 	for (int tf32 = 0; tf32 < 2; tf32++) {
 		const char *precision = tf32 ? "TF32" : "fp32";
 		struct error err;
-		struct device *device = cuda_open(tf32, &err);
+		struct device *device = cuda_open(tf32, 0, &err);
 		check(device ? 0 : -1, &err);
 		device->ops->describe(device, line, sizeof line);
 		printf("# %s\n", line);

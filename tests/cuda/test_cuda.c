@@ -25,7 +25,7 @@ static void assert_ok(int status, const struct error *err)
 static struct device *open_cuda(void)
 {
 	struct error err;
-	struct device *device = cuda_open(false, &err);
+	struct device *device = cuda_open(false, 0, &err);
 	if (!device)
 		fail_msg("%s", err.text);
 	return device;
@@ -313,7 +313,7 @@ static void tf32_is_near_and_not_the_same(void **state)
 	(void)state;
 	struct run exact, rounded;
 	struct error err;
-	struct device *device = cuda_open(true, &err);
+	struct device *device = cuda_open(true, 0, &err);
 	char line[256];
 	if (!device)
 		fail_msg("%s", err.text);

@@ -35,7 +35,7 @@ static int nothing_is_left(void **state)
 static void start(struct run *run)
 {
 	struct error err;
-	if (run_init(run, cuda_open(false, &err), &err) < 0)
+	if (run_init(run, cuda_open(false, 0, &err), &err) < 0)
 		fail_msg("%s", err.text);
 }
 
@@ -78,7 +78,7 @@ static void a_gpu_that_cannot_be_used_is_told_by_what_is_missing(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct error err = {0};
 		emulation_set_gpu(cases[i].gpu);
-		assert_null(cuda_open(false, &err));
+		assert_null(cuda_open(false, 0, &err));
 		assert_int_equal(err.status, STATUS_NO_DEVICE);
 		if (!strstr(err.text, cases[i].text))
 			fail_msg("\"%s\" lacks \"%s\"", err.text, cases[i].text);
@@ -94,7 +94,7 @@ static void no_memory_is_told_and_all_is_given_back(void **state)
 		struct run run;
 		struct error err = {0};
 		emulation_fail(EMULATION_ALLOC, ++nth, cudaErrorMemoryAllocation);
-		if (run_init(&run, cuda_open(false, &err), &err) == 0) {
+		if (run_init(&run, cuda_open(false, 0, &err), &err) == 0) {
 			emulation_fail(EMULATION_ALLOC, 0, 0);
 			step(&run);
 			run_release(&run);
@@ -121,7 +121,7 @@ static void weights_that_cannot_be_adopted_are_given_back(void **state)
 		{EMULATION_SYNC, cudaErrorLaunchFailure, STATUS_NO_DEVICE},
 	};
 	struct error err = {0};
-	struct device *device = cuda_open(false, &err);
+	struct device *device = cuda_open(false, 0, &err);
 	assert_non_null(device);
 	const size_t pieces = emulation_pieces();
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -143,13 +143,13 @@ static void a_gpu_that_fails_while_it_is_opened_is_told(void **state)
 	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
 		struct error err = {0};
 		emulation_fail(calls[i], 1, cudaErrorNoKernelImageForDevice);
-		assert_null(cuda_open(false, &err));
+		assert_null(cuda_open(false, 0, &err));
 		assert_int_equal(err.status, STATUS_NO_DEVICE);
 		assert_int_equal(emulation_pieces(), 0);
 	}
 	struct error err = {0};
 	emulation_fail(EMULATION_BLAS, 1, CUBLAS_STATUS_ALLOC_FAILED);
-	assert_null(cuda_open(false, &err));
+	assert_null(cuda_open(false, 0, &err));
 	assert_int_equal(err.status, STATUS_NO_MEMORY);
 }
 
@@ -263,7 +263,7 @@ static void a_counter_counts_what_is_allocated(void **state)
 	struct error err;
 	struct run run, counted = {0};
 	struct counter counter;
-	struct device *device = cuda_open(false, &err);
+	struct device *device = cuda_open(false, 0, &err);
 	assert_non_null(device);
 	const size_t before = emulation_bytes();
 	counter_init(&counter, device);

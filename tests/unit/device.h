@@ -21,7 +21,7 @@ static inline struct device *device_for_test(unsigned threads, struct error *err
 {
 #ifdef TEST_CUDA
 	(void)threads;
-	return cuda_open(false, err);
+	return cuda_open(false, 0, err);
 #else
 	return cpu_open(threads, err);
 #endif

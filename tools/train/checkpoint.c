@@ -300,8 +300,9 @@ static int make_room(struct model_file *file, const struct run *run, bool best, 
 	struct device *device = run->model.device;
 	const struct params *params = &run->model.params;
 	const struct cell *cell = params->cell;
-	const uint64_t shape[3] = {params->layers, run->state.rows, params->hidden};
-	const size_t most = params->total > run->state.size ? params->total : run->state.size;
+	const uint64_t shape[3] = {params->layers, run->state.cut.rows, params->hidden};
+	const size_t state = run_state_size(run);
+	const size_t most = params->total > state ? params->total : state;
 	const size_t tensors = (ADAM_ARENAS + 1) * params->count + cell->states;
 	file->tensors = calloc(tensors, sizeof *file->tensors);
 	if (!file->tensors)
@@ -340,7 +341,7 @@ static void copy_arena(
 static int gather(struct model_file *file, struct run *run, struct error *err)
 {
 	const struct params *params = &run->model.params;
-	const size_t states = params->cell->states, size = run->state.size / states;
+	const size_t states = params->cell->states, size = run_state_size(run) / states;
 	const bool best = run->best.weights && isfinite(run->best.loss);
 	if (make_room(file, run, best, err) < 0)
 		return -1;
@@ -354,7 +355,7 @@ static int gather(struct model_file *file, struct run *run, struct error *err)
 	}
 	if (best)
 		copy_arena(&tensor, params, run->best.weights);
-	if (model_state_get(&run->state, file->weights, err) < 0)
+	if (run_get_state(run, file->weights, err) < 0)
 		return -1;
 	for (size_t s = 0; s < states; s++)
 		memcpy(tensor++->data, file->weights + s * size, size * sizeof *tensor->data);
@@ -493,20 +494,20 @@ static int restore_arenas(const struct model_file *file, struct run *run, struct
 static int restore_state(const struct model_file *file, struct run *run, struct error *err)
 {
 	const struct params *params = &run->model.params;
-	uint64_t shape[3] = {params->layers, run->state.rows, params->hidden};
+	uint64_t shape[3] = {params->layers, run->state.cut.rows, params->hidden};
 	const struct cell *cell = params->cell;
-	const size_t size = run->state.size / cell->states;
+	const size_t size = run_state_size(run) / cell->states;
 	int rc = -1;
-	float *state = malloc(run->state.size * sizeof *state);
+	float *state = malloc(run_state_size(run) * sizeof *state);
 	if (!state)
-		return error_memory(err, run->state.size * sizeof *state, "the state");
+		return error_memory(err, run_state_size(run) * sizeof *state, "the state");
 	for (size_t s = 0; s < cell->states; s++) {
 		const float *data = find_tensor(file, cell->state_names[s], "", shape, err);
 		if (!data)
 			goto out;
 		memcpy(state + s * size, data, size * sizeof *state);
 	}
-	rc = model_state_set(&run->state, state, err);
+	rc = run_set_state(run, state, err);
 out:
 	free(state);
 	return rc;

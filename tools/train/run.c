@@ -101,7 +101,7 @@ static size_t validation_rows(const struct shards_header *data)
 }
 
 int run_make(struct run *run, const struct run_options *options, const struct shards_header *data,
-	struct device *device, uint64_t vocab, struct error *err)
+	struct device *device, struct group *group, uint64_t vocab, struct error *err)
 {
 	const struct ops *ops = device->ops;
 	size_t rows = data->rows[SHARDS_TRAIN], window = data->window;
@@ -109,8 +109,10 @@ int run_make(struct run *run, const struct run_options *options, const struct sh
 	const enum model_use use =
 		options->precision == RUN_PRECISION_BF16 ? MODEL_TRAINING_BF16 : MODEL_TRAINING;
 	if (model_init(&run->model, device, cell_of(options->cell), vocab, options->hidden,
-		    options->layers, use, most, window, err) < 0)
+		    options->layers, use, most, window, err) < 0 ||
+		model_join(&run->model, group, err) < 0)
 		return -1;
+	run->group = group;
 	if (model_set_dropout(&run->model, &options->dropout, err) < 0)
 		return -1;
 	run->model.seed = (uint32_t)options->seed;
@@ -130,8 +132,8 @@ int run_make(struct run *run, const struct run_options *options, const struct sh
 }
 
 int run_init(struct run *run, const struct run_options *options, const struct settings *settings,
-	struct shards *shards, struct device *device, const struct model_file *from,
-	struct error *err)
+	struct shards *shards, struct device *device, struct group *group,
+	const struct model_file *from, struct error *err)
 {
 	const struct shards_header *data = &shards->header;
 	*run = (struct run){
@@ -142,7 +144,7 @@ int run_init(struct run *run, const struct run_options *options, const struct se
 		return error_set(err, STATUS_DATA,
 			"the model has %" PRIu32 " symbols, the shards have %" PRIu32,
 			from->params.vocab, run->vocab.size);
-	if (run_make(run, options, data, device, run->vocab.size, err) < 0)
+	if (run_make(run, options, data, device, group, run->vocab.size, err) < 0)
 		return -1;
 	return init_weights(run, from, err);
 }
@@ -171,6 +173,148 @@ void run_release(struct run *run)
 	*run = (struct run){0};
 }
 
+/* --- ranks ----------------------------------------------------------------------------------- */
+
+enum task {
+	TASK_END,
+	TASK_SHARE,
+	TASK_STEP,
+	TASK_SCORE,
+	TASK_SET_STATE,
+	TASK_GET_STATE,
+};
+
+/* What rank 0 has the others do, who have no counters of their own. */
+struct order {
+	uint64_t task, step, skipped, batches;
+	double rate;
+};
+
+/* What follows until done() is done by all ranks. */
+static int begin(struct run *run, struct order order, struct error *err)
+{
+	order.step = run->adam.step;
+	order.skipped = run->skipped;
+	run->adrift = run->group;
+	return group_broadcast(run->group, &order, sizeof order, err);
+}
+
+static int done(struct run *run, int rc)
+{
+	if (rc == 0)
+		run->adrift = false;
+	return rc;
+}
+
+int run_dismiss(struct group *group, struct error *err)
+{
+	struct order order = {.task = TASK_END};
+	return group_broadcast(group, &order, sizeof order, err);
+}
+
+/* What is dropped; weights and arenas by way of `arena`. */
+static int share(struct run *run, float *arena, struct error *err)
+{
+	const bool leads = group_leads(run->group);
+	const size_t bytes = run->model.params.total * sizeof *arena;
+	struct model_dropout dropout = run->model.dropout;
+	if (group_broadcast(run->group, &dropout, sizeof dropout, err) < 0 ||
+		(!leads && model_set_dropout(&run->model, &dropout, err) < 0))
+		return -1;
+	if ((leads && model_get_weights(&run->model, arena, err) < 0) ||
+		group_broadcast(run->group, arena, bytes, err) < 0 ||
+		(!leads && model_set_weights(&run->model, arena, err) < 0))
+		return -1;
+	for (enum adam_arena i = 0; i < ADAM_ARENAS; i++)
+		if (run->adam.arenas[i] &&
+			((leads && adam_get(&run->adam, i, arena, err) < 0) ||
+				group_broadcast(run->group, arena, bytes, err) < 0 ||
+				(!leads && adam_set(&run->adam, i, arena, err) < 0)))
+			return -1;
+	return 0;
+}
+
+static int share_all(struct run *run, struct error *err)
+{
+	const size_t total = run->model.params.total;
+	float *arena = malloc(total * sizeof *arena);
+	if (!arena)
+		return error_memory(err, total * sizeof *arena, "the weights for other ranks");
+	int rc = share(run, arena, err);
+	free(arena);
+	return rc;
+}
+
+int run_share(struct run *run, struct error *err)
+{
+	if (!run->group)
+		return 0;
+	if (begin(run, (struct order){.task = TASK_SHARE}, err) < 0)
+		return -1;
+	return done(run, share_all(run, err));
+}
+
+size_t run_state_size(const struct run *run)
+{
+	return run->state.cut.rows * params_state_size(&run->model.params);
+}
+
+/* The state of this rank's rows, (S,L,n,H), and `all` of rank 0, (S,L,N,H), in others NULL, array by
+ * array. */
+static int move_state(struct run *run, float *own, float *all, bool gather, struct error *err)
+{
+	const struct model_state *state = &run->state;
+	const size_t H = state->hidden, N = state->cut.rows, n = state->rows;
+	const size_t arrays = params_state_size(&run->model.params) / H;
+	for (size_t i = 0; i < arrays; i++) {
+		float *part = own + i * n * H, *whole = all ? all + i * N * H : part;
+		if (gather) {
+			if (group_gather(run->group, &state->cut, H * sizeof *own, part,
+				    all ? whole : NULL, err) < 0)
+				return -1;
+			continue;
+		}
+		if (group_scatter(run->group, &state->cut, H * sizeof *own, whole, err) < 0)
+			return -1;
+		if (all)
+			memcpy(part, whole, n * H * sizeof *own);
+	}
+	return 0;
+}
+
+static int exchange_state(struct run *run, float *all, bool gather, struct error *err)
+{
+	const size_t size = run->state.size;
+	float *own = malloc((size > 0 ? size : 1) * sizeof *own);
+	if (!own)
+		return error_memory(err, size * sizeof *own, "the state");
+	int rc = gather ? model_state_get(&run->state, own, err) : 0;
+	if (rc == 0)
+		rc = move_state(run, own, all, gather, err);
+	if (rc == 0 && !gather)
+		rc = model_state_set(&run->state, own, err);
+	free(own);
+	return rc;
+}
+
+int run_set_state(struct run *run, float *from, struct error *err)
+{
+	if (!run->group)
+		return model_state_set(&run->state, from, err);
+	if (begin(run, (struct order){.task = TASK_SET_STATE}, err) < 0)
+		return -1;
+	return done(run, exchange_state(run, from, false, err));
+}
+
+int run_get_state(struct run *run, float *to, struct error *err)
+{
+	if (!run->group)
+		return model_state_get(&run->state, to, err);
+	if (begin(run, (struct order){.task = TASK_GET_STATE}, err) < 0)
+		return -1;
+	return done(run, exchange_state(run, to, true, err));
+}
+
 /* --- running --------------------------------------------------------------------------------- */
 
 uint64_t run_steps(const struct run *run)
@@ -191,18 +335,27 @@ uint64_t run_batch_characters(const struct run *run)
 
 bool run_has_validation(const struct run *run)
 {
-	return run->validation.rows > 0;
+	return run->validation.cut.rows > 0;
 }
 
 static int read_batch(struct run *run, enum shards_split split, uint64_t k, struct error *err)
 {
 	const struct shards_header *data = &run->shards->header;
 	size_t count = (size_t)data->rows[split] * (data->window + 1);
+	if (!group_leads(run->group))
+		return 0;
 	if (shards_read(run->shards, split, k, run->batch, err) < 0)
 		return -1;
 	for (size_t i = 0; run->map && i < count; i++)
 		run->batch[i] = run->map[run->batch[i]];
 	return 0;
+}
+
+/* Gives each rank its rows of what was read. */
+static int share_batch(struct run *run, const struct model_state *state, struct error *err)
+{
+	const size_t row = (run->shards->header.window + 1) * sizeof *run->batch;
+	return group_scatter(run->group, &state->cut, row, run->batch, err);
 }
 
 double run_rate(const struct run *run)
@@ -212,24 +365,31 @@ double run_rate(const struct run *run)
 
 static int train_batch(struct run *run, double rate, double *nats, double *norm, struct error *err)
 {
-	uint64_t k = run_steps(run) % run_epoch_steps(run);
-	if (k == 0)
+	if (run_steps(run) % run_epoch_steps(run) == 0)
 		model_state_zero(&run->state);
-	if (read_batch(run, SHARDS_TRAIN, k, err) < 0)
+	if (share_batch(run, &run->state, err) < 0)
 		return -1;
 	return adam_train(&run->adam, &run->state, run->batch, run->shards->header.window, rate,
 		nats, norm, err);
 }
 
+static int lead_batch(struct run *run, double rate, double *nats, double *norm, struct error *err)
+{
+	if (read_batch(run, SHARDS_TRAIN, run_steps(run) % run_epoch_steps(run), err) < 0 ||
+		begin(run, (struct order){.task = TASK_STEP, .rate = rate}, err) < 0)
+		return -1;
+	return done(run, train_batch(run, rate, nats, norm, err));
+}
+
 int run_rehearse(struct run *run, struct error *err)
 {
 	double nats, norm;
-	return train_batch(run, 0, &nats, &norm, err);
+	return lead_batch(run, 0, &nats, &norm, err);
 }
 
 int run_step(struct run *run, double *nats, double *norm, struct error *err)
 {
-	if (train_batch(run, run_rate(run), nats, norm, err) < 0)
+	if (lead_batch(run, run_rate(run), nats, norm, err) < 0)
 		return -1;
 	if (isfinite(*nats) && isfinite(*norm))
 		return 0;
@@ -252,7 +412,8 @@ static int score(struct run *run, uint64_t batches, double *nats, struct error *
 	model_state_zero(&run->validation);
 	for (uint64_t k = 0; k < batches; k++) {
 		double sum;
-		if (read_batch(run, SHARDS_VALIDATION, k, err) < 0)
+		if (read_batch(run, SHARDS_VALIDATION, k, err) < 0 ||
+			share_batch(run, &run->validation, err) < 0)
 			return -1;
 		if (model_score(&run->model, &run->validation, run->batch, data->window, &sum, NULL,
 			    err) < 0)
@@ -263,12 +424,54 @@ static int score(struct run *run, uint64_t batches, double *nats, struct error *
 	return 0;
 }
 
-int run_score(struct run *run, uint64_t batches, double *nats, struct error *err)
+static int score_average(struct run *run, uint64_t batches, double *nats, struct error *err)
 {
 	adam_exchange(&run->adam);
 	int rc = score(run, batches, nats, err);
 	adam_exchange(&run->adam);
 	return rc;
+}
+
+int run_score(struct run *run, uint64_t batches, double *nats, struct error *err)
+{
+	if (begin(run, (struct order){.task = TASK_SCORE, .batches = batches}, err) < 0)
+		return -1;
+	return done(run, score_average(run, batches, nats, err));
+}
+
+int run_obey(struct run *run, struct error *err)
+{
+	for (;;) {
+		struct order order;
+		double nats, norm;
+		int rc = 0;
+		if (group_broadcast(run->group, &order, sizeof order, err) < 0)
+			return -1;
+		run->adam.step = order.step;
+		run->skipped = order.skipped;
+		switch ((enum task)order.task) {
+		case TASK_END:
+			return 0;
+		case TASK_SHARE:
+			rc = share_all(run, err);
+			break;
+		case TASK_STEP:
+			rc = train_batch(run, order.rate, &nats, &norm, err);
+			/* As in run_step(): or rank 0 ends the run. */
+			if (rc == 0 && !(isfinite(nats) && isfinite(norm)))
+				model_state_zero(&run->state);
+			break;
+		case TASK_SCORE:
+			rc = score_average(run, order.batches, &nats, err);
+			break;
+		case TASK_SET_STATE:
+		case TASK_GET_STATE:
+			rc = exchange_state(run, NULL, order.task == TASK_GET_STATE, err);
+			break;
+		}
+		if (rc < 0)
+			return -1;
+	}
 }
 
 uint64_t run_evaluation_batches(const struct run *run)

@@ -61,6 +61,7 @@ struct run_options {
 };
 
 struct run {
+	struct group *group;               /* whose rank 0 this is, or another; not owned */
 	const struct run_options *options; /* not owned */
 	const struct settings *settings;   /* the same and more, for files; not owned */
 	struct shards *shards;             /* not owned */
@@ -71,7 +72,7 @@ struct run {
 	struct adam adam;              /* adam.step: updates since initialisation */
 	uint64_t skipped;              /* steps since then that made none */
 	struct model_state state;      /* carried through the training part */
-	struct model_state validation; /* through the validation part; no rows without one */
+	struct model_state validation; /* through the validation part; cut.rows 0 without one */
 	uint32_t *batch;               /* (N,T+1); owned, as host memory of the device */
 	float *result;                 /* an arena; likewise; what is written in the end */
 	struct run_best {
@@ -80,6 +81,7 @@ struct run {
 		uint64_t step;
 	} best;
 	uint64_t stale; /* evaluations since the best one */
+	bool adrift;    /* the other ranks are in the middle of something that failed here */
 };
 
 /* What keeps a network from learning by heart what it sees `passes` times: nothing at once, then more
@@ -91,8 +93,8 @@ struct model_dropout run_dropout(double passes);
  * be those of `from`. Its symbols may be in another order than the data's, and more; fewer with
  * options->new_symbols alone: what belongs to the new ones is initialised then. */
 int run_init(struct run *run, const struct run_options *options, const struct settings *settings,
-	struct shards *shards, struct device *device, const struct model_file *from,
-	struct error *err);
+	struct shards *shards, struct device *device, struct group *group,
+	const struct model_file *from, struct error *err);
 void run_release(struct run *run);
 
 /* Back to where run_init() left it, with the same `from`. */
@@ -102,7 +104,22 @@ int run_reset(struct run *run, const struct model_file *from, struct error *err)
  * and vocabulary (but for its size) are still missing. On a counter (nn/counter.h) it says how much
  * that is. *run is zero before. */
 int run_make(struct run *run, const struct run_options *options, const struct shards_header *data,
-	struct device *device, uint64_t vocab, struct error *err);
+	struct device *device, struct group *group, uint64_t vocab, struct error *err);
+
+/* In a group rank 0 calls the functions of this file, and the other ranks, each with a run of the same
+ * options that run_make() has made, do with run_obey() what it then says, until it calls run_dismiss().
+ * These keep nothing but the network, the optimizer and their rows' state; run_share() gives them
+ * what rank 0 has of it before its first step, but for the state, which is zero or set by
+ * run_set_state(). */
+int run_obey(struct run *run, struct error *err);
+int run_share(struct run *run, struct error *err);
+int run_dismiss(struct group *group, struct error *err);
+
+/* The state of the training part, (S,L,N,H), of all ranks' rows, from and to the host; its size.
+ * *from is scratch afterwards. */
+size_t run_state_size(const struct run *run);
+int run_set_state(struct run *run, float *from, struct error *err);
+int run_get_state(struct run *run, float *to, struct error *err);
 
 /* Steps done since initialisation, with and without an update: the place in the schedule and in the
  * data. */

@@ -14,6 +14,7 @@
 #include "tools/train/run.h"
 #include "tools/train/settings.h"
 #include "tools/train/signals.h"
+#include "tools/train/team.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -32,6 +33,7 @@ struct values {
 	uint64_t checkpoint_every, checkpoint_keep;
 	const char *log, *checkpoint, *resume, *init;
 	bool change;
+	struct team team; /* of no option */
 };
 
 static const char *const keep_choices[] = {"best", "last", NULL};
@@ -272,6 +274,9 @@ static int check_options(struct tool *tool, int argc, char **argv, struct error 
 {
 	struct values *values = tool->values;
 	forget_beginning(&tool->options);
+	/* Launchers have a terminal between a program and what it writes to. */
+	if (values->team.group)
+		values->common.force = true;
 	if (argc > 1)
 		return error_set(
 			err, STATUS_USAGE, "one file of shards expected, not also %s", argv[1]);
@@ -612,7 +617,8 @@ static int count_demand(const struct values *values, const struct shards_header 
 	struct counter counter;
 	struct run run = {0};
 	counter_init(&counter, device);
-	int rc = run_make(&run, &values->run, data, &counter.device, data->vocab.size, err);
+	int rc = run_make(&run, &values->run, data, &counter.device, values->team.group,
+		data->vocab.size, err);
 	if (rc == 0 && values->checkpoint)
 		rc = checkpoint_room(&run, err);
 	demand->host = PROGRAM_BYTES + counter.host_most + (device->apart ? 0 : counter.most);
@@ -644,7 +650,7 @@ static int announce_demand(const struct train *t, struct error *err)
 static struct device *open_device(
 	const struct tool *tool, const struct values *values, struct error *err)
 {
-	struct device_options chosen = values->device;
+	struct device_options chosen = team_device(&values->team, &values->device);
 	if (chosen.device == DEVICE_AUTO && values->run.precision == RUN_PRECISION_BF16)
 		chosen.device = DEVICE_CPU;
 	return device_open(tool, &chosen, err);
@@ -727,12 +733,14 @@ static int open_all(struct train *t, const char *path, struct error *err)
 	}
 	if (announce_demand(t, err) < 0)
 		goto out;
-	if (run_init(&t->run, &values->run, &t->settings, &t->shards, t->device,
+	if (run_init(&t->run, &values->run, &t->settings, &t->shards, t->device, values->team.group,
 		    begun ? &from : NULL, err) < 0) {
 		if (begun && err->status == STATUS_DATA)
 			error_prefix(err, "%s: ", begun);
 		goto out;
 	}
+	if (team_begin(&values->team, t->tool, &t->run, &values->device, err) < 0)
+		goto out;
 	timed = options_given(&t->tool->options, "time") &&
 		!options_has(&t->tool->options, "time-steps");
 	if (timed && measure(t, &pace, begun ? &from : NULL, err) < 0)
@@ -746,7 +754,8 @@ static int open_all(struct train *t, const char *path, struct error *err)
 	t->first = run_steps(&t->run);
 	if (timed && set_time_steps(t, &pace, err) < 0)
 		goto out;
-	if (set_last_step(t, err) < 0 || set_horizon(t, err) < 0 || set_dropout(t, err) < 0)
+	if (set_last_step(t, err) < 0 || set_horizon(t, err) < 0 || set_dropout(t, err) < 0 ||
+		run_share(&t->run, err) < 0)
 		goto out;
 	rc = log_begin(&t->log, values->resume, log_bytes, log_crc, err);
 out:
@@ -976,11 +985,20 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 	rc = finish(&t, err);
 out:
 	tool_progress_end(tool);
+	values->team.adrift = values->team.adrift || t.run.adrift;
 	bool died = signals_stop() && (rc == 0 || (t.out.failed && signals_stop() == SIGPIPE));
 	close_all(&t);
-	if (died)
+	if (died) {
+		team_end(&values->team, STATUS_IO);
 		signals_die(signals_stop());
+	}
 	return rc;
+}
+
+static int join(struct tool *tool, bool *done, struct error *err)
+{
+	struct values *values = tool->values;
+	return team_join(&values->team, tool, done, err);
 }
 
 int main(int argc, char **argv)
@@ -997,6 +1015,9 @@ int main(int argc, char **argv)
 		.values = &values,
 		.run = run,
 		.foresee = foresee,
+		.join = join,
 	};
-	return tool_main(&tool, argc, argv);
+	int status = tool_main(&tool, argc, argv);
+	team_end(&values.team, status);
+	return status;
 }
