@@ -276,6 +276,9 @@ INLINED void rows_of_panel(enum operand_type type, size_t rows, size_t depth, co
 	vf sum[ROWS][2];
 #pragma GCC unroll 8
 	for (size_t r = 0; r < rows; r++) {
+		/* Often y is base, too, and in no cache. */
+		__builtin_prefetch(y + r * y_stride);
+		__builtin_prefetch(y + r * y_stride + VL);
 		sum[r][0] = start(type, panel);
 		sum[r][1] = start(type, (const float *)panel + VL);
 	}
