@@ -21,8 +21,8 @@ enum {
 	PANEL = 2 * VL,
 	GROUP = 4,          /* panels that one row takes at once */
 	DEPTH = 512,        /* k at a time, so that a panel's part stays in the caches */
-	NARROW_ROWS = 16,   /* rows of x that are rounded at once, */
-	NARROW_DEPTH = 256, /* and words of each: 16 KiB of stack */
+	NARROW_ROWS = 16,   /* rows of x that are rounded at once, beside */
+	NARROW_DEPTH = 256, /* words of each weight: 16 KiB of stack */
 };
 
 #define INLINED static inline __attribute__((always_inline))
@@ -411,19 +411,19 @@ INLINED void product_narrow(enum operand_type type, size_t per_word,
 {
 	uint32_t words[NARROW_ROWS * NARROW_DEPTH];
 	const size_t length = quotient_up(k, per_word), step = words_of_x(type);
-	const size_t most = NARROW_DEPTH / step, parts = quotient_up(length, most);
-	for (size_t r0 = 0; r0 < rows; r0 += NARROW_ROWS) {
-		const size_t count = smaller(NARROW_ROWS, rows - r0);
+	const size_t parts = quotient_up(length, NARROW_DEPTH), stride = NARROW_DEPTH * step;
+	for (size_t r0 = 0; r0 < rows; r0 += NARROW_ROWS / step) {
+		const size_t count = smaller(NARROW_ROWS / step, rows - r0);
 		const float *from = base + r0 * base_stride;
 		size_t from_stride = base_stride;
 		for (size_t i = 0; i < parts; i++, from = y + r0 * n, from_stride = n) {
-			const size_t k0 = i * most * per_word;
-			const size_t depth = smaller(most, length - i * most);
+			const size_t k0 = i * NARROW_DEPTH * per_word;
+			const size_t depth = smaller(NARROW_DEPTH, length - i * NARROW_DEPTH);
 			for (size_t r = 0; r < count; r++)
 				narrow(smaller(depth * per_word, k - k0), x + (r0 + r) * k + k0,
-					words + r * NARROW_DEPTH);
-			rows_of_panels(type, count, depth, n, words, NARROW_DEPTH, step, scale,
-				word_at(panels, i * (most * PANEL + head(type))),
+					words + r * stride);
+			rows_of_panels(type, count, depth, n, words, stride, step, scale,
+				word_at(panels, i * (NARROW_DEPTH * PANEL + head(type))),
 				length * PANEL + parts * head(type), from, from_stride, first, last,
 				y + r0 * n);
 		}
