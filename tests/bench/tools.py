@@ -23,6 +23,7 @@ WINDOW = 10 if QUICK else 100
 TEXT_BYTES = 1 << 20 if QUICK else 64 << 20
 MODEL = ["-H", "512", "-L", "2"]
 EPOCH = 139  # steps of the notebooks' epoch: Anna Karenina in batches of 128 x 100
+WEIGHTS = "f32", "f16", "i8"
 CAT = ["cat"]
 WC = ["env", "LC_ALL=C.UTF-8", "wc", "-m"]
 
@@ -140,12 +141,13 @@ def sampling_rows(folder, model):
     row("sample, one text, 2x512", one_rate, "characters/s",
         "the same without printing", 100 / inside)
     served.close()
-    for weights in "f16", "i8":
-        small = ["--weights", weights, model]
-        one, none = in_turn(tool("sample", "-k", 5, "-n", length + 1, *small),
-                            tool("sample", "-n", 1, *small))
-        row(f"sample --weights {weights}, one text, 2x512", length / (one - none),
-            "characters/s", "sample, one text", one_rate)
+    runs = [tool("sample", "-k", 5, "-n", n, "--weights", weights, model)
+            for weights in WEIGHTS for n in (length + 1, 1)]
+    times = in_turn(*runs)
+    rates = [length / (one - none) for one, none in zip(times[::2], times[1::2])]
+    for weights, rate in zip(WEIGHTS[1:], rates[1:]):
+        row(f"sample --weights {weights}, one text, 2x512", rate, "characters/s",
+            "sample, one text", rates[0])
     length = 20 if QUICK else 300
     many, none = in_turn(tool("sample", "-k", 5, "-N", 64, "-n", length + 1, model), start)
     row("sample -N 64, 2x512", 64 * length / (many - none), "characters/s", "sample, one text",
@@ -177,6 +179,30 @@ def evalloss_rows(folder, text, shards, model):
         if arguments[-1] == part:
             row(f"{what}, 2x512", characters / mine, "characters/s", "one text sampled", 100 / one)
     served.close()
+
+
+def weights_rows(folder, model):
+    """What smaller weights give, memory, and cost: the loss of a network that has learnt something,
+    from this program's folder."""
+    whole = Run(tool("sample", "-n", 100, model)).memory / 1e6
+    for weights in WEIGHTS[1:]:
+        run = Run(tool("sample", "-n", 100, "--weights", weights, model))
+        row(f"memory of sample --weights {weights}, 2x512", run.memory / 1e6, "MB",
+            "memory of sample", whole)
+    here = os.path.dirname(os.path.abspath(__file__))
+    shards, trained = f"{folder}/sources.shards", f"{folder}/sources.model"
+    Run(["sh", "-c", f"cat '{here}'/*.[cp]* | {BIN}/tokenize -q | "
+         f"{BIN}/batchify -q -n 16 -m 50 -o {shards}"])
+    Run(tool("train", "-H", 128, "-L", 2, "-d", 0, "-r", 0.005, "--steps", 2 if QUICK else 400,
+             "--print-every", 0, "-o", trained, shards))
+    losses = []
+    for weights in WEIGHTS:
+        table = subprocess.run(tool("evalloss", "--weights", weights, trained, shards),
+                               stdout=subprocess.PIPE, check=True).stdout.decode()
+        losses.append(float(table.splitlines()[1].split("\t")[3]))
+    for weights, loss in zip(WEIGHTS[1:], losses[1:]):
+        row(f"evalloss --weights {weights}, 2x128 after 400 steps", loss, "nats", "evalloss",
+            losses[0])
 
 
 def text_rows(folder):
@@ -230,6 +256,7 @@ def main():
         text, shards, model = make_model(folder)
         memory_rows(folder, shards, model)
         sampling_rows(folder, model)
+        weights_rows(folder, model)
         evalloss_rows(folder, text, shards, model)
         checkpoint_row(folder, text)
         idle_row(shards)
