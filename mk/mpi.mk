@@ -10,7 +10,7 @@ mpi_obj    = $(patsubst %,$(B)/mpi/lib/mpi/%.o,exchange plugin ranks) \
 # For those who check what it compiles.
 mpi_headers = $(patsubst -I%,-isystem %,$(filter -I%,$(shell $(MPICC) -show 2>/dev/null)))
 # MPICH's header says of a place for no results that it has room for some.
-mpi_flags  = $(all_flags) -Wno-stringop-overflow
+mpi_flags  = $(all_flags) $(if $(findstring clang,$(CC)),,-Wno-stringop-overflow)
 # It calls the compiler that all else is compiled with.
 mpi_cc     = OMPI_CC='$(CC)' MPICH_CC='$(CC)' $(MPICC)
 
