@@ -72,11 +72,12 @@ class Hosts:
 
     def mpirun(self, ranks, *words):
         """A command that runs `words` on the hosts, a rank on each of the first `ranks`, or with a list
-        so many on each."""
+        so many on each. Each host would bind its first rank to the machine's first core."""
         slots = ranks if isinstance(ranks, list) else [1] * ranks
         where = ",".join("%s%d:%d" % (NET, k, n) for k, n in enumerate(slots, 1) if n)
         return self.on(1, "env", "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
                        "mpirun", "--mca", "plm_rsh_agent", self.agent, "--mca", "plm_rsh_no_tree_spawn", "1",
+                       "--bind-to", "none",
                        "--host", where, "-n", str(sum(slots)), *words)
 
     def link(self, k, state):
