@@ -226,6 +226,41 @@ if command -v gnuplot >/dev/null; then
     like "$(cat sweep/sweep.svg)" "hidden-.*validation" "into files too"
 fi
 
+# SLURM's commands are stand-ins: srun runs one rank, and ends as it is told to.
+mkdir cluster slurm
+cp "$ROOT"/examples/cluster/[!R]* cluster
+cat >slurm/srun <<'EOF'
+#!/bin/sh
+while case $1 in --*) ;; *) false ;; esac do shift; done
+"$@" && exit "$END"
+EOF
+printf '#!/bin/sh\necho "$@" >requeued\n' >slurm/scontrol
+chmod +x slurm/*
+tokenize -q "$TMP/text" | batchify -q -n 4 -m 20 >slurm/a.shards
+job() {
+    (cd slurm && SLURM_JOB_ID=7 END=$1 PATH=$PWD:$PATH && export SLURM_JOB_ID END PATH && shift &&
+        sh ../cluster/train.slurm a.shards a.model -q "$@")
+}
+status 64 "examples/cluster has a job that wants shards and a model" sh cluster/train.slurm a.shards
+status 143 "told to stop" job 143 -H 8 --steps 5
+is "$(cat slurm/requeued)" "requeue 7" "it queues up again"
+ok "and goes on" job 0 --steps 10
+train -q -H 8 --steps 10 -o straight slurm/a.shards
+same slurm/a.model straight "to the same model as at one go"
+cost() {
+    awk -v symbols=4 -v hidden=8 -v layers=1 -v window=1 -v rows=64 -v latency=0 "$@" \
+        -f cluster/cost.awk | cut -f 4- | sed 1d
+}
+is "$(cost -v block=3 -v once=1 -v mbit=1e9 -v ranks='1 2 3')" "1	7.0000	0.0000	1.00
+2	4.0000	0.0000	1.75
+3	-	-	-" "cost.awk counts what ranks share and what they don't"
+is "$(cost -v block=1e-9 -v once=1e-9 -v mbit=1 -v ranks=2 | cut -f 3)" \
+    "$(awk 'BEGIN { printf "%.4f", (484 + 128) * 32 / 1e6 }')" "and 484 parameters and 128 ids"
+if command -v gnuplot >/dev/null; then
+    ok "make draws it" make -s -C cluster
+    like "$(cat cluster/cost.svg)" "32-core nodes, 100 Gbit/s" "for three networks"
+fi
+
 cd "$TMP" || exit 1
 cp "$ROOT/examples/fetch" .
 sum=$(sha256sum text | cut -d ' ' -f 1)
