@@ -5,18 +5,18 @@
 RESULT       =
 TORCH_PYTHON = $(B)/torch/bin/python
 bench        = $(B)/tests/bench/bench
-bench_run    = $(PYTHON) tests/bench/run.py --bin $(bin) --bench $(bench) $(RESULT:%=--result %)
+bench_run    = $(PYTHON) tests/bench/run.py --bin $(bin) --bench $(bench) --wire $(wire) $(RESULT:%=--result %)
 
 $(bench): $(B)/tests/bench/bench.o $(B)/libinner.a
 	$(LINK) -o $@ $(filter %.o,$^) $(B)/libinner.a $(libraries) $(loaded_libs)
 
 .PHONY: bench bench-torch bench-plot readme-table check-torch race
 bench: ## steps, sampling, scoring, tokenizing beside what the machine can do; RESULT=FILE.tsv
-bench: all $(bench)
+bench: all $(bench) $(wire)
 	@$(bench_run)
 
 bench-torch: ## the same, and PyTorch's step and sampling loop; TORCH_PYTHON=a Python that has it
-bench-torch: all $(bench) $(TORCH_PYTHON)
+bench-torch: all $(bench) $(wire) $(TORCH_PYTHON)
 	@$(bench_run) --torch $(TORCH_PYTHON)
 
 bench-plot: ## how the time of a step grows with each dimension: a table and a picture of it

@@ -7,7 +7,8 @@ behind lines with `#` that say on what machine, by which commit, and when. Each 
 come from the same run, measured in turn, and are medians; a ratio above 1 is in charpipe's favour
 where the unit is a rate, one below 1 where it is a time or a size.
 
-    run.py --bin bin --bench build/tests/bench/bench [--torch PYTHON] [--result FILE.tsv]
+    run.py --bin bin --bench build/tests/bench/bench --wire build/tests/hosts/wire
+           [--torch PYTHON] [--result FILE.tsv]
 
 A table goes to stdout and to the file (tests/bench/results/MACHINE-DATE.tsv unless it is named).
 """
@@ -61,13 +62,15 @@ def default_result():
 def parts(options):
     yield [options.bench]
     yield [sys.executable, f"{HERE}/tools.py", options.bin, options.bench]
+    torch = [options.torch] if options.torch else []
+    yield [sys.executable, f"{HERE}/ranks.py", options.bin, options.wire, *torch]
     if options.torch:
         yield [options.torch, f"{HERE}/torch_step.py", options.bench]
 
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in "bin", "bench":
+    for name in "bin", "bench", "wire":
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--torch")
     parser.add_argument("--result")

@@ -156,4 +156,5 @@ def main():
         row(what, amount, compare(charpipe, name, loop, count), rival, threads)
 
 
-main()
+if __name__ == "__main__":
+    main()
