@@ -28,6 +28,7 @@ CHARACTERS = ROWS * WINDOW
 MPIRUN = ["mpirun", "-q", "--oversubscribe", "--bind-to", "none", "-n", "2"]
 NETWORKS = (10_000, 100), (1000, 100), (100, 100)  # Mbit/s, microseconds
 AS_ASKED = 1000, 100
+TUNE = os.path.join(HERE, "..", "..", "examples", "cluster", "openmpi.conf")
 
 os.environ.update(CHARPIPE_PLUGIN_DIR=BIN, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 
@@ -101,7 +102,7 @@ def measure(folder, networks):
     far = {}
     for network, hosts in networks.items():
         run(["cp", f"{folder}/{ROWS}.shards", hosts.files])
-        far[network] = Timed(hosts.mpirun(2, "-x", f"CHARPIPE_PLUGIN_DIR={BIN}", *training(hosts.files, 1)),
+        far[network] = Timed(hosts.mpirun(2, "--tune", TUNE, "-x", f"CHARPIPE_PLUGIN_DIR={BIN}", *training(hosts.files, 1)),
                              f"{hosts.files}/log")
     torch = [Timed([TORCH, f"{HERE}/torch_ranks.py", str(STEPS), str(FIRST), str(WINDOW)])] if TORCH else []
     for _ in range(ROUNDS):

@@ -13,7 +13,7 @@ from hosts import *
 SOON = 10  # seconds, in which all ranks have to be gone
 HOSTS, MBIT, MICROSECONDS = 4, 1000, 500
 STEPS, EVERY = 150, 5
-CONF = os.path.join(ROOT, "examples", "cluster", "lost-hosts.conf")
+CONF = os.path.join(ROOT, "examples", "cluster", "openmpi.conf")
 
 seed = int(os.environ.get("SEED", "1"))
 rng = random.Random(seed)
