@@ -8,6 +8,7 @@ Hosts on a network are namespaces (tests/hosts/hosts.py), which root alone can m
 rows are left out, and said so. What examples/cluster/cost.awk foretells is compared with what was measured.
 """
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -129,6 +130,7 @@ def main():
         left_out("2 ranks", "one core")
         return
     networks = {}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that hosts go
     try:
         for network in NETWORKS:
             networks[network] = Hosts(WIRE, 2, *network)
