@@ -652,8 +652,9 @@ static const struct ops cuda_ops = {
 	.orthogonalise = cuda_orthogonalise,
 };
 
-/* Says what is missing for a GPU to be used: driver, device, or their age. */
-static int find_gpu(unsigned index, int *gpu, struct error *err)
+/* The number of the GPU that stands at `index`; or -1, and what is missing for one to be used: driver,
+ * device, or their age. */
+static int find_gpu(unsigned index, struct error *err)
 {
 	int count = 0, driver = 0, major = 0, minor = 0;
 	const cudaError_t error = cudaGetDeviceCount(&count);
@@ -671,15 +672,15 @@ static int find_gpu(unsigned index, int *gpu, struct error *err)
 			"no GPU to use: the driver shows none (CUDA_VISIBLE_DEVICES may hide it)");
 	if (error != cudaSuccess)
 		return cuda_error(err, error, "looking for it");
-	*gpu = (int)(index % (unsigned)count);
-	cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, *gpu);
-	cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, *gpu);
+	const int gpu = (int)(index % (unsigned)count);
+	cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, gpu);
+	cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, gpu);
 	if (10 * major + minor < OLDEST_ARCHITECTURE)
 		return error_set(err, STATUS_NO_DEVICE,
 			"no GPU to use: this one has compute capability %d.%d, at least %d.%d is "
 			"needed",
 			major, minor, OLDEST_ARCHITECTURE / 10, OLDEST_ARCHITECTURE % 10);
-	return 0;
+	return gpu;
 }
 
 static int open_blas(struct cuda *cuda, struct error *err)
@@ -702,8 +703,8 @@ struct device *cuda_open(bool tf32, unsigned index, struct error *err)
 {
 	struct cuda *cuda = NULL;
 	cudaError_t error;
-	int gpu;
-	if (find_gpu(index, &gpu, err) < 0)
+	const int gpu = find_gpu(index, err);
+	if (gpu < 0)
 		return NULL;
 	cuda = calloc(1, sizeof *cuda);
 	if (!cuda) {
