@@ -144,7 +144,7 @@ is "$(ended -n 8 -N 2)" 1 "several texts as well"
 is "$(ended -n 0)" 0 "no text, no newline"
 
 # interrupted N COMMAND: runs it in the foreground of a terminal, on which Ctrl-C is pressed N times
-# when train has made some steps.
+# when train has made so many steps that whoever waits for it in a pipeline is there, too.
 cat >interrupted.py <<'EOF'
 import os, pty, sys, time
 pid, fd = pty.fork()
@@ -159,7 +159,7 @@ while True:
     if not data:
         break
     seen += data
-    while left > 0 and b"Step: 20" in seen:
+    while left > 0 and b"Step: 5000" in seen:
         os.write(fd, b"\x03")
         left -= 1
         time.sleep(0.1)
