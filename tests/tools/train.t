@@ -140,8 +140,6 @@ chosen() {
 printf 'train: {hidden: 4, layers: 1}\n' >recipe
 is "$(chosen 1), $(chosen 2), $(chosen 8), $(chosen 40)" \
     "0.0 0.0, 0.1 0.2, 0.3 0.4, 0.4 0.5" "and goes by the number of passes"
-train -q -c recipe --auto-dropout -e 8 -o other shards
-is "$(training other dropout-input)" 0.1 "in what it hides of the input too"
 is "$(train -c recipe --auto-dropout -e 2 -o other shards 2>&1 | grep -c 'seen 2 times: --dropout 0.1 ')" 1 \
     "which it tells"
 small -q --steps 30 --keep last --dropout-output 0.25 -o other shards

@@ -19,8 +19,7 @@ struct model_dropout run_dropout(double passes)
 {
 	const double doublings = fmin(fmax(log2(passes), 0), 4);
 	return (struct model_dropout){.between = round(10 * doublings) / 100,
-		.output = round(10 * (doublings + fmin(doublings, 1))) / 100,
-		.input = round(5 * fmin(fmax(doublings - 1, 0), 2)) / 100};
+		.output = round(10 * (doublings + fmin(doublings, 1))) / 100};
 }
 
 /* --- making ---------------------------------------------------------------------------------- */

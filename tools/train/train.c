@@ -71,8 +71,8 @@ static const struct option table[] = {
 	 .help = "probability with which a step goes without a weight between hidden units"},
 	{.name = "auto-dropout", .type = OPTION_FLAG, .newer = true, .effect = EFFECT_SHAPES,
 	 .offset = AT(auto_dropout), .initial = "no",
-	 .help = "choose --dropout, --dropout-output and --dropout-input, if they aren't given, by the "
-		"number of passes over the training part"},
+	 .help = "choose --dropout and --dropout-output, if they aren't given, by the number of passes "
+		"over the training part"},
 	{.letter = 'e', .name = "epochs", .argument = "N", .type = OPTION_INTEGER,
 	 .effect = EFFECT_LIMITS, .offset = AT(epochs), .initial = "20", .low = 1,
 	 .high = UINT32_MAX, .group = "end", .also = "num-epochs n-epochs max-epochs",
@@ -479,12 +479,10 @@ static int set_dropout(struct train *t, struct error *err)
 		(derive_share(t, "dropout", chosen.between, err) < 0 ||
 			derive_share(t, "dropout-output", chosen.output, err) < 0))
 		return -1;
-	if (derive_share(t, "dropout-input", chosen.input, err) < 0)
-		return -1;
 	tool_note(t->tool,
 		"--auto-dropout, as the text is seen %.3g times: --dropout %.3g "
-		"--dropout-output %.3g --dropout-input %.3g",
-		passes, dropout->between, dropout->output, dropout->input);
+		"--dropout-output %.3g",
+		passes, dropout->between, dropout->output);
 	return model_set_dropout(&t->run.model, dropout, err);
 }
 
