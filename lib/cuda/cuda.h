@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Opens GPU number `index` of those that there are, in turn; NULL on failure (69: no driver, no device, or one that this can't run on). `tf32`:
- * products may round their factors to TF32's 10 bits, which is several times as fast. Released by
- * its ops->release(). */
+/* Opens GPU number `index` of those that there are, in turn; NULL on failure (69: no driver, no
+ * device, or one that this can't run on). `tf32`: products may round their factors to TF32's 10 bits,
+ * which is several times as fast. Released by its ops->release(). */
 struct device *cuda_open(bool tf32, unsigned index, struct error *err);
 
 /* To be counted up when the plug-in and its loader no longer understand each other: with every

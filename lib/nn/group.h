@@ -2,10 +2,10 @@
  * that runs several times, or, as a rule, one alone.
  *
  * A batch of N rows consists of blocks of rows (model.c), of which each rank has its share, neighbours
- * in the order of the ranks; where there is no group, NULL, one has
- * them all. Rank 0 leads: it alone reads and writes files, and it says what is done
- * next. All ranks make the same calls in the same order, those below among them. Status 69 where
- * another rank can't be reached: then nothing but group_leave() is left to do. */
+ * in the order of the ranks; where there is no group, NULL, one has them all. Rank 0 leads: it alone
+ * reads and writes files, and it says what is done next. All ranks make the same calls in the same
+ * order, those below among them. Status 69 where another rank can't be reached: then nothing but
+ * group_leave() is left to do. */
 #ifndef NN_GROUP_H
 #define NN_GROUP_H
 
