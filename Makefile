@@ -46,7 +46,7 @@ formats_src = kind yaml vocab vocab_file text encode stream tokens shards plan s
 door_src    = door charpipe_model charpipe_state charpipe_data charpipe_trainer
 lib_src     = $(base_src:%=lib/base/%.c) $(nn_src:%=lib/nn/%.c) $(cpu_src:%=lib/cpu/%.c) \
               $(formats_src:%=formats/%.c)
-tool_src    = tools/tool.c tools/device.c tools/network.c tools/reader.c \
+tool_src    = tools/tool.c tools/device.c tools/plugin.c tools/network.c tools/reader.c \
               tools/table.c tools/files.c
 train_src   = checkpoint log pace run settings signals team
 sample_src  = context draw interactive stop unescape

@@ -1,10 +1,10 @@
 /* device.c: see device.h. */
 #include "tools/device.h"
 
-#include "base/place.h"
 #include "base/pool.h"
 #include "cpu/cpu.h"
 #include "cuda/cuda.h"
+#include "tools/plugin.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -14,51 +14,26 @@
 
 const char *const device_choices[] = {"auto", "cpu", "cuda", NULL};
 
-/* The path of the plug-in, a new string: in $CHARPIPE_PLUGIN_DIR if that is set, else beside the
- * program, as `make` leaves it, or in lib/charpipe, as `make install` does. */
-static char *find_plugin(struct error *err)
+static struct device *open_cuda(const struct device_options *options, struct error *err)
 {
-	static const char *const folders[] = {"", "../lib/charpipe/", NULL};
-	const char *wanted = secure_getenv("CHARPIPE_PLUGIN_DIR");
-	char *path;
-	if (!wanted || !*wanted) {
-		path = place_shipped(folders, CUDA_PLUGIN_FILE);
-		if (!path)
+	const struct plugin expected = {CUDA_PLUGIN_ABI, sizeof(struct ops)};
+	const char *folder = secure_getenv("CHARPIPE_PLUGIN_DIR");
+	char *path = plugin_find(CUDA_PLUGIN_FILE);
+	if (!path) {
+		if (folder && *folder)
+			error_set(err, STATUS_NO_DEVICE,
+				"no " CUDA_PLUGIN_FILE " in $CHARPIPE_PLUGIN_DIR (%s)", folder);
+		else
 			error_set(err, STATUS_NO_DEVICE,
 				"no CUDA here: no " CUDA_PLUGIN_FILE
 				" beside this program or in ../lib/charpipe ('make cuda' builds "
 				"it); -D cpu does without");
-		return path;
-	}
-	if (asprintf(&path, "%s/" CUDA_PLUGIN_FILE, wanted) < 0) {
-		error_memory(err, strlen(wanted), "a file's name");
 		return NULL;
 	}
-	if (access(path, F_OK) == 0)
-		return path;
+	const struct cuda_plugin *plugin =
+		plugin_open(path, CUDA_PLUGIN_SYMBOL, expected, RTLD_LOCAL, err);
 	free(path);
-	error_set(err, STATUS_NO_DEVICE, "no " CUDA_PLUGIN_FILE " in $CHARPIPE_PLUGIN_DIR (%s)",
-		wanted);
-	return NULL;
-}
-
-/* The plug-in stays loaded until the program ends. */
-static struct device *open_cuda(const struct device_options *options, struct error *err)
-{
-	char *path = find_plugin(err);
-	if (!path)
-		return NULL;
-	void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	const struct cuda_plugin *plugin = library ? dlsym(library, CUDA_PLUGIN_SYMBOL) : NULL;
-	const bool fits =
-		plugin && plugin->abi == CUDA_PLUGIN_ABI && plugin->ops_size == sizeof(struct ops);
-	if (!library)
-		error_set(err, STATUS_NO_DEVICE, "%s", dlerror());
-	else if (!fits)
-		error_set(
-			err, STATUS_NO_DEVICE, "%s: belongs to another version of charpipe", path);
-	free(path);
-	return fits ? plugin->open(options->tf32, options->host_rank, err) : NULL;
+	return plugin ? plugin->open(options->tf32, options->host_rank, err) : NULL;
 }
 
 /* The plug-in drags in cuBLAS, which takes longer to load than a small model takes to sample. */

@@ -1,8 +1,8 @@
 /* team.c: see team.h. */
 #include "tools/train/team.h"
 
-#include "base/place.h"
 #include "mpi/ranks.h"
+#include "tools/plugin.h"
 
 #include <dlfcn.h>
 #include <inttypes.h>
@@ -46,49 +46,27 @@ static struct launch find_launch(void)
 	return (struct launch){.size = 1};
 }
 
-/* Where the plug-in is, a new string: as that of CUDA (tools/device.c). */
-static char *find_plugin(const struct launch *launch, struct error *err)
-{
-	static const char *const folders[] = {"", "../lib/charpipe/", NULL};
-	const char *wanted = secure_getenv("CHARPIPE_PLUGIN_DIR");
-	char *path;
-	if (!wanted || !*wanted)
-		path = place_shipped(folders, MPI_PLUGIN_FILE);
-	else if (asprintf(&path, "%s/" MPI_PLUGIN_FILE, wanted) < 0)
-		path = NULL;
-	if (path && access(path, F_OK) == 0)
-		return path;
-	free(path);
-	error_set(err, STATUS_NO_DEVICE,
-		"%s started %ld of this program, which can't join: no " MPI_PLUGIN_FILE
-		" beside it or in ../lib/charpipe ('make mpi' builds it, where an MPI is)",
-		launch->launcher, launch->size);
-	return NULL;
-}
-
 static void tell_lost(const char *text)
 {
 	fprintf(stderr, "train: %s\n", text);
 }
 
-/* The plug-in stays loaded until the program ends. Global: MPIs load parts of their own, which look
- * for the rest. */
+/* Global: MPIs load parts of their own, which look for the rest. */
 static struct group *join(const struct launch *launch, struct error *err)
 {
-	char *path = find_plugin(launch, err);
-	if (!path)
+	const struct plugin expected = {MPI_PLUGIN_ABI, sizeof(struct group_ops)};
+	char *path = plugin_find(MPI_PLUGIN_FILE);
+	if (!path) {
+		error_set(err, STATUS_NO_DEVICE,
+			"%s started %ld of this program, which can't join: no " MPI_PLUGIN_FILE
+			" beside it or in ../lib/charpipe ('make mpi' builds it, where an MPI is)",
+			launch->launcher, launch->size);
 		return NULL;
-	void *library = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
-	const struct mpi_plugin *plugin = library ? dlsym(library, MPI_PLUGIN_SYMBOL) : NULL;
-	const bool fits = plugin && plugin->abi == MPI_PLUGIN_ABI &&
-			  plugin->ops_size == sizeof(struct group_ops);
-	if (!library)
-		error_set(err, STATUS_NO_DEVICE, "%s", dlerror());
-	else if (!fits)
-		error_set(
-			err, STATUS_NO_DEVICE, "%s: belongs to another version of charpipe", path);
+	}
+	const struct mpi_plugin *plugin =
+		plugin_open(path, MPI_PLUGIN_SYMBOL, expected, RTLD_GLOBAL, err);
 	free(path);
-	return fits ? plugin->join(tell_lost, err) : NULL;
+	return plugin ? plugin->join(tell_lost, err) : NULL;
 }
 
 /* --- the others ------------------------------------------------------------------------------ */
