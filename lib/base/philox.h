@@ -15,7 +15,6 @@ enum philox_purpose {
 	PHILOX_DROPOUT = 2, /* dropout masks */
 	PHILOX_SAMPLE = 3,  /* draws of the sampler */
 	PHILOX_INPUT = 4,   /* symbols that are hidden from a network in training */
-	PHILOX_WEIGHTS = 5, /* weights that a step goes without */
 };
 
 struct philox_key {

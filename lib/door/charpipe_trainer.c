@@ -81,10 +81,10 @@ static int prepare(struct charpipe_trainer *trainer, struct error *err)
 	if (model_init(&trainer->net, trainer->model->device, params->cell, params->vocab,
 		    params->hidden, params->layers, MODEL_TRAINING, rows, window, err) < 0)
 		return -1;
-	const struct model_dropout dropout = {.between = file->dropout, .output = file->dropout};
+	trainer->net.dropout =
+		(struct model_dropout){.between = file->dropout, .output = file->dropout};
 	trainer->net.seed = options->seed;
-	if (model_set_dropout(&trainer->net, &dropout, err) < 0 ||
-		model_set_weights(&trainer->net, file->weights, err) < 0 ||
+	if (model_set_weights(&trainer->net, file->weights, err) < 0 ||
 		adam_init(&trainer->adam, &trainer->net, &adam, err) < 0 ||
 		model_state_init(&trainer->state, &trainer->net, header->rows[SHARDS_TRAIN], err) <
 			0)

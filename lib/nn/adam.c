@@ -133,7 +133,7 @@ static void queue_update(struct adam *adam, const struct adam_update *update)
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
 	const double *nats = &model->batch->nats, *squares = &model->batch->squares;
-	model_queue_norm(model, (uint32_t)(update->step - 1));
+	model_queue_norm(model);
 	for (const struct adam_range *r = adam->ranges; r < adam->ranges + adam->count; r++) {
 		struct adam_update own = *update;
 		own.factor = r->factor;

@@ -30,8 +30,7 @@ int layer_init(struct layer *layer, struct device *device, const struct params *
 void layer_bind(struct layer *layer, const struct params *params, uint32_t l, float *weights)
 {
 	layer->ih.w = layer->ih_backward.w = weights + params_layer(params, l, PARAM_W_IH)->offset;
-	layer->w_hh = weights + params_layer(params, l, PARAM_W_HH)->offset;
-	layer->hh.w = layer->hh_backward.w = layer->w_hh;
+	layer->hh.w = layer->hh_backward.w = weights + params_layer(params, l, PARAM_W_HH)->offset;
 	layer->ih.bias1 = weights + params_layer(params, l, PARAM_B_IH)->offset;
 	*(layer->cell->apart ? &layer->hh.bias1 : &layer->ih.bias2) =
 		weights + params_layer(params, l, PARAM_B_HH)->offset;
@@ -85,7 +84,6 @@ void layer_release(struct layer *layer)
 	operand_release(&layer->hh, device);
 	operand_release(&layer->ih_backward, device);
 	operand_release(&layer->hh_backward, device);
-	device->ops->free(device, layer->thinned);
 	release_activations(layer);
 	*layer = (struct layer){0};
 }
@@ -107,32 +105,6 @@ void layer_weights_changed(struct layer *layer)
 	update(layer, &layer->hh_backward);
 	if (!layer->one_hot)
 		update(layer, &layer->ih_backward);
-}
-
-int layer_init_thinned(struct layer *layer, struct error *err)
-{
-	struct device *device = layer->device;
-	const size_t n = layer->hh.k * layer->hh.n;
-	if (!layer->thinned)
-		layer->thinned = device->ops->alloc(device, n * sizeof *layer->thinned, err);
-	return layer->thinned ? 0 : -1;
-}
-
-void layer_thin(struct layer *layer, const struct dropout *mask)
-{
-	struct device *device = layer->device;
-	const struct ops *ops = device->ops;
-	ops->dropout(device, layer->hh.n, 1, layer->H, 0, mask, layer->w_hh, layer->thinned);
-	layer->hh.w = layer->hh_backward.w = layer->thinned;
-	ops->operand_update(device, &layer->hh);
-	ops->operand_update(device, &layer->hh_backward);
-}
-
-void layer_thin_gradients(struct layer *layer, const struct dropout *mask)
-{
-	struct device *device = layer->device;
-	device->ops->dropout(device, layer->hh.n, 1, layer->H, 0, mask, layer->dw_hh, layer->dw_hh);
-	layer->hh.w = layer->hh_backward.w = layer->w_hh;
 }
 
 static struct scan scan_of(const struct layer *layer, size_t T, size_t N)

@@ -17,8 +17,6 @@ struct layer {
 	bool gaps;               /* some of them may be TARGET_NONE */
 	bool training;
 	float *dw_ih, *dw_hh, *db_ih, *db_hh; /* device; not owned; NULL for inference */
-	float *w_hh;                          /* device; not owned */
-	float *thinned; /* (GH,H): w_hh without those that the step drops; NULL: it drops none */
 	/* W_ih^T (H,GH), of which the first layer uses w, a table (V,GH), and the biases alone;
 	 * W_hh^T (H,GH). b_ih stands by the one, b_hh by the other if the cell keeps them apart. */
 	struct operand ih, hh;
@@ -45,14 +43,6 @@ int layer_resize(struct layer *layer, size_t T, size_t rows, struct error *err);
 
 /* Makes the operands again after the weights changed, which those for inference do but once. */
 void layer_weights_changed(struct layer *layer);
-
-/* Makes room for dropping weights. */
-int layer_init_thinned(struct layer *layer, struct error *err);
-
-/* Thins W_hh for a step by that mask, as of GH time steps of one row; and its gradient likewise,
- * once it is whole, with all the weights back in place. layer_weights_changed() is to follow. */
-void layer_thin(struct layer *layer, const struct dropout *mask);
-void layer_thin_gradients(struct layer *layer, const struct dropout *mask);
 
 /* Runs N rows over T steps from the state[0] that the caller has set. Input: ids (T,N) for the
  * first layer, x (T,N,H) for the others. */

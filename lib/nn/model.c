@@ -177,15 +177,6 @@ static int make_sums(struct model *model, struct error *err)
 	return model->addend ? 0 : -1;
 }
 
-int model_set_dropout(struct model *model, const struct model_dropout *dropout, struct error *err)
-{
-	model->dropout = *dropout;
-	for (uint32_t l = 0; dropout->weights > 0 && l < model->params.layers; l++)
-		if (layer_init_thinned(&model->layers[l], err) < 0)
-			return -1;
-	return 0;
-}
-
 int model_resize(struct model *model, size_t rows, size_t window, struct error *err)
 {
 	struct device *device = model->device;
@@ -407,13 +398,6 @@ static double *nats_of(const struct model *model, const struct block *b)
 	return model->batch->blocks + b->in_batch / model->block;
 }
 
-static struct dropout weight_mask(const struct model *model, uint32_t layer, uint32_t step)
-{
-	return (struct dropout){.p = model->dropout.weights,
-		.key = philox_key(model->seed, PHILOX_WEIGHTS, layer),
-		.step = step};
-}
-
 static struct dropout mask_of(const struct model *model, const struct block *b, uint32_t layer)
 {
 	const bool top = layer + 1 == model->params.layers;
@@ -611,7 +595,7 @@ struct sequence model_sequence(const struct model *model, enum model_sequence ki
 					 .window = T,
 					 .seed = model->seed,
 					 .dropout = {model->dropout.input, model->dropout.between,
-						 model->dropout.output, model->dropout.weights}}};
+						 model->dropout.output}}};
 }
 
 void model_queue_gradient(struct model *model, struct model_state *state, size_t T, uint32_t step)
@@ -624,10 +608,6 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 	struct tree_walk walk;
 	struct block b;
 	tree_begin(&walk, count_blocks(model, state->cut.rows), state->first / model->block);
-	for (uint32_t l = 0; model->dropout.weights > 0 && l < p->layers; l++) {
-		const struct dropout mask = weight_mask(model, l, step);
-		layer_thin(&model->layers[l], &mask);
-	}
 	model->layers[0].gaps = model->dropout.input > 0;
 	for (size_t first = 0; first < N; first += b.N) {
 		b = block_at(model, state, first, T);
@@ -696,7 +676,7 @@ int model_exchange(struct model *model, const struct model_state *state, struct 
 	return device->ops->put(device, &model->batch->nats, &nats, sizeof nats, err);
 }
 
-void model_queue_norm(struct model *model, uint32_t step)
+void model_queue_norm(struct model *model)
 {
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
@@ -705,10 +685,6 @@ void model_queue_norm(struct model *model, uint32_t step)
 		layer_bind_gradients(
 			&model->layers[l], p, l, model->gradients + part_of(p, l).offset);
 		layer_finish_gradients(&model->layers[l]);
-	}
-	for (uint32_t l = 0; model->dropout.weights > 0 && l < p->layers; l++) {
-		const struct dropout mask = weight_mask(model, l, step);
-		layer_thin_gradients(&model->layers[l], &mask);
 	}
 	ops->sum_squares(device, p->total, model->gradients, &model->batch->squares);
 }

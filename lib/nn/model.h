@@ -29,18 +29,16 @@ struct batch {
 
 /* Probabilities with which a model in training doesn't get to see: a symbol of its input (M. Iyyer
  * et al.: Deep Unordered Composition Rivals Syntactic Methods, 2015: word dropout, not scaled), a
- * unit of a layer's output where the next layer sees it, one where the output layer does; and, for a
- * whole step of all rows, a weight between hidden units (S. Merity et al.: Regularizing and Optimizing
- * LSTM Language Models, 2018). */
+ * unit of a layer's output where the next layer sees it, and one where the output layer does. */
 struct model_dropout {
-	double input, between, output, weights;
+	double input, between, output;
 };
 
 struct model {
 	struct device *device;        /* not owned */
 	struct group *group;          /* that it is a part of (model_join()); not owned */
 	struct params params;         /* owned */
-	struct model_dropout dropout; /* in training only; set by model_set_dropout() */
+	struct model_dropout dropout; /* in training only */
 	uint32_t seed;                /* of the dropout masks */
 	size_t rows, window;          /* the largest N and T it was made for */
 	size_t block;                 /* rows in flight in one pass */
@@ -94,9 +92,6 @@ int model_init(struct model *model, struct device *device, const struct cell *ce
 	uint64_t hidden, uint64_t layers, enum model_use use, size_t rows, size_t window,
 	struct error *err);
 void model_release(struct model *model);
-
-/* From here on it trains with that. Error 71. */
-int model_set_dropout(struct model *model, const struct model_dropout *dropout, struct error *err);
 
 /* From here on it is a part of a group, each rank having the same model: a step, or a score, is that of
  * a batch whose rows all ranks have together. Batches, states and their rows are then this rank's
@@ -158,7 +153,7 @@ struct sequence model_sequence(const struct model *model, enum model_sequence ki
 void model_queue_gradient(struct model *model, struct model_state *state, size_t T, uint32_t step);
 /* In a group, between the two: makes gradient and loss those of all ranks. */
 int model_exchange(struct model *model, const struct model_state *state, struct error *err);
-void model_queue_norm(struct model *model, uint32_t step);
+void model_queue_norm(struct model *model);
 int model_totals(
 	struct model *model, size_t characters, double *nats, double *norm, struct error *err);
 

@@ -105,10 +105,10 @@ struct sequence_key {
 	uint64_t kind, variant; /* the caller's numbers for them */
 	const void *weights, *state, *optimizer;
 	uint64_t rows, window, seed;
-	double dropout[4];
+	double dropout[3];
 };
 _Static_assert(sizeof(struct sequence_key) ==
-		       5 * sizeof(uint64_t) + 3 * sizeof(void *) + 4 * sizeof(double),
+		       5 * sizeof(uint64_t) + 3 * sizeof(void *) + 3 * sizeof(double),
 	"padding in a key");
 
 /* Operations that come again and again in the same order: the same calls with the same arguments

@@ -80,7 +80,7 @@ compared() {
 compared "a GRU in bfloat16" --cell gru -H 24 -L 1 --precision bf16
 compared "an RNN, weights of the last step" --cell rnn -H 24 --keep last --eval-every 3
 compared "Muon, an average, all kinds of dropout, a schedule" -H 24 --optimizer muon --average 0.9 \
-    --dropout-input 0.1 --dropout-output 0.2 --dropout-weights 0.3 --schedule cosine --warmup 2 --eval-every 2
+    --dropout-input 0.1 --dropout-output 0.2 --schedule cosine --warmup 2 --eval-every 2
 compared "what --init begins with" --init one.model --eval-every 3 -d 0
 
 # shellcheck disable=SC2086 # words

@@ -88,7 +88,7 @@ same resumed straight "-e may be raised"
 
 everything='--schedule cosine --warmup 5 --min-lr 0.001 --weight-decay 0.1 --beta1 0.8 --beta2 0.99
     --optimizer muon --muon-every 3 --average 0.9 --average-from 4 --dropout-input 0.1
-    --dropout-output 0.4 --dropout-weights 0.2 --auto-dropout --input-lr 2 --input-scale 1'
+    --dropout-output 0.4 --auto-dropout --input-lr 2 --input-scale 1'
 # shellcheck disable=SC2086
 for kind in cosine linear; do
     small $everything --schedule $kind --steps 60 -j 1 -l straight.log -o straight shards
@@ -96,7 +96,7 @@ for kind in cosine linear; do
         rm -f run*
         small $everything --schedule $kind --steps "$n" --horizon 60 -l run.log --checkpoint run -o part shards
         train -q --resume run --steps 60 -j 2 -l run.log -o resumed shards
-        same resumed straight "$kind, Muon, average, decay, four dropouts: stopped after step $n, the same model"
+        same resumed straight "$kind, Muon, average, decay, three dropouts: stopped after step $n, the same model"
         is "$(cut -f 2,4,6,7 run.log)" "$(cut -f 2,4,6,7 straight.log)" "and the same log"
     done
     rm run

@@ -127,7 +127,7 @@ told() {
 }
 small -q --steps 30 --keep last -o plain shards
 for words in 'optimizer muon' 'weight-decay 0.5' 'beta1 0.5' 'beta2 0.5' 'average 0.5' 'dropout-input 0.5' \
-    'dropout-output 0.0' 'dropout-weights 0.5' 'input-lr 2.0' 'input-scale 1.0' 'schedule cosine' 'warmup 7'; do
+    'dropout-output 0.0' 'input-lr 2.0' 'input-scale 1.0' 'schedule cosine' 'warmup 7'; do
     # shellcheck disable=SC2086
     is "$(told --$words)" "${words#* }" "--$words makes another model, which tells it"
 done
@@ -308,9 +308,9 @@ train --init seven --print-config shards >config
 like "$(cat config)" "^  dropout: 0.25 # model" "dropout follows the model"
 like "$(train --init seven -d 0.1 --print-config shards)" "^  dropout: 0.1 # command line" "unless given"
 like "$(train --init bare --print-config shards)" "^  dropout: 0.5 # default" "or unknown"
-small -q --steps 0 --dropout-output 0.4 --dropout-input 0.1 --dropout-weights 0.2 -o apart shards
-is "$(train --init apart --print-config shards | grep -c 'dropout.*: 0\.[124]5* # model')" 4 \
-    "those of input, output and weights too"
+small -q --steps 0 --dropout-output 0.4 --dropout-input 0.1 -o apart shards
+is "$(train --init apart --print-config shards | grep -c 'dropout.*: 0\.[124]5* # model')" 3 \
+    "those of input and output too"
 
 # --- symbols that the model lacks ----------------------------------------------------------------
 

@@ -469,20 +469,6 @@ double *reference_masks(const struct reference *r, const struct model_dropout *d
 	return mask;
 }
 
-void reference_thin(const struct reference *r, const struct model_dropout *dropout, uint32_t seed,
-	uint32_t step, double *w)
-{
-	const double p = dropout->weights;
-	for (uint32_t l = 0; l < r->L; l++) {
-		double *hh = w + reference_offset(r, 4 * l + 1);
-		const struct dropout drops = {
-			.p = p, .key = philox_key(seed, PHILOX_WEIGHTS, l), .step = step};
-		for (uint32_t i = 0; i < r->G * r->H; i++)
-			for (uint32_t u = 0; u < r->H; u++)
-				*hh++ *= reference_keeps(&drops, i, 0, u) ? 1 / (1 - p) : 0;
-	}
-}
-
 bool *reference_hidden(const struct reference *r, const struct model_dropout *dropout,
 	uint32_t seed, uint32_t step)
 {

@@ -80,9 +80,6 @@ bool reference_keeps(const struct dropout *dropout, uint32_t t, uint32_t n, uint
  * freed. */
 double *reference_masks(const struct reference *r, const struct model_dropout *dropout,
 	uint32_t seed, uint32_t step);
-/* Multiplies each layer's weights between hidden units by the factors that dropout puts on them. */
-void reference_thin(const struct reference *r, const struct model_dropout *dropout, uint32_t seed,
-	uint32_t step, double *w);
 bool *reference_hidden(const struct reference *r, const struct model_dropout *dropout,
 	uint32_t seed, uint32_t step);
 

@@ -112,8 +112,7 @@ int run_make(struct run *run, const struct run_options *options, const struct sh
 		model_join(&run->model, group, err) < 0)
 		return -1;
 	run->group = group;
-	if (model_set_dropout(&run->model, &options->dropout, err) < 0)
-		return -1;
+	run->model.dropout = options->dropout;
 	run->model.seed = (uint32_t)options->seed;
 	if (adam_init(&run->adam, &run->model, &options->adam, err) < 0)
 		return -1;
@@ -216,11 +215,9 @@ static int share(struct run *run, float *arena, struct error *err)
 {
 	const bool leads = group_leads(run->group);
 	const size_t bytes = run->model.params.total * sizeof *arena;
-	struct model_dropout dropout = run->model.dropout;
-	if (group_broadcast(run->group, &dropout, sizeof dropout, err) < 0 ||
-		(!leads && model_set_dropout(&run->model, &dropout, err) < 0))
-		return -1;
-	if ((leads && model_get_weights(&run->model, arena, err) < 0) ||
+	struct model_dropout *dropout = &run->model.dropout;
+	if (group_broadcast(run->group, dropout, sizeof *dropout, err) < 0 ||
+		(leads && model_get_weights(&run->model, arena, err) < 0) ||
 		group_broadcast(run->group, arena, bytes, err) < 0 ||
 		(!leads && model_set_weights(&run->model, arena, err) < 0))
 		return -1;

@@ -65,10 +65,6 @@ static const struct option table[] = {
 	 .effect = EFFECT_TUNES, .offset = AT(run.dropout.input), .initial = "0", .low = 0,
 	 .high = 0.999,
 	 .help = "probability with which a character of the input is hidden while training"},
-	{.name = "dropout-weights", .argument = "P", .type = OPTION_REAL, .newer = true,
-	 .effect = EFFECT_TUNES, .offset = AT(run.dropout.weights), .initial = "0", .low = 0,
-	 .high = 0.999, .also = "weight-drop wdrop dropconnect",
-	 .help = "probability with which a step goes without a weight between hidden units"},
 	{.name = "auto-dropout", .type = OPTION_FLAG, .newer = true, .effect = EFFECT_SHAPES,
 	 .offset = AT(auto_dropout), .initial = "no",
 	 .help = "choose --dropout and --dropout-output, if they aren't given, by the number of passes "
@@ -307,8 +303,7 @@ static int check_options(struct tool *tool, int argc, char **argv, struct error 
 static int take_dropout(
 	struct options *options, const struct model_file *from, const char *path, struct error *err)
 {
-	static const char *const names[] = {
-		"dropout", "dropout-output", "dropout-input", "dropout-weights"};
+	static const char *const names[] = {"dropout", "dropout-output", "dropout-input"};
 	for (size_t i = 0; i < sizeof names / sizeof *names && !options_given(options, *names);
 		i++) {
 		const json_t *said = json_object_get(from->training, names[i]);
@@ -483,7 +478,8 @@ static int set_dropout(struct train *t, struct error *err)
 		"--auto-dropout, as the text is seen %.3g times: --dropout %.3g "
 		"--dropout-output %.3g",
 		passes, dropout->between, dropout->output);
-	return model_set_dropout(&t->run.model, dropout, err);
+	t->run.model.dropout = *dropout;
+	return 0;
 }
 
 /* A schedule that never falls, or has done so, is rarely meant. */
