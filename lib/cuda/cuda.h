@@ -18,7 +18,7 @@ struct device *cuda_open(bool tf32, unsigned index, struct error *err);
 
 /* To be counted up when the plug-in and its loader no longer understand each other: with every
  * change of struct ops, of what it refers to, and of struct cuda_plugin. */
-#define CUDA_PLUGIN_ABI 6
+#define CUDA_PLUGIN_ABI 7
 #define CUDA_PLUGIN_FILE "charpipe-cuda.so"
 #define CUDA_PLUGIN_SYMBOL "charpipe_cuda"
 
