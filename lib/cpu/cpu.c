@@ -396,14 +396,9 @@ static void gather_task(void *arg, size_t i)
 	const struct rows_job *job = arg;
 	const size_t n = job->n, last = smaller((i + 1) * job->tile, job->rows);
 	for (size_t r = i * job->tile; r < last; r++) {
-		float *y = job->y + r * n;
-		if (job->ids[r] == TARGET_NONE)
-			memset(y, 0, n * sizeof *y);
-		else
-			memcpy(y, job->table + job->ids[r] * n, n * sizeof *y);
-		job->kernels->add(n, job->bias1, y);
-		if (job->bias2)
-			job->kernels->add(n, job->bias2, y);
+		const uint32_t id = job->ids[r];
+		job->kernels->add_biases(n, id == TARGET_NONE ? NULL : job->table + id * n,
+			job->bias1, job->bias2, job->y + r * n);
 	}
 }
 
@@ -427,12 +422,7 @@ static void scatter_task(void *arg, size_t i)
 {
 	const struct rows_job *job = arg;
 	const size_t n = job->n, first = i * TILE_COLUMNS, width = smaller(TILE_COLUMNS, n - first);
-	for (size_t r = 0; r < job->rows; r++) {
-		size_t row = job->ids ? job->ids[r] : 0;
-		if (row == TARGET_NONE)
-			continue;
-		job->kernels->add(width, job->x + r * n + first, job->y + row * n + first);
-	}
+	job->kernels->add_rows(job->rows, width, n, job->x + first, job->ids, job->y + first);
 }
 
 static void run_by_columns(struct device *device, struct rows_job *job)

@@ -21,6 +21,7 @@ enum {
 	PANEL = 2 * VL,
 	GROUP = 4,          /* panels that one row takes at once */
 	DEPTH = 512,        /* k at a time, so that a panel's part stays in the caches */
+	AHEAD = 16,         /* rows that are fetched so long before they are read */
 	NARROW_ROWS = 16,   /* rows of x that are rounded at once, beside */
 	NARROW_DEPTH = 256, /* words of each weight: 16 KiB of stack */
 };
@@ -51,9 +52,32 @@ static inline void store(float *p, vf x, size_t width)
 		vstore_part(p, x, width);
 }
 
+/* Asks for n numbers AHEAD rows behind x, if there are more than so many: the distance of rows is more
+ * than processors guess. */
+static inline void fetch_row(const float *x, size_t stride, size_t n, size_t rows)
+{
+	if (rows > AHEAD)
+		for (size_t j = 0; j < n; j += 16)
+			__builtin_prefetch(x + AHEAD * stride + j);
+}
+
 static size_t bytes_f32(size_t k)
 {
 	return k * sizeof(float);
+}
+
+/* `columns` of `stride` numbers in each of k rows, to rows of `width`, filled up with zeros. */
+INLINED void pack_rows(
+	size_t k, size_t stride, size_t columns, size_t width, const float *w, void *panel)
+{
+	for (size_t i = 0; i < k; i++, w += stride) {
+		fetch_row(w, stride, columns, k - i);
+		for (size_t j = 0; j < width; j += VL) {
+			const size_t there = columns > j ? smaller(VL, columns - j) : 0;
+			vstore((float *)panel + i * width + j,
+				there > 0 ? load(w + j, there) : (vf){0});
+		}
+	}
 }
 
 static void pack_f32(size_t k, size_t n, bool transposed, const float *w, size_t first, size_t last,
@@ -63,12 +87,14 @@ static void pack_f32(size_t k, size_t n, bool transposed, const float *w, size_t
 	for (size_t p = first; p < last; p++) {
 		float *panel = (float *)panels + p * k * PANEL;
 		const size_t columns = smaller(PANEL, n - p * PANEL);
+		if (!transposed) {
+			pack_rows(k, n, columns, PANEL, w + p * PANEL, panel);
+			continue;
+		}
 		if (columns < PANEL)
 			memset(panel, 0, k * PANEL * sizeof *panel);
-		for (size_t i = 0; !transposed && i < k; i++)
-			memcpy(panel + i * PANEL, w + i * n + p * PANEL, columns * sizeof *panel);
 		/* Square blocks, so that both sides are read and written by cache lines. */
-		for (size_t i0 = 0; transposed && i0 < k; i0 += VL)
+		for (size_t i0 = 0; i0 < k; i0 += VL)
 			for (size_t j = 0; j < columns; j++)
 				for (size_t i = i0; i < smaller(i0 + VL, k); i++)
 					panel[i * PANEL + j] = w[(p * PANEL + j) * k + i];
@@ -487,6 +513,8 @@ static void lstm_backward(const struct scan *s, const struct part *p)
 		const float *c_old = s->c + at, *c = c_old + step, *dh = s->dh + at;
 		for (size_t u = p->u0; u < p->u1; u += VL) {
 			size_t width = smaller(VL, p->u1 - u);
+			for (size_t gate = 0; p->t > 0 && gate < 4; gate++)
+				__builtin_prefetch(gates + gate * H + u - 4 * step);
 			vf i = load(gates + u, width), f = load(gates + H + u, width);
 			vf g = load(gates + 2 * H + u, width), o = load(gates + 3 * H + u, width);
 			vf tanh_c = vtanh(load(c + u, width)), d_h = load(dh + u, width);
@@ -580,9 +608,7 @@ static void dropout(
 {
 	const uint32_t threshold = (uint32_t)fmin(ceil(ldexp(d->p, 32)), UINT32_MAX);
 	const vf scale = vset((float)(1 / (1 - d->p)));
-	vu lane;
-	for (uint32_t j = 0; j < VL; j++)
-		lane[j] = j;
+	const vu lane = (vu)vlanes();
 	/* VL Philox blocks at a time; their words mask VL neighbouring units each, 16 units
 	 * apart. */
 	for (size_t block = 0; block / 16 * 64 < H; block += VL) {
@@ -607,24 +633,20 @@ static void dropout(
 	}
 }
 
-/* The larger of two numbers, or that one of them which is none. */
-static inline vf vlarger(vf a, vf b)
-{
-	return vselect((a > b) | visnan(a), a, b);
-}
-
+/* Passes over what is no number. */
 static float row_max(size_t n, const float *x)
 {
 	float lanes[VL], max = -INFINITY;
 	vf most = vset(max);
-	size_t i = 0;
-	for (; i + VL <= n; i += VL)
-		most = vlarger(vload(x + i), most);
+	for (size_t i = 0; i + VL <= n; i += VL)
+		most = vmax(vload(x + i), most);
+	if (n >= VL) /* some twice */
+		most = vmax(vload(x + n - VL), most);
+	else
+		memcpy(&most, x, n * sizeof *x);
 	vstore(lanes, most);
 	for (size_t j = 0; j < VL; j++)
-		max = lanes[j] > max || isnan(lanes[j]) ? lanes[j] : max;
-	for (; i < n; i++)
-		max = x[i] > max || isnan(x[i]) ? x[i] : max;
+		max = lanes[j] > max ? lanes[j] : max;
 	return max;
 }
 
@@ -654,14 +676,14 @@ static void cross_entropy(
 		double lanes[LANES] = {0};
 		for (size_t i = 0; i < V; i += VL) {
 			const size_t width = smaller(VL, V - i);
-			const vf e = vexp(load(logits + i, width) - max);
-			float each[VL];
-			vstore(each, e);
-			memset(each + width, 0, (VL - width) * sizeof *each);
-			for (size_t j = 0; j < VL; j++)
-				lanes[i % LANES + j] += (double)each[j];
+			const size_t lane = LANES / VL > 1 ? i % LANES : 0;
+			vf e = vexp(load(logits + i, width) - max);
 			if (scale != 0)
 				store(logits + i, e, width);
+			if (width < VL)
+				e = vfirst(e, width);
+			for (size_t j = 0; j < VL; j++)
+				lanes[lane + j] += (double)e[j];
 		}
 		const double sum = join(lanes);
 		nats[r] = (float)(log(sum) + (double)max - (double)target);
@@ -676,11 +698,37 @@ static void cross_entropy(
 	}
 }
 
-static void add(size_t n, const float *x, float *y)
+INLINED void add_inlined(size_t n, const float *x, float *y)
 {
 	for (size_t i = 0; i < n; i += VL) {
 		size_t width = smaller(VL, n - i);
 		store(y + i, load(y + i, width) + load(x + i, width), width);
+	}
+}
+
+static void add(size_t n, const float *x, float *y)
+{
+	add_inlined(n, x, y);
+}
+
+static void add_rows(
+	size_t rows, size_t n, size_t stride, const float *x, const uint32_t *ids, float *y)
+{
+	for (size_t r = 0; r < rows; r++, x += stride) {
+		fetch_row(x, stride, n, rows - r);
+		if (!ids)
+			add_inlined(n, x, y);
+		else if (ids[r] != TARGET_NONE)
+			add_inlined(n, x, y + ids[r] * stride);
+	}
+}
+
+static void add_biases(size_t n, const float *x, const float *bias1, const float *bias2, float *y)
+{
+	for (size_t i = 0; i < n; i += VL) {
+		size_t width = smaller(VL, n - i);
+		vf sum = (x ? load(x + i, width) : (vf){0}) + load(bias1 + i, width);
+		store(y + i, bias2 ? sum + load(bias2 + i, width) : sum, width);
 	}
 }
 
@@ -786,6 +834,8 @@ const struct kernels EXPORT(KERNELS) = {
 	.dropout = dropout,
 	.cross_entropy = cross_entropy,
 	.add = add,
+	.add_rows = add_rows,
+	.add_biases = add_biases,
 	.sum = sum,
 	.sum_squares = sum_squares,
 	.adam = adam,

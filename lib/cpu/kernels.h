@@ -68,6 +68,13 @@ struct kernels {
 		float scale, float *nats);
 
 	void (*add)(size_t n, const float *x, float *y); /* y += x */
+	/* To y (n), or, of ids, row ids[r] of y (-,stride), n columns of each row of x
+	 * (rows,stride) are added, in the order of r; TARGET_NONE: none. */
+	void (*add_rows)(size_t rows, size_t n, size_t stride, const float *x, const uint32_t *ids,
+		float *y);
+	/* y = x + bias1 + bias2; x and bias2 may be NULL. */
+	void (*add_biases)(
+		size_t n, const float *x, const float *bias1, const float *bias2, float *y);
 	double (*sum)(size_t n, const float *x);
 	double (*sum_squares)(size_t n, const float *x);
 

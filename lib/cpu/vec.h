@@ -39,19 +39,6 @@ static inline void vstore(float *p, vf x)
 	memcpy(p, &x, sizeof x);
 }
 
-/* The first n < VL floats; the others are zero, or not written. */
-static inline vf vload_part(const float *p, size_t n)
-{
-	vf x = {0};
-	memcpy(&x, p, n * sizeof *p);
-	return x;
-}
-
-static inline void vstore_part(float *p, vf x, size_t n)
-{
-	memcpy(p, &x, n * sizeof *p);
-}
-
 static inline vf vset(float x)
 {
 	return x - (vf){0};
@@ -60,6 +47,39 @@ static inline vf vset(float x)
 static inline vu vset_word(uint32_t x)
 {
 	return x + (vu){0};
+}
+
+static inline vi vlanes(void)
+{
+	vi lane;
+	for (int i = 0; i < VL; i++)
+		lane[i] = i;
+	return lane;
+}
+
+/* The first n < VL floats; the others are zero, or not written. */
+static inline vf vload_part(const float *p, size_t n)
+{
+#if defined __AVX512F__
+	return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+#elif defined __AVX2__ && defined __FMA__
+	return (vf)_mm256_maskload_ps(p, (__m256i)(vlanes() < (int32_t)n));
+#else
+	vf x = {0};
+	memcpy(&x, p, n * sizeof *p);
+	return x;
+#endif
+}
+
+static inline void vstore_part(float *p, vf x, size_t n)
+{
+#if defined __AVX512F__
+	_mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
+#elif defined __AVX2__ && defined __FMA__
+	_mm256_maskstore_ps(p, (__m256i)(vlanes() < (int32_t)n), (__m256)x);
+#else
+	memcpy(p, &x, n * sizeof *p);
+#endif
 }
 
 /* a b + c, rounded once where the instruction set has FMA. */
@@ -81,16 +101,44 @@ static inline vf vselect(vi mask, vf yes, vf no)
 	return (vf)((mask & (vi)yes) | (~mask & (vi)no));
 }
 
+/* The larger and the smaller of two; of a number and none, b if that is none. */
+static inline vf vmax(vf a, vf b)
+{
+#if defined __AVX512F__
+	return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined __AVX2__ && defined __FMA__
+	return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#else
+	return vselect(a > b, a, b);
+#endif
+}
+
+static inline vf vmin(vf a, vf b)
+{
+#if defined __AVX512F__
+	return (vf)_mm512_min_ps((__m512)a, (__m512)b);
+#elif defined __AVX2__ && defined __FMA__
+	return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#else
+	return vselect(a < b, a, b);
+#endif
+}
+
 /* x limited to low..high; NaN stays. */
 static inline vf vclamp(vf x, float low, float high)
 {
-	x = vselect(x < low, vset(low), x);
-	return vselect(x > high, vset(high), x);
+	return vmin(vset(high), vmax(vset(low), x));
 }
 
 static inline vf vabs(vf x)
 {
 	return (vf)((vi)x & 0x7fffffff);
+}
+
+/* The first n elements; the others are zero. */
+static inline vf vfirst(vf x, size_t n)
+{
+	return (vf)((vi)x & (vlanes() < (int32_t)n));
 }
 
 static inline vi visnan(vf x)
@@ -292,8 +340,12 @@ static inline vf vexp(vf x)
 	p = vfma(p, r, vset(1.6666665459e-1f));
 	p = vfma(p, r, vset(5.0000001201e-1f));
 	p = vfma(p, r * r, r) + 1.f;
+#if defined __AVX512F__
+	return (vf)_mm512_scalef_ps((__m512)p, (__m512)n);
+#else
 	/* NaN went through the arithmetic on bits as anything at all. */
 	return vselect(visnan(x), x, (vf)((vu)p + ((vu)shifted << 23)));
+#endif
 }
 
 /* 1 / (1 + e^-x), relative error below 3 ulp. */
