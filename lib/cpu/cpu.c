@@ -4,7 +4,7 @@
  * How work is cut never shows in the results: a kernel computes each element the same way whatever
  * its range, and where sums run over rows (weight gradients, norms) the cut is made by the shape
  * alone. Weight gradients, the only products whose right-hand side is not a weight matrix, go to
- * OpenBLAS, one thread per call. */
+ * OpenBLAS, one thread per call, unless they are small. */
 #include "cpu/cpu.h"
 
 #include "base/memory.h"
@@ -29,7 +29,8 @@ enum {
 	TASK_FLOP = 1 << 19,    /* of the smallest task in products: some 10 microseconds */
 	TILE_COLUMNS = 128,     /* of one task where rows are not cut */
 	TILE_GRADIENT = 256,    /* rows of a weight gradient that one task computes */
-	ROUNDED_ROWS = 512,     /* of its factors, where they are rounded first */
+	FACTOR_ROWS = 512,      /* of its factors, where they are packed first */
+	SMALL_ROW = 256,        /* of a weight gradient that OpenBLAS isn't best at */
 	ROUNDED_SQUARE = 32,    /* whose multiples all kernels' panels fill */
 	SUM_PARTS = 256,        /* a sum is made of this many, joined in order */
 };
@@ -147,8 +148,8 @@ static size_t panel_bytes(const struct cpu *cpu, enum operand_type type, size_t 
 }
 
 /* A packed operand: for each column the sum of its biases (zero where there is none) and the scale
- * of its weights; then the panels; then room for ROUNDED_ROWS rows of both factors of its weights'
- * gradient, where they are rounded. */
+ * of its weights; then the panels; then room for FACTOR_ROWS rows of what its weights' gradient is
+ * multiplied from: of both factors, where they are rounded, or of x, where dw is small. */
 struct packed {
 	const float *bias, *scale;
 	const void *panels;
@@ -163,6 +164,13 @@ static struct packed packed_of(const struct cpu *cpu, const struct operand *b)
 		(char *)weights + panel_bytes(cpu, b->type, b->k, b->n)};
 }
 
+/* Whether its weights' gradient, unless it is rounded, is left to product_tn_f32(): OpenBLAS takes long
+ * to begin, and what follows from the units alone is the same for all of a model's matrices. */
+static bool is_small(const struct operand *b)
+{
+	return b->k <= SMALL_ROW;
+}
+
 static int cpu_operand_bytes(
 	struct device *device, const struct operand *b, size_t *bytes, struct error *err)
 {
@@ -170,9 +178,10 @@ static int cpu_operand_bytes(
 	const size_t columns = panels(cpu, b->n) * cpu->kernels->panel;
 	(void)err;
 	*bytes = 2 * columns * sizeof(float) + panel_bytes(cpu, b->type, b->k, b->n);
-	if (b->type == OPERAND_BF16 && b->transposed)
-		*bytes += panel_bytes(cpu, b->type, ROUNDED_ROWS, b->n) +
-			  panel_bytes(cpu, b->type, ROUNDED_ROWS, b->k);
+	if (b->trained && (b->type == OPERAND_BF16 || is_small(b)))
+		*bytes += panel_bytes(cpu, b->type, FACTOR_ROWS, b->k);
+	if (b->trained && b->type == OPERAND_BF16)
+		*bytes += panel_bytes(cpu, b->type, FACTOR_ROWS, b->n);
 	return 0;
 }
 
@@ -302,6 +311,7 @@ struct gradient_job {
 	float *dw;           /* (m,n) */
 	size_t tile_m, tile_n;
 	void *dy_panels, *x_panels;
+	struct tiles tiles; /* of a small one */
 };
 
 /* Cut by the rows of dw, or, if they are too few, by its columns. */
@@ -335,19 +345,45 @@ static void rounded_gradient_task(void *arg, size_t i)
 		job->rows, job->m, job->n, job->dy_panels, job->x_panels, i, i + 1, 0, job->dw);
 }
 
-/* ROUNDED_ROWS at a time: both factors are rounded and packed, then multiplied. */
+/* FACTOR_ROWS at a time: both factors are rounded and packed, then multiplied. */
 static void rounded_gradient(struct cpu *cpu, struct gradient_job *job, const struct operand *b)
 {
 	const size_t down = panels(cpu, job->m), rows = job->rows;
 	job->dy_panels = packed_of(cpu, b).factors;
-	job->x_panels = (char *)job->dy_panels + panel_bytes(cpu, b->type, ROUNDED_ROWS, job->m);
+	job->x_panels = (char *)job->dy_panels + panel_bytes(cpu, b->type, FACTOR_ROWS, job->m);
 	for (size_t r = 0; r < rows; r += job->rows) {
-		job->rows = smaller(ROUNDED_ROWS, rows - r);
+		job->rows = smaller(FACTOR_ROWS, rows - r);
 		pool_run(cpu->pool, down + panels(cpu, job->n), round_task, job);
 		pool_run(cpu->pool, down, rounded_gradient_task, job);
 		job->dy += job->rows * job->m;
 		job->x += job->rows * job->n;
 	}
+}
+
+/* FACTOR_ROWS at a time: x is packed, then multiplied. */
+static void small_gradient_task(void *arg, size_t step, size_t i)
+{
+	const struct gradient_job *job = arg;
+	const size_t first = step / 2 * FACTOR_ROWS;
+	const size_t rows = smaller(FACTOR_ROWS, job->rows - first);
+	if (step % 2 == 0) {
+		if (i * job->kernels->panel < job->n)
+			job->kernels->of[OPERAND_F32].pack(rows, job->n, false,
+				job->x + first * job->n, i, i + 1, NULL, job->x_panels);
+	} else if (i < job->tiles.count) {
+		const struct tile tile = tile_of(&job->tiles, i);
+		job->kernels->product_tn_f32(rows, job->m, job->n, job->dy + first * job->m,
+			job->x_panels, tile.r0, tile.r1, tile.p0, tile.p1, job->dw);
+	}
+}
+
+static void small_gradient(struct cpu *cpu, struct gradient_job *job, const struct operand *b)
+{
+	const size_t across = panels(cpu, job->n);
+	job->x_panels = packed_of(cpu, b).factors;
+	job->tiles = cut(cpu, job->m, across, product_flop(smaller(job->rows, FACTOR_ROWS), b));
+	pool_run_steps(cpu->pool, 2 * quotient_up(job->rows, FACTOR_ROWS),
+		across > job->tiles.count ? across : job->tiles.count, small_gradient_task, job);
 }
 
 static int cpu_prepare_gradients(struct device *device, struct error *err)
@@ -375,6 +411,8 @@ static void cpu_product_tn(struct device *device, size_t rows, const float *dy, 
 		.tile_n = b->n <= TILE_GRADIENT ? TILE_COLUMNS : b->k};
 	if (b->type == OPERAND_BF16)
 		rounded_gradient(cpu, &job, b);
+	else if (is_small(b))
+		small_gradient(cpu, &job, b);
 	else
 		pool_run(cpu->pool, quotient_up(job.m, job.tile_m) * quotient_up(job.n, job.tile_n),
 			gradient_task, &job);

@@ -21,6 +21,8 @@ enum {
 	PANEL = 2 * VL,
 	GROUP = 4,          /* panels that one row takes at once */
 	DEPTH = 512,        /* k at a time, so that a panel's part stays in the caches */
+	COLUMNS = 2 * ROWS, /* of what is transposed, at a time */
+	WIDTH = (COLUMNS + VL - 1) / VL * VL, /* of their rows: 32 KiB of stack at most */
 	AHEAD = 16,         /* rows that are fetched so long before they are read */
 	NARROW_ROWS = 16,   /* rows of x that are rounded at once, beside */
 	NARROW_DEPTH = 256, /* words of each weight: 16 KiB of stack */
@@ -468,6 +470,22 @@ PRODUCT_NARROW(bf16, OPERAND_BF16, 2)
 PRODUCT_NARROW(f16, OPERAND_F16, 2)
 PRODUCT_NARROW(i8, OPERAND_I8, 4)
 
+/* DEPTH rows at a time: some columns of a are packed as narrow as the micro-kernel takes its rows. */
+static void product_tn_f32(size_t rows, size_t m, size_t n, const float *a, const void *panels,
+	size_t m0, size_t m1, size_t first, size_t last, float *c)
+{
+	float packed[DEPTH * WIDTH];
+	for (size_t i = m0; i < m1; i += COLUMNS)
+		for (size_t r = 0; r < rows; r += DEPTH) {
+			const size_t depth = smaller(DEPTH, rows - r);
+			const size_t columns = smaller(COLUMNS, m1 - i);
+			pack_rows(depth, m, columns, WIDTH, a + r * m + i, packed);
+			rows_of_panels(OPERAND_F32, columns, depth, n, packed, 1, WIDTH, NULL,
+				word_at(panels, r * PANEL), rows * PANEL, c + i * n, n, first, last,
+				c + i * n);
+		}
+}
+
 static void product_tn_bf16(size_t rows, size_t m, size_t n, const void *a, const void *b,
 	size_t first, size_t last, size_t from, float *c)
 {
@@ -827,6 +845,7 @@ const struct kernels EXPORT(KERNELS) = {
 		[OPERAND_BF16] = {bytes_16, pack_bf16, product_bf16},
 		[OPERAND_F16] = {bytes_16, pack_f16, product_f16},
 		[OPERAND_I8] = {bytes_i8, pack_i8, product_i8}},
+	.product_tn_f32 = product_tn_f32,
 	.product_tn_bf16 = product_tn_bf16,
 	.cells = {[CELL_LSTM] = {lstm_forward, lstm_backward},
 		[CELL_GRU] = {gru_forward, gru_backward},

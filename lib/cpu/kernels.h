@@ -51,7 +51,12 @@ struct kernels {
 	size_t rows;  /* rows that one pass over a panel serves best */
 	struct products of[OPERAND_TYPES];
 
-	/* c (m,n) += a (rows,m) transposed, times b (rows,n), for the columns of a in panels
+	/* c (m,n) += a (rows,m) transposed, times b (rows,n), which is packed as an operand, not
+	 * transposed, in rows m0..m1-1 of c and the columns of panels first..last-1 of b. */
+	void (*product_tn_f32)(size_t rows, size_t m, size_t n, const float *a, const void *b,
+		size_t m0, size_t m1, size_t first, size_t last, float *c);
+
+	/* The same of bfloat16, for the columns of a in panels
 	 * first..last-1 and those of b from panel `from` on; both packed as operands of bfloat16,
 	 * not transposed. */
 	void (*product_tn_bf16)(size_t rows, size_t m, size_t n, const void *a, const void *b,

@@ -14,7 +14,8 @@ int layer_init(struct layer *layer, struct device *device, const struct params *
 		.H = H,
 		.one_hot = l == 0,
 		.training = training};
-	layer->ih = layer->hh = (struct operand){.k = H, .n = GH, .transposed = true, .type = type};
+	layer->ih = layer->hh = (struct operand){
+		.k = H, .n = GH, .transposed = true, .type = type, .trained = training};
 	if ((!layer->one_hot && operand_init(&layer->ih, device, err) < 0) ||
 		operand_init(&layer->hh, device, err) < 0)
 		return -1;

@@ -76,8 +76,11 @@ static int init_operands(
 	for (uint32_t l = 0; l < p->layers; l++)
 		if (layer_init(&model->layers[l], device, p, l, training, type, err) < 0)
 			return -1;
-	model->fc =
-		(struct operand){.k = p->hidden, .n = p->vocab, .transposed = true, .type = type};
+	model->fc = (struct operand){.k = p->hidden,
+		.n = p->vocab,
+		.transposed = true,
+		.type = type,
+		.trained = training};
 	model->fc_backward = (struct operand){.k = p->vocab, .n = p->hidden, .type = type};
 	if (operand_init(&model->fc, device, err) < 0)
 		return -1;

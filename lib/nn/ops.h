@@ -47,6 +47,7 @@ enum operand_type {
 struct operand {
 	size_t k, n;     /* B is (k,n) */
 	bool transposed; /* B = w transposed, w being (n,k); else B = w */
+	bool trained;    /* product_tn() is asked for its weights' gradient */
 	enum operand_type type;
 	float *w; /* device; not owned; operand_seal may take it back */
 	const float *bias1,
@@ -176,8 +177,8 @@ struct ops {
 	 * which nothing calls before; harmless twice. Status 69, 71. */
 	int (*prepare_gradients)(struct device *device, struct error *err);
 
-	/* The gradient of an operand's weights, b being transposed: dw (n,k) += dy (rows,n)
-	 * transposed, times x (rows,k). OPERAND_BF16 rounds dy and x; other types are as F32. */
+	/* The gradient of an operand's weights, b being transposed and trained: dw (n,k) += dy
+	 * (rows,n) transposed, times x (rows,k). OPERAND_BF16 rounds dy and x; other types are as F32. */
 	void (*product_tn)(struct device *device, size_t rows, const float *dy, const float *x,
 		const struct operand *b, float *dw);
 

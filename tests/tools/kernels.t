@@ -1,6 +1,7 @@
 #!/bin/sh
 # Which kernels compute, and that what they compute doesn't follow from the processor: all that have
-# multiply-adds that round once, which is all but the portable ones, sample and score the same bits.
+# multiply-adds that round once, which is all but the portable ones, sample and score the same bits, and
+# train them where OpenBLAS has no part in it.
 #
 # `make check-arm` runs it too, with programs for another processor in $BIN and, in $HOST_BIN, those
 # for this one; else they are the same.
@@ -31,6 +32,7 @@ computed() {
             "$1/evalloss" --weights $weights --chars $cell few
             unset CHARPIPE_KERNELS
         done
+        CHARPIPE_KERNELS="$2" "$1/train" -q --cell $cell -H 40 -r 0.01 --steps 5 shards | cksum
     done
 }
 
@@ -58,7 +60,7 @@ else
     for k in $here; do
         [ "$k" != generic ] || continue
         computed "$BIN" "$k" >got 2>&1
-        same got expected "$k kernels: the same text, the same probabilities, the same losses"
+        same got expected "$k kernels: the same text, the same probabilities, losses and weights"
     done
 fi
 done_testing

@@ -389,7 +389,11 @@ static void product_tn_run(struct work *w, const size_t *d, float *out)
 	size_t rows = d[0], m = d[1], n = d[2];
 	float *dy = upload_numbers(w, 1, rows * m, 1), *x = upload_numbers(w, 2, rows * n, 1);
 	float *dw = upload_numbers(w, 3, m * n, 1);
-	struct operand b = {.k = n, .n = m, .transposed = true, .type = (enum operand_type)d[3]};
+	struct operand b = {.k = n,
+		.n = m,
+		.transposed = true,
+		.trained = true,
+		.type = (enum operand_type)d[3]};
 	struct error err;
 	assert_int_equal(operand_init(&b, w->device, &err), 0);
 	assert_int_equal(ops->prepare_gradients(w->device, &err), 0);
