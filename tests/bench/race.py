@@ -4,7 +4,8 @@
     race.py --bin bin --data FOLDER [--only WORD] [--seeds 1,2,3]
             [--nanogpt CHECKOUT [--torch PYTHON]]
 
-The folder has the texts that RACES names; those that it lacks are left out, which is said. Time is
+The folder has the texts that RACES names; those that it lacks are left out, which is said. The long
+ones run only where --only asks for them. Time is
 what `train` took from its start to the evaluation in question, evaluations included, by its own log,
 and all that the log doesn't count; cutting the text, which takes less than a second, is not in it.
 Characters are those that were trained on.
@@ -34,8 +35,8 @@ import time
 class Race:
     """What is typed after `batchify` and `train`, and the losses whose time counts."""
 
-    def __init__(self, name, text, train, targets, batchify="-c fast"):
-        self.name, self.text, self.targets = name, text, targets
+    def __init__(self, name, text, train, targets, batchify="-c fast", long=False):
+        self.name, self.text, self.targets, self.long = name, text, targets, long
         self.batchify, self.train = batchify.split(), train.split()
 
 
@@ -47,6 +48,8 @@ RACES = [
     Race("shakespeare-minute", "tinyshakespeare.txt", "-c fast --eval-every 98", [1.8857, 1.48]),
     Race("anna-512", "anna.txt", "-c fast -H 512 -r 0.01 -e 1 --time 4m --eval-every 109", [1.3007]),
     Race("anna-fast", "anna.txt", "-c fast -e 2 --time 3m --eval-every 109", [1.3007]),
+    Race("shakespeare-best", "tinyshakespeare.txt", "-c best", [1.4697, 1.42], long=True),
+    Race("anna-best", "anna.txt", "-c best", [1.3007, 1.2], long=True),
 ]
 
 
@@ -162,7 +165,8 @@ def main():
         if options.nanogpt:
             for what, value in zip(("loss", "seconds"), nanogpt(options, folder)):
                 print("nanogpt-cpu", "-", what, f"{value:.5g}", sep="\t", flush=True)
-        for race in (race for race in RACES if options.only in race.name):
+        for race in (race for race in RACES if
+                     options.only in race.name and (options.only or not race.long)):
             if not os.path.exists(runner.text(race)):
                 print(f"race.py: SKIPPED {race.name}: no {race.text} in {options.data}",
                       file=sys.stderr)

@@ -158,6 +158,8 @@ cp "$ROOT"/examples/recipes/Makefile "$ROOT"/examples/recipes/*.yaml recipes
 ok "examples/recipes makes a model of any text" make -C recipes TEXT="$TMP/text" \
     BATCHIFY_FLAGS='-n 4 -m 20' TRAIN_FLAGS='--hidden 8 --steps 3'
 is "$(find recipes -name 'text-fast.sample' -size +1 | wc -l)" 1 "and tells the recipe in its name"
+ok "with the other recipe too" make -C recipes TEXT="$TMP/text" RECIPE=best \
+    BATCHIFY_FLAGS='-n 4 -m 20' TRAIN_FLAGS='--hidden 8 --steps 3'
 for example in anna shakespeare nietzsche; do
     make -s -C $example ids windows network TEXT="$TMP/text" \
         BATCHIFY_FLAGS='-n 4 -m 20' >out 2>&1

@@ -31,7 +31,8 @@ done
 for file in man/man3/charpipe.3 man/man3/charpipe_model.3 man/man3/charpipe_state.3 \
     man/man3/charpipe_data.3 man/man3/charpipe_trainer.3 man/man5/charpipe-shards.5 man/man5/charpipe-tokens.5 man/man5/charpipe-model.5 \
     man/man5/charpipe-stream.5 man/man5/charpipe-config.5 man/man7/charpipe.7 \
-    charpipe/charpipe.mk charpipe/plot.gp charpipe/magic charpipe/recipes/fast.yaml; do
+    charpipe/charpipe.mk charpipe/plot.gp charpipe/magic charpipe/recipes/fast.yaml \
+    charpipe/recipes/best.yaml; do
     [ -s tree/usr/share/$file ] || missing="$missing $file"
 done
 is "$missing" "" "puts programs, pages, completions, rules and magic into their places"

@@ -137,11 +137,13 @@ chosen() {
     train -q -c recipe --auto-dropout -e "$1" -o other shards
     echo "$(training other dropout) $(training other dropout-output)"
 }
-printf 'train: {hidden: 4, layers: 1}\n' >recipe
-is "$(chosen 1), $(chosen 2), $(chosen 8), $(chosen 40)" \
-    "0.0 0.0, 0.1 0.2, 0.3 0.4, 0.4 0.5" "and goes by the number of passes"
-is "$(train -c recipe --auto-dropout -e 2 -o other shards 2>&1 | grep -c 'seen 2 times: --dropout 0.1 ')" 1 \
+printf 'train: {hidden: 32, layers: 1}\n' >recipe
+is "$(chosen 1), $(chosen 8), $(chosen 16), $(chosen 40)" \
+    "0.0 0.0, 0.0 0.0, 0.1 0.2, 0.1 0.2" "and goes by the number of passes"
+is "$(train -c recipe --auto-dropout -e 16 -o other shards 2>&1 | grep -c 'seen 16 times: --dropout 0.1 ')" 1 \
     "which it tells"
+sed -i 's/32/64/' recipe
+is "$(chosen 4), $(chosen 8), $(chosen 16)" "0.0 0.0, 0.1 0.2, 0.2 0.3" "and of units"
 small -q --steps 30 --keep last --dropout-output 0.25 -o other shards
 models bare other >a
 models bare plain >b

@@ -15,11 +15,12 @@ const char *const run_optimizers[] = {
 	NULL,
 };
 
-struct model_dropout run_dropout(double passes)
+struct model_dropout run_dropout(double passes, uint32_t hidden)
 {
-	const double doublings = fmin(fmax(log2(passes), 0), 4);
-	return (struct model_dropout){.between = round(10 * doublings) / 100,
-		.output = round(10 * (doublings + fmin(doublings, 1))) / 100};
+	const double doublings = fmin(fmax(log2(passes), 0), 4), first = fmin(doublings, 1);
+	const double tenths = fmin(fmax(doublings + first * log2(hidden / 256.), 0), 5);
+	return (struct model_dropout){.between = round(10 * tenths) / 100,
+		.output = round(10 * (tenths + fmin(tenths, 1))) / 100};
 }
 
 /* --- making ---------------------------------------------------------------------------------- */

@@ -84,9 +84,10 @@ struct run {
 	bool adrift;    /* the other ranks are in the middle of something that failed here */
 };
 
-/* What keeps a network from learning by heart what it sees `passes` times: nothing at once, then more
- * with each doubling, in hundredths. From measurements, which examples/recipes/README.md has. */
-struct model_dropout run_dropout(double passes);
+/* What keeps a network of so many hidden units from learning by heart what it sees `passes` times:
+ * nothing at once, then more with each doubling, and the more the wider it is, in hundredths. From
+ * measurements, which examples/recipes/README.md has. */
+struct model_dropout run_dropout(double passes, uint32_t hidden);
 
 /* Makes a run over the training part of `shards`: weights, vocabulary, cell, hidden and layers
  * from `from`, or initialised from the seed where that is NULL. options->cell, ->hidden and ->layers must

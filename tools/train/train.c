@@ -68,7 +68,7 @@ static const struct option table[] = {
 	{.name = "auto-dropout", .type = OPTION_FLAG, .newer = true, .effect = EFFECT_SHAPES,
 	 .offset = AT(auto_dropout), .initial = "no",
 	 .help = "choose --dropout and --dropout-output, if they aren't given, by the number of passes "
-		"over the training part"},
+		"over the training part, and of units"},
 	{.letter = 'e', .name = "epochs", .argument = "N", .type = OPTION_INTEGER,
 	 .effect = EFFECT_LIMITS, .offset = AT(epochs), .initial = "20", .low = 1,
 	 .high = UINT32_MAX, .group = "end", .also = "num-epochs n-epochs max-epochs",
@@ -466,7 +466,7 @@ static int set_horizon(struct train *t, struct error *err)
 static int set_dropout(struct train *t, struct error *err)
 {
 	const double passes = (double)t->last / (double)run_epoch_steps(&t->run);
-	const struct model_dropout chosen = run_dropout(passes);
+	const struct model_dropout chosen = run_dropout(passes, t->run.model.params.hidden);
 	struct model_dropout *dropout = &t->values->run.dropout;
 	if (!t->values->auto_dropout || t->first > 0)
 		return 0;
