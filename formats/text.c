@@ -411,7 +411,7 @@ static inline bool map_ascii(const uint32_t *table, const unsigned char *s, int 
 	uint32_t *ids = *to, all = 0;
 	for (int i = 0; i < n; i += UNROLLED)
 		for (int k = i; k < i + UNROLLED; k++)
-			all |= ids[k] = table[s[k]];
+			all |= ids[k] = vocab_id(table, s[k]);
 	if (all >> 31) /* as VOCAB_NONE alone has it */
 		return false;
 	*to += n;
@@ -428,7 +428,7 @@ static inline bool map_block(const uint32_t *table, const unsigned char *s, uint
 	int count = utf8_decode_block(s, codepoints);
 	for (int i = 0; i < UTF8_BLOCK && count >= 0; i += UNROLLED)
 		for (int k = i; k < i + UNROLLED; k++) {
-			*ids = table[codepoints[k]];
+			*ids = vocab_id(table, codepoints[k]);
 			ids += *ids != VOCAB_NONE;
 		}
 	if (ids - *to != count)
@@ -453,9 +453,9 @@ static const unsigned char *map_characters(const uint32_t *table, const unsigned
 			uint32_t c;
 			const unsigned char *next = s;
 			if (end - s < UTF8_MAX || !decode_quickly(&next, &c) ||
-				table[c] == VOCAB_NONE)
+				vocab_id(table, c) == VOCAB_NONE)
 				return s;
-			*(*to)++ = table[c];
+			*(*to)++ = vocab_id(table, c);
 			s = next;
 		}
 		if (!has_block(s, stop))
@@ -471,8 +471,8 @@ static const unsigned char *map_bytes(
 	const uint32_t *table, const unsigned char *s, const unsigned char *stop, uint32_t **to)
 {
 	uint32_t *ids = *to;
-	while (s < stop && table[*s] != VOCAB_NONE)
-		*ids++ = table[*s++];
+	while (s < stop && vocab_id(table, *s) != VOCAB_NONE)
+		*ids++ = vocab_id(table, *s++);
 	*to = ids;
 	return s;
 }

@@ -51,13 +51,12 @@ int vocab_init(struct vocab *vocab, enum vocab_unit unit, enum vocab_newlines ne
 			size_limit(unit));
 	vocab->size = (uint32_t)size;
 	vocab->symbols = malloc(size * sizeof *vocab->symbols);
-	vocab->ids = malloc(limit * sizeof *vocab->ids);
+	vocab->ids = calloc(limit, sizeof *vocab->ids);
 	if (!vocab->symbols || !vocab->ids) {
 		vocab_release(vocab);
 		return error_memory(err, (size + limit) * sizeof *symbols, "a vocabulary");
 	}
 	memcpy(vocab->symbols, symbols, size * sizeof *symbols);
-	memset(vocab->ids, 0xFF, limit * sizeof *vocab->ids); /* VOCAB_NONE everywhere */
 	for (uint32_t id = 0; id < size; id++) {
 		uint32_t symbol = symbols[id];
 		if (!valid_symbol(unit, symbol)) {
@@ -67,15 +66,15 @@ int vocab_init(struct vocab *vocab, enum vocab_unit unit, enum vocab_newlines ne
 				", which is no %s",
 				id, symbol, unit == VOCAB_BYTE ? "byte" : "Unicode scalar value");
 		}
-		if (vocab->ids[symbol] != VOCAB_NONE) {
-			uint32_t before = vocab->ids[symbol];
+		const uint32_t before = vocab_id(vocab->ids, symbol);
+		if (before != VOCAB_NONE) {
 			vocab_name(vocab, symbol, name);
 			vocab_release(vocab);
 			return error_set(err, STATUS_DATA,
 				"vocabulary: symbols %" PRIu32 " and %" PRIu32 " are both %s",
 				before, id, name);
 		}
-		vocab->ids[symbol] = id;
+		vocab->ids[symbol] = id + 1;
 	}
 	return 0;
 }

@@ -33,7 +33,9 @@ struct vocab {
 	enum vocab_newlines newlines;
 	uint32_t size;
 	uint32_t *symbols; /* (size): id to code point or byte; distinct, any order; owned */
-	uint32_t *ids;     /* symbol to id or VOCAB_NONE, UTF8_CODEPOINTS or 256 entries; owned */
+	/* (UTF8_CODEPOINTS or 256): what a symbol's id is one less than, 0 where it has none; so the
+	 * pages of those that nobody uses take no memory. Owned. */
+	uint32_t *ids;
 };
 
 /* Takes a copy of `symbols`. Refuses none, too many, duplicates, surrogates, values out of the unit's range
@@ -43,11 +45,17 @@ int vocab_init(struct vocab *vocab, enum vocab_unit unit, enum vocab_newlines ne
 int vocab_copy(struct vocab *vocab, const struct vocab *from, struct error *err);
 void vocab_release(struct vocab *vocab);
 
-/* The id of a symbol, VOCAB_NONE where there is none (any 32-bit value may be asked for). */
+/* The id of a symbol within such a table, VOCAB_NONE where there is none. */
+static inline uint32_t vocab_id(const uint32_t *ids, uint32_t symbol)
+{
+	return ids[symbol] - 1;
+}
+
+/* The same, whatever the symbol's value is. */
 static inline uint32_t vocab_find(const struct vocab *vocab, uint32_t symbol)
 {
 	uint32_t limit = vocab->unit == VOCAB_BYTE ? 256 : 0x110000;
-	return symbol < limit ? vocab->ids[symbol] : VOCAB_NONE;
+	return symbol < limit ? vocab_id(vocab->ids, symbol) : VOCAB_NONE;
 }
 
 /* The text of one id: 1..4 bytes into `text`; returns their number. */
