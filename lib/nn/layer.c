@@ -37,16 +37,6 @@ void layer_bind(struct layer *layer, const struct params *params, uint32_t l, fl
 		weights + params_layer(params, l, PARAM_B_HH)->offset;
 }
 
-void layer_bind_gradients(
-	struct layer *layer, const struct params *params, uint32_t l, float *gradients)
-{
-	const size_t first = params_layer(params, l, 0)->offset;
-	layer->dw_ih = gradients + (params_layer(params, l, PARAM_W_IH)->offset - first);
-	layer->dw_hh = gradients + (params_layer(params, l, PARAM_W_HH)->offset - first);
-	layer->db_ih = gradients + (params_layer(params, l, PARAM_B_IH)->offset - first);
-	layer->db_hh = gradients + (params_layer(params, l, PARAM_B_HH)->offset - first);
-}
-
 static void release_activations(struct layer *layer)
 {
 	const struct ops *ops = layer->device->ops;
@@ -135,37 +125,49 @@ void layer_forward(struct layer *layer, size_t T, size_t N, const uint32_t *ids,
 	ops->scan_forward(device, &scan);
 }
 
-void layer_backward(struct layer *layer, size_t T, size_t N, const uint32_t *ids, const float *x,
-	float *dh, float *dc)
+void layer_backward(struct layer *layer, size_t T, size_t N, float *dh, float *dc)
 {
-	struct device *device = layer->device;
-	const struct ops *ops = device->ops;
 	struct scan scan = scan_of(layer, T, N);
-	const size_t rows = T * N, n = layer->ih.n;
-	float *const da = layer->gates, *const db = layer->recurrent ? layer->recurrent : da;
 	scan.w_hh = &layer->hh_backward;
 	scan.dh = dh;
 	scan.dc = dc;
-	ops->scan_backward(device, &scan);
-	ops->product_tn(device, rows, db, layer->state[0], &layer->hh, layer->dw_hh);
-	if (!layer->one_hot || layer->gaps)
-		ops->column_sums(device, rows, n, da, layer->db_ih);
-	if (layer->cell->apart)
-		ops->column_sums(device, rows, n, db, layer->db_hh);
-	if (layer->one_hot) {
-		ops->scatter_add(device, rows, n, layer->inputs, da, ids, layer->dw_ih);
-	} else {
-		ops->product_tn(device, rows, da, x, &layer->ih, layer->dw_ih);
-		ops->product(device, rows, da, &layer->ih_backward, dh);
-	}
+	layer->device->ops->scan_backward(layer->device, &scan);
 }
 
-void layer_finish_gradients(struct layer *layer)
+void layer_gradient(struct layer *layer, size_t T, size_t N, unsigned which, const uint32_t *ids,
+	const float *x, float *gradient)
 {
 	struct device *device = layer->device;
 	const struct ops *ops = device->ops;
+	const size_t rows = T * N, n = layer->ih.n;
+	const float *const da = layer->gates, *const db = layer->recurrent ? layer->recurrent : da;
+	if (which == PARAM_W_IH && layer->one_hot)
+		ops->scatter_add(device, rows, n, layer->inputs, da, ids, gradient);
+	else if (which == PARAM_W_IH)
+		ops->product_tn(device, rows, da, x, &layer->ih, gradient);
+	else if (which == PARAM_W_HH)
+		ops->product_tn(device, rows, db, layer->state[0], &layer->hh, gradient);
+	else if (which == PARAM_B_IH && (!layer->one_hot || layer->gaps))
+		ops->column_sums(device, rows, n, da, gradient);
+	else if (which == PARAM_B_HH && layer->cell->apart)
+		ops->column_sums(device, rows, n, db, gradient);
+}
+
+void layer_input_gradient(struct layer *layer, size_t T, size_t N, float *dx)
+{
+	layer->device->ops->product(layer->device, T * N, layer->gates, &layer->ih_backward, dx);
+}
+
+void layer_finish_gradients(
+	struct layer *layer, const struct params *params, uint32_t l, float *gradients)
+{
+	struct device *device = layer->device;
+	const struct ops *ops = device->ops;
+	float *const db_ih = gradients + params_layer(params, l, PARAM_B_IH)->offset;
 	if (layer->one_hot && !layer->gaps)
-		ops->column_sums(device, layer->inputs, layer->ih.n, layer->dw_ih, layer->db_ih);
+		ops->column_sums(device, layer->inputs, layer->ih.n,
+			gradients + params_layer(params, l, PARAM_W_IH)->offset, db_ih);
 	if (!layer->cell->apart)
-		ops->copy(device, layer->db_hh, layer->db_ih, layer->ih.n);
+		ops->copy(device, gradients + params_layer(params, l, PARAM_B_HH)->offset, db_ih,
+			layer->ih.n);
 }

@@ -16,7 +16,6 @@ struct layer {
 	bool one_hot;            /* the first layer: inputs are ids */
 	bool gaps;               /* some of them may be TARGET_NONE */
 	bool training;
-	float *dw_ih, *dw_hh, *db_ih, *db_hh; /* device; not owned; NULL for inference */
 	/* W_ih^T (H,GH), of which the first layer uses w, a table (V,GH), and the biases alone;
 	 * W_hh^T (H,GH). b_ih stands by the one, b_hh by the other if the cell keeps them apart. */
 	struct operand ih, hh;
@@ -32,11 +31,8 @@ int layer_init(struct layer *layer, struct device *device, const struct params *
 	bool training, enum operand_type type, struct error *err);
 void layer_release(struct layer *layer);
 
-/* Says in which arena on the device its parameters lie; and where their gradients do, from that of
- * the first of them on, at the same distances. */
+/* Says in which arena on the device its parameters lie. */
 void layer_bind(struct layer *layer, const struct params *params, uint32_t l, float *weights);
-void layer_bind_gradients(
-	struct layer *layer, const struct params *params, uint32_t l, float *gradients);
 
 /* Makes room for T time steps of at most `rows` rows. */
 int layer_resize(struct layer *layer, size_t T, size_t rows, struct error *err);
@@ -54,14 +50,21 @@ static inline float *layer_outputs(const struct layer *layer, size_t N)
 	return layer->state[0] + N * layer->H;
 }
 
-/* Adds to the gradients what dh (T,N,H), the gradient of the outputs, implies, and overwrites dh
- * with the gradient of x (for one-hot inputs with nothing of use). Input as in the forward pass.
- * dc (N,H): scratch. */
-void layer_backward(struct layer *layer, size_t T, size_t N, const uint32_t *ids, const float *x,
-	float *dh, float *dc);
+/* The way back, from dh (T,N,H), the gradient of the outputs, which it overwrites with nothing of use.
+ * dc (N,H): scratch. The three functions below then say what follows. */
+void layer_backward(struct layer *layer, size_t T, size_t N, float *dh, float *dc);
 
-/* After the backward passes over all rows: the gradients of the biases that follow from others.
- * Where each time step shows one symbol, a sum over the symbols is the sum over the steps. */
-void layer_finish_gradients(struct layer *layer);
+/* Adds to the gradient of a parameter (PARAM_W_IH, ...), input as in the forward pass. */
+void layer_gradient(struct layer *layer, size_t T, size_t N, unsigned which, const uint32_t *ids,
+	const float *x, float *gradient);
+
+/* dx (T,N,H) = the gradient of x; for layers but the first. */
+void layer_input_gradient(struct layer *layer, size_t T, size_t N, float *dx);
+
+/* After the backward passes over all rows: the gradients of the biases that follow from others. Where
+ * each time step shows one symbol, a sum over the symbols is the sum over the steps. gradients: of
+ * all parameters, an arena. */
+void layer_finish_gradients(
+	struct layer *layer, const struct params *params, uint32_t l, float *gradients);
 
 #endif

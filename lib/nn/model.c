@@ -37,16 +37,27 @@ static size_t batch_bytes(const struct model *model, size_t rows, size_t window)
 	       2 * rows * window * sizeof(uint32_t);
 }
 
-/* The part of an arena that belongs to layer l, or, if l is their number, to the output layer. */
+/* The part of an arena that belongs to layer l, or, if l is their number, to the output layer; or to
+ * one tensor. */
 struct part {
 	size_t offset, n; /* floats */
 };
 
-static struct part part_of(const struct params *p, uint32_t l)
+static struct part part_between(const struct params *p, size_t first, size_t end)
 {
-	const size_t first = PARAMS_PER_LAYER * l, offset = p->v[first].offset;
-	const size_t end = l < p->layers ? p->v[first + PARAMS_PER_LAYER].offset : p->total;
-	return (struct part){offset, end - offset};
+	const size_t offset = p->v[first].offset;
+	return (struct part){offset, (end < p->count ? p->v[end].offset : p->total) - offset};
+}
+
+static struct part part_of_layer(const struct params *p, uint32_t l)
+{
+	const size_t first = PARAMS_PER_LAYER * l;
+	return part_between(p, first, l < p->layers ? first + PARAMS_PER_LAYER : p->count);
+}
+
+static struct part part_of_tensor(const struct params *p, size_t i)
+{
+	return part_between(p, i, i + 1);
 }
 
 /* Room for the logits of a block's window, and of every row's last character. */
@@ -123,15 +134,14 @@ static void release_workspace(struct model *model)
 {
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
-	ops->free(device, model->x);
-	ops->free(device, model->dh);
+	ops->free(device, model->flow);
 	ops->free(device, model->dc);
 	ops->free(device, model->logits);
 	ops->free(device, model->nats);
 	ops->free(device, model->batch);
 	ops->host_free(device, model->sent);
 	ops->host_free(device, model->scored);
-	model->x = model->dh = model->dc = model->logits = model->nats = model->scored = NULL;
+	model->flow = model->dc = model->logits = model->nats = model->scored = NULL;
 	model->batch = model->sent = NULL;
 	ops->free(device, model->addend);
 	ops->host_free(device, model->carried);
@@ -169,8 +179,8 @@ static int make_sums(struct model *model, struct error *err)
 	for (size_t i = 1; i < most; i++)
 		if (!(model->sums[i] = device->ops->alloc(device, p->total * sizeof(float), err)))
 			return -1;
-	for (uint32_t l = 0; l <= p->layers; l++)
-		largest = part_of(p, l).n > largest ? part_of(p, l).n : largest;
+	for (size_t i = 0; i < p->count; i++)
+		largest = part_of_tensor(p, i).n > largest ? part_of_tensor(p, i).n : largest;
 	if (model->group && device->apart &&
 		!(model->carried = device->ops->host_alloc(device, p->total * sizeof(float), err)))
 		return -1;
@@ -197,8 +207,7 @@ int model_resize(struct model *model, size_t rows, size_t window, struct error *
 		if (layer_resize(&model->layers[l], window, model->block, err) < 0)
 			return -1;
 	if (model->gradients &&
-		(!(model->x = ops->alloc(device, steps * H * sizeof(float), err)) ||
-			!(model->dh = ops->alloc(device, steps * H * sizeof(float), err)) ||
+		(!(model->flow = ops->alloc(device, steps * H * sizeof(float), err)) ||
 			!(model->dc = ops->alloc(device, model->block * H * sizeof(float), err)) ||
 			make_sums(model, err) < 0))
 		return -1;
@@ -410,17 +419,17 @@ static struct dropout mask_of(const struct model *model, const struct block *b, 
 		.step = b->step};
 }
 
-/* What the layer above (or the output layer) sees of layer l: its outputs through dropout, in x if
- * that changes them. */
+/* What the layer above (or the output layer) sees of layer l: its outputs through dropout, in the flow
+ * if that changes them. */
 static const float *seen_above(struct model *model, const struct block *b, uint32_t l)
 {
 	const struct dropout mask = mask_of(model, b, l);
 	float *h = layer_outputs(&model->layers[l], b->N);
 	if (mask.p == 0)
 		return h;
-	model->device->ops->dropout(
-		model->device, b->T, b->N, model->params.hidden, b->in_batch, &mask, h, model->x);
-	return model->x;
+	model->device->ops->dropout(model->device, b->T, b->N, model->params.hidden, b->in_batch,
+		&mask, h, model->flow);
+	return model->flow;
 }
 
 /* Where the state of the block's rows lies: array s of layer l, (N,H). */
@@ -468,17 +477,19 @@ static const float *forward(struct model *model, struct model_state *state, cons
 	return x;
 }
 
-/* Where a block's gradient of a part is added up, zero at first: at the bottom of a new sum, or in
+/* Where a block's gradient of a tensor is added up, zero at first: at the bottom of a new sum, or in
  * what is then added to the sum before it. */
-static float *begin_part(struct model *model, const struct block *b, struct part part)
+static float *begin_tensor(struct model *model, const struct block *b, size_t tensor)
 {
+	const struct part part = part_of_tensor(&model->params, tensor);
 	float *at = b->joins > 0 ? model->addend : model->sums[b->waiting] + part.offset;
 	model->device->ops->zero(model->device, at, part.n);
 	return at;
 }
 
-static void end_part(struct model *model, const struct block *b, struct part part)
+static void end_tensor(struct model *model, const struct block *b, size_t tensor)
 {
+	const struct part part = part_of_tensor(&model->params, tensor);
 	const float *x = model->addend;
 	for (size_t i = 0; i < b->joins; i++) {
 		float *sum = model->sums[b->waiting - 1 - i] + part.offset;
@@ -490,7 +501,7 @@ static void end_part(struct model *model, const struct block *b, struct part par
 /* After a rank's last block its sums of a part go to the others, while it does the next one. */
 static void send_part(struct model *model, const struct block *b, uint32_t l)
 {
-	const struct part part = part_of(&model->params, l);
+	const struct part part = part_of_layer(&model->params, l);
 	if (!model->group || !b->last || model->device->apart)
 		return;
 	struct group_sum *travel = &model->travels[l];
@@ -501,32 +512,39 @@ static void send_part(struct model *model, const struct block *b, uint32_t l)
 	group_sum(model->group, travel);
 }
 
-/* From the gradient of the logits to all gradients; x: what the output layer saw. */
-static void backward(struct model *model, const struct block *b, const float *x)
+/* The output layer's gradients, x being what it saw, and that of what it saw. */
+static void backward_output(struct model *model, const struct block *b, const float *x)
 {
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
 	const struct params *p = &model->params;
-	const size_t rows = b->T * b->N, V = p->vocab, H = p->hidden;
-	struct part part = part_of(p, p->layers);
-	float *gradients = begin_part(model, b, part);
-	ops->product_tn(device, rows, model->logits, x, &model->fc, gradients);
-	ops->column_sums(device, rows, V, model->logits,
-		gradients + (params_fc_bias(p)->offset - part.offset));
-	end_part(model, b, part);
+	const size_t rows = b->T * b->N, weight = p->count - 2, bias = p->count - 1;
+	ops->product_tn(device, rows, model->logits, x, &model->fc, begin_tensor(model, b, weight));
+	end_tensor(model, b, weight);
+	ops->column_sums(device, rows, p->vocab, model->logits, begin_tensor(model, b, bias));
+	end_tensor(model, b, bias);
 	send_part(model, b, p->layers);
-	ops->product(device, rows, model->logits, &model->fc_backward, model->dh);
-	for (uint32_t l = p->layers; l-- > 0;) {
-		const struct dropout mask = mask_of(model, b, l);
-		ops->dropout(device, b->T, b->N, H, b->in_batch, &mask, model->dh, model->dh);
-		x = l > 0 ? seen_above(model, b, l - 1) : NULL;
-		part = part_of(p, l);
-		layer_bind_gradients(&model->layers[l], p, l, begin_part(model, b, part));
-		layer_backward(&model->layers[l], b->T, b->N, ids_of(model, model->batch, b), x,
-			model->dh, model->dc);
-		end_part(model, b, part);
-		send_part(model, b, l);
+	ops->product(device, rows, model->logits, &model->fc_backward, model->flow);
+}
+
+static void backward_layer(struct model *model, const struct block *b, uint32_t l)
+{
+	struct device *device = model->device;
+	struct layer *layer = &model->layers[l];
+	const struct dropout mask = mask_of(model, b, l);
+	const uint32_t *ids = ids_of(model, model->batch, b);
+	device->ops->dropout(device, b->T, b->N, model->params.hidden, b->in_batch, &mask,
+		model->flow, model->flow);
+	layer_backward(layer, b->T, b->N, model->flow, model->dc);
+	const float *x = l > 0 ? seen_above(model, b, l - 1) : NULL;
+	for (unsigned i = 0; i < PARAMS_PER_LAYER; i++) {
+		const size_t tensor = PARAMS_PER_LAYER * l + i;
+		layer_gradient(layer, b->T, b->N, i, ids, x, begin_tensor(model, b, tensor));
+		end_tensor(model, b, tensor);
 	}
+	send_part(model, b, l);
+	if (l > 0)
+		layer_input_gradient(layer, b->T, b->N, model->flow);
 }
 
 /* --- batches ---------------------------------------------------------------------------------- */
@@ -626,7 +644,9 @@ void model_queue_gradient(struct model *model, struct model_state *state, size_t
 		ops->cross_entropy(device, steps, p->vocab, model->logits,
 			ids_of(model, model->batch, &b) + steps, scale, nats);
 		ops->sum(device, steps, nats, nats_of(model, &b));
-		backward(model, &b, x);
+		backward_output(model, &b, x);
+		for (uint32_t l = p->layers; l-- > 0;)
+			backward_layer(model, &b, l);
 	}
 	if (!model->group)
 		ops->fold(device, walk.leaves, model->batch->blocks, &model->batch->nats);
@@ -684,11 +704,8 @@ void model_queue_norm(struct model *model)
 	struct device *device = model->device;
 	const struct ops *ops = device->ops;
 	const struct params *p = &model->params;
-	for (uint32_t l = 0; l < p->layers; l++) {
-		layer_bind_gradients(
-			&model->layers[l], p, l, model->gradients + part_of(p, l).offset);
-		layer_finish_gradients(&model->layers[l]);
-	}
+	for (uint32_t l = 0; l < p->layers; l++)
+		layer_finish_gradients(&model->layers[l], p, l, model->gradients);
 	ops->sum_squares(device, p->total, model->gradients, &model->batch->squares);
 }
 

@@ -46,8 +46,8 @@ struct model {
 	float *weights;               /* device, arena; for inference NULL until they are set */
 	float *gradients;             /* device, arena; NULL in a model for inference */
 	/* Sums over some of a batch's blocks on their way to `gradients` (tree.h), which is the
-	 * lowest of them: device, arenas; and what a block adds to one of these, (the largest part
-	 * of an arena that is a layer's); NULL where there is no need. */
+	 * lowest of them: device, arenas; and what a block adds to one of these, (the largest
+	 * tensor); NULL where there is no need. */
 	float *sums[TREE_DEPTH], *addend;
 	/* In a group: the sums over all ranks, of each layer and the output layer, (L+1); owned. They
 	 * are made in `carried`, on the host, an arena, where the device's memory is another. */
@@ -58,8 +58,9 @@ struct model {
 	struct batch *batch; /* device */
 	float *nats;         /* device; of each block of rows: (T,n) */
 	/* Workspace of one block of rows n <= block, all on the device: */
-	float *x;      /* (T,n,H): a layer's outputs with dropout; NULL for inference */
-	float *dh;     /* (T,n,H); NULL for inference */
+	/* (T,n,H): a layer's outputs with dropout, where what is above it has yet to see them, else
+	 * their gradient; NULL for inference. */
+	float *flow;
 	float *dc;     /* (n,H); NULL for inference */
 	float *logits; /* (T,n,V), then their gradient; what model_feed() gives: (N,V) */
 	/* Copies on the host: */

@@ -607,7 +607,7 @@ struct demand {
 static int count_demand(const struct values *values, const struct shards_header *data,
 	struct device *device, struct demand *demand, struct error *err)
 {
-	enum { PROGRAM_BYTES = 14 << 20 }; /* the program, its libraries, and their buffers */
+	enum { PROGRAM_BYTES = 7 << 20 }; /* the program, its libraries, and their buffers */
 	struct counter counter;
 	struct run run = {0};
 	counter_init(&counter, device);
