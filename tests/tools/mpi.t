@@ -187,6 +187,25 @@ if command -v pgrep >/dev/null; then
     rc=$?
     is "$rc" 143 "SIGTERM to rank 0: the run ends by it"
     ok "... and writes its model" test -s long
+    # mpirun makes a SIGCONT, a SIGTERM and a SIGKILL of both, with a second in between.
+    for signal in INT TERM; do
+        begin
+        kill "-$signal" "$launcher"
+        wait "$launcher"
+        rc=$?
+        ok "SIG$signal to mpirun: the run ends, not well, and writes its model" test "$rc" -ne 0 -a -s long
+        resumed "... and its checkpoint"
+    done
+    begin
+    kill -CONT "$(lead)"
+    sleep 0.3
+    then=$(cksum <long.run)
+    sleep 0.3
+    is "$(cksum <long.run)" "$then" "as SIGCONT comes before SIGTERM: no step begins in between"
+    sleep 1.5
+    ok "... for some time" test "$(cksum <long.run)" != "$then"
+    kill -TERM "$(lead)"
+    wait "$launcher"
     begin
     kill -KILL "$(lead)"
     before=$(date +%s)

@@ -1,11 +1,14 @@
-/* signals.c: see signals.h. The two flags are the only mutable globals of the programs: a signal
+/* signals.c: see signals.h. The three flags are the only mutable globals of the programs: a signal
  * handler can reach nothing else. */
 #include "tools/train/signals.h"
 
 #include <signal.h>
 #include <stddef.h>
+#include <time.h>
 
-static volatile sig_atomic_t stop, save;
+enum { WARNING_MS = 1200, NAP_MS = 20 };
+
+static volatile sig_atomic_t stop, save, warned;
 
 static void on_stop(int number)
 {
@@ -28,6 +31,12 @@ static void on_save(int number)
 	save = 1;
 }
 
+static void on_warning(int number)
+{
+	(void)number;
+	warned = 1;
+}
+
 static void heed(int number, void (*handler)(int))
 {
 	struct sigaction action;
@@ -47,9 +56,22 @@ void signals_catch(void)
 	heed(SIGUSR1, on_save);
 }
 
+void signals_catch_warning(void)
+{
+	heed(SIGCONT, on_warning);
+}
+
 int signals_stop(void)
 {
 	return stop;
+}
+
+void signals_await_stop(void)
+{
+	static const struct timespec nap = {.tv_nsec = NAP_MS * 1000000L};
+	for (int ms = 0; warned && !stop && ms < WARNING_MS; ms += NAP_MS)
+		nanosleep(&nap, NULL);
+	warned = 0;
 }
 
 bool signals_save(void)

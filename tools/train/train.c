@@ -916,6 +916,7 @@ static int loop(struct train *t, struct error *err)
 			return -1;
 		if (checkpoint_due(t) && save_on_the_way(t, err) < 0)
 			return -1;
+		signals_await_stop();
 	}
 	tool_progress_end(t->tool);
 	tell_early_end(t);
@@ -974,6 +975,8 @@ static int run(struct tool *tool, int argc, char **argv, struct error *err)
 		goto out;
 	describe(&t);
 	signals_catch();
+	if (values->team.group)
+		signals_catch_warning();
 	if (loop(&t, err) < 0)
 		goto out;
 	rc = finish(&t, err);
