@@ -164,16 +164,23 @@ lead() {
         tr '\0' '\n' <"/proc/$pid/environ" | grep -qx 'OMPI_COMM_WORLD_RANK=0' && echo "$pid"
     done
 }
+# await COMMAND...: for as long as it fails, but no more than 20 seconds.
+await() {
+    for _ in $(seq 200); do
+        "$@" && return
+        sleep 0.1
+    done
+}
 # Begins a long run in the background and waits for its first checkpoint.
 begin() {
     rm -f long.run long.run~ long
     mpirun -n 3 train -q -H 24 -e 100000 --steps 100000 --checkpoint long.run --checkpoint-every 2 \
         -o long shards 2>err &
     launcher=$!
-    for _ in $(seq 200); do
-        [ -s long.run ] && return
-        sleep 0.1
-    done
+    await test -s long.run
+}
+changed() {
+    test "$(cksum <long.run)" != "$then"
 }
 # resumed DESCRIPTION: what was saved is whole, and goes on in one process.
 resumed() {
@@ -198,12 +205,12 @@ if command -v pgrep >/dev/null; then
     done
     begin
     kill -CONT "$(lead)"
-    sleep 0.3
+    sleep 0.7
     then=$(cksum <long.run)
-    sleep 0.3
+    sleep 0.2
     is "$(cksum <long.run)" "$then" "as SIGCONT comes before SIGTERM: no step begins in between"
-    sleep 1.5
-    ok "... for some time" test "$(cksum <long.run)" != "$then"
+    await changed
+    ok "... for some time" changed
     kill -TERM "$(lead)"
     wait "$launcher"
     begin
@@ -223,6 +230,41 @@ if command -v pgrep >/dev/null; then
     resumed "... and the checkpoint is whole"
 else
     skip "signals" "no pgrep"
+fi
+
+# --- another MPI ---------------------------------------------------------------------------------
+
+mpich=${B:-$ROOT/build}/mpich
+if [ -e "$mpich/charpipe-mpi.so" ] && command -v mpirun.mpich >/dev/null; then
+    CHARPIPE_PLUGIN_DIR=$mpich
+    # shellcheck disable=SC2086 # words
+    for count in 1 2 3 4; do
+        rm -f model run run~
+        timeout 120 mpirun.mpich -n "$count" train -q -j 1 $base --checkpoint run -o model shards 2>err &&
+            cmp run one.run >cmp.out 2>&1 && cmp model one.model >>cmp.out 2>&1
+        result "$?" "MPICH, $count ranks: model and checkpoint are those of one process" ||
+            diag "$(cat err cmp.out)"
+    done
+    for signal in INT TERM; do
+        rm -f long long.run long.run~
+        mpirun.mpich -n 2 train -q -H 24 -e 100000 --checkpoint long.run --checkpoint-every 2 -o long \
+            shards >out 2>err &
+        launcher=$!
+        await test -s long.run
+        kill "-$signal" "$launcher"
+        wait "$launcher"
+        ok "... SIG$signal to its mpirun: the run ends and writes its model" test -s long
+        resumed "... and its checkpoint"
+    done
+    rm -f never
+    said 69 "mpirun started 2 .*to its MPI each is alone" "Open MPI's mpirun, and MPICH's plug-in" \
+        ranks 2 train -q -H 8 --steps 1 -o never shards
+    CHARPIPE_PLUGIN_DIR=$BIN
+    said 69 "mpiexec started 2 .*to its MPI each is alone" "... and the other way round" \
+        timeout 120 mpirun.mpich -n 2 train -q -H 8 --steps 1 -o never shards
+    is "$(ls never 2>/dev/null)" "" "... and nothing is written"
+else
+    skip "MPICH beside another MPI" "no mpicc.mpich and mpirun.mpich (Debian: mpich)"
 fi
 
 done_testing

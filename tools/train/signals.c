@@ -2,11 +2,14 @@
  * handler can reach nothing else. */
 #include "tools/train/signals.h"
 
+#include "tools/tool.h"
+
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
 
-enum { WARNING_MS = 1200, NAP_MS = 20 };
+enum { NAP_MS = 20 };
+static const double warning_seconds = 1.2;
 
 static volatile sig_atomic_t stop, save, warned;
 
@@ -69,7 +72,8 @@ int signals_stop(void)
 void signals_await_stop(void)
 {
 	static const struct timespec nap = {.tv_nsec = NAP_MS * 1000000L};
-	for (int ms = 0; warned && !stop && ms < WARNING_MS; ms += NAP_MS)
+	const double end = tool_seconds() + warning_seconds;
+	while (warned && !stop && tool_seconds() < end)
 		nanosleep(&nap, NULL);
 	warned = 0;
 }
