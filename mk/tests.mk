@@ -53,7 +53,7 @@ check-long: all $(unit_programs) $(wire)
 
 # A build of its own for each sanitizer; threads only where there are any.
 threaded_tests = pool ops model charpipe
-.PHONY: sanitize sanitize-threads
+.PHONY: sanitize sanitize-threads check-races
 sanitize: ## the tests under ASan and UBSan, those with threads under TSan
 sanitize: sanitize-threads
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined CFLAGS='-O1 -g' B=$(B)/asan \
@@ -61,10 +61,11 @@ sanitize: sanitize-threads
 
 sanitize-threads:
 	@$(MAKE) --no-print-directory SANITIZE=thread CFLAGS='-O1 -g' B=$(B)/tsan \
-		bin=$(B)/tsan/bin unit_tests='$(threaded_tests)' all check-unit
-	@seq 1 300 | $(B)/tsan/bin/tokenize -q | $(B)/tsan/bin/batchify -q -n 64 -m 8 -x 0.3 | \
-		OPENBLAS_NUM_THREADS=1 $(B)/tsan/bin/train -q -j 3 -H 16 --steps 5 -o $(B)/tsan/model \
-		--checkpoint $(B)/tsan/run && echo "train -j 3 is clean under TSan"
+		bin=$(B)/tsan/bin unit_tests='$(threaded_tests)' mpi check-unit check-races
+
+# Where SANITIZE is thread.
+check-races: mpi
+	@$(test_env) $(PROVE) -e '' tests/tools/races.t
 
 # --- coverage -----------------------------------------------------------------------------------
 

@@ -62,8 +62,7 @@ struct ranks {
 	/* Under the lock: */
 	struct job *job;
 	struct group_sum *sums, **last_sum;
-	bool failed; /* `failure` is what the first sum or job to fail says */
-	struct error failure;
+	struct error failure; /* what the first sum or job to fail says */
 };
 
 static struct ranks *ranks_of(struct group *group)
@@ -79,11 +78,11 @@ static int check(struct ranks *ranks, int code, const char *what)
 		return 0;
 	MPI_Error_string(code, text, &length);
 	pthread_mutex_lock(&ranks->lock);
-	if (!ranks->failed)
+	if (!ranks->group.broken)
 		error_set(&ranks->failure, STATUS_NO_DEVICE,
 			"rank %u can't reach the others (%s): %.*s", ranks->group.rank, what,
 			length, text);
-	ranks->failed = ranks->group.broken = true;
+	ranks->group.broken = true;
 	pthread_mutex_unlock(&ranks->lock);
 	return -1;
 }
@@ -390,7 +389,7 @@ static void *work(void *arg)
 		struct job *job;
 		next(ranks, &sum, &job);
 		if (sum) {
-			if (!ranks->failed)
+			if (!ranks->group.broken)
 				do_sum(ranks, sum);
 			finish_sum(ranks);
 		} else if (job) {
@@ -462,7 +461,7 @@ static int ranks_wait(struct group *group, struct error *err)
 	pthread_mutex_lock(&ranks->lock);
 	while (ranks->sums)
 		pthread_cond_wait(&ranks->done, &ranks->lock);
-	int rc = ranks->failed ? -1 : 0;
+	int rc = group->broken ? -1 : 0;
 	if (rc < 0)
 		*err = ranks->failure;
 	pthread_mutex_unlock(&ranks->lock);
@@ -485,7 +484,7 @@ static void ranks_leave(struct group *group, int status)
 {
 	struct ranks *ranks = ranks_of(group);
 	struct error ignored;
-	if (status != 0 || ranks->failed)
+	if (status != 0 || group->broken)
 		end_all(status != 0 ? status : STATUS_NO_DEVICE);
 	order(ranks, &(struct job){.work = do_leave}, &ignored);
 	pthread_join(ranks->thread, NULL);

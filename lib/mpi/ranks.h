@@ -17,7 +17,7 @@ struct group *ranks_join(void (*lost)(const char *text), struct error *err);
 
 /* To be counted up when the plug-in and its loader no longer understand each other: with every
  * change of nn/group.h and of struct mpi_plugin. */
-#define MPI_PLUGIN_ABI 1
+#define MPI_PLUGIN_ABI 2
 #define MPI_PLUGIN_FILE "charpipe-mpi.so"
 #define MPI_PLUGIN_SYMBOL "charpipe_mpi"
 

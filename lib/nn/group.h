@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "nn/tree.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -48,7 +49,9 @@ struct group {
 	/* Of the ranks on this host: this one's number among them, and how many there are that may
 	 * use the same cores. */
 	unsigned host_rank, host_share;
-	bool broken; /* a call has failed: another rank, or rank 0, has told or will tell why */
+	/* A call, or a sum that others make meanwhile, has failed: another rank, or rank 0, has told or
+	 * will tell why. */
+	atomic_bool broken;
 };
 
 static inline bool group_leads(const struct group *group)
