@@ -5,7 +5,7 @@ missing=
 command -v mpirun >/dev/null || missing="no mpirun (./bootstrap installs one)"
 [ -e "$BIN/charpipe-mpi.so" ] || missing="no plug-in (make mpi builds it, where mpicc is)"
 if [ -n "$missing" ]; then
-    [ "$tests_run" -gt 0 ] || skip_all "$missing"
+    [ "${tests_run:-0}" -gt 0 ] || skip_all "$missing"
     skip "ranks" "$missing"
     done_testing
 fi

@@ -188,7 +188,11 @@ if command -v pgrep >/dev/null; then
     rc=$?
     is "$rc" 143 "SIGTERM to rank 0: the run ends by it"
     ok "... and writes its model" test -s long
-    # mpirun makes a SIGCONT, a SIGTERM and a SIGKILL of both, with a second in between.
+    # mpirun makes a SIGCONT, a SIGTERM and a SIGKILL of both, with a second in between; here with two, as
+    # this machine may have more to do.
+    OMPI_MCA_odls_base_sigkill_timeout=2
+    PRTE_MCA_odls_base_sigkill_timeout=2
+    export OMPI_MCA_odls_base_sigkill_timeout PRTE_MCA_odls_base_sigkill_timeout
     for signal in INT TERM; do
         begin
         kill "-$signal" "$launcher"
@@ -197,6 +201,7 @@ if command -v pgrep >/dev/null; then
         ok "SIG$signal to mpirun: the run ends, not well, and writes its model" test "$rc" -ne 0 -a -s long
         resumed "... and its checkpoint"
     done
+    unset OMPI_MCA_odls_base_sigkill_timeout PRTE_MCA_odls_base_sigkill_timeout
     begin
     kill -CONT "$(lead)"
     sleep 0.7
