@@ -287,12 +287,12 @@ INLINED vf multiply_add(enum operand_type type, const void *x, size_t i, vf b, v
 	}
 }
 
-/* base + sum, the sum scaled where the weights are. */
-INLINED vf finished(enum operand_type type, vf sum, const float *scale, const float *base)
+/* base + sum from number i on, the sum scaled where the weights are; elsewhere there is no scale. */
+INLINED vf finished(enum operand_type type, vf sum, const float *scale, const float *base, size_t i)
 {
 	if (type == OPERAND_I8)
-		sum = __builtin_convertvector((vi)sum, vf) * vload(scale);
-	return vload(base) + sum;
+		sum = __builtin_convertvector((vi)sum, vf) * vload(scale + i);
+	return vload(base + i) + sum;
 }
 
 /* The micro-kernel: y = base + x B for `rows` <= ROWS rows and one panel, all sums in registers.
@@ -326,8 +326,8 @@ INLINED void rows_of_panel(enum operand_type type, size_t rows, size_t depth, co
 		for (size_t r = 0; r < rows; r++) {
 			const float *from = base + r * base_stride;
 			float *to = y + r * y_stride;
-			vstore(to, finished(type, sum[r][0], scale, from));
-			vstore(to + VL, finished(type, sum[r][1], scale + VL, from + VL));
+			vstore(to, finished(type, sum[r][0], scale, from, 0));
+			vstore(to + VL, finished(type, sum[r][1], scale, from, VL));
 		}
 		return;
 	}
@@ -335,8 +335,8 @@ INLINED void rows_of_panel(enum operand_type type, size_t rows, size_t depth, co
 	for (size_t r = 0; r < rows; r++) {
 		float row[PANEL] = {0};
 		memcpy(row, base + r * base_stride, columns * sizeof *row);
-		vstore(row, finished(type, sum[r][0], scale, row));
-		vstore(row + VL, finished(type, sum[r][1], scale + VL, row + VL));
+		vstore(row, finished(type, sum[r][0], scale, row, 0));
+		vstore(row + VL, finished(type, sum[r][1], scale, row, VL));
 		memcpy(y + r * y_stride, row, columns * sizeof *row);
 	}
 }
@@ -364,9 +364,9 @@ INLINED void row_of_panels(enum operand_type type, size_t depth, const void *x, 
 		}
 	}
 #pragma GCC unroll 8
-	for (size_t p = 0; p < GROUP; p++, scale += PANEL, base += PANEL, y += PANEL) {
-		vstore(y, finished(type, sum[p][0], scale, base));
-		vstore(y + VL, finished(type, sum[p][1], scale + VL, base + VL));
+	for (size_t p = 0; p < GROUP; p++, y += PANEL) {
+		vstore(y, finished(type, sum[p][0], scale, base, p * PANEL));
+		vstore(y + VL, finished(type, sum[p][1], scale, base, p * PANEL + VL));
 	}
 }
 
@@ -384,10 +384,11 @@ INLINED void rows_of_panels(enum operand_type type, size_t rows, size_t depth, s
 	for (; p < last; p++) {
 		const void *panel = word_at(panels, p * stride);
 		const size_t at = p * PANEL, columns = smaller(PANEL, n - at);
+		const float *scales = type == OPERAND_I8 ? scale + at : NULL;
 		size_t r = 0;
 #define ROWS_OF_PANEL(count) \
 	rows_of_panel(type, count, depth, (const uint32_t *)x + r * x_stride, x_stride, x_step, \
-		scale + at, panel, base + r * base_stride + at, base_stride, y + r * n + at, n, \
+		scales, panel, base + r * base_stride + at, base_stride, y + r * n + at, n, \
 		columns)
 		for (; r + ROWS <= rows; r += ROWS)
 			ROWS_OF_PANEL(ROWS);
